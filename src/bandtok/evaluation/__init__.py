@@ -1,0 +1,1 @@
+"""How good reconstructions and tokens are: distances, statistics, pictures, corpus reports."""

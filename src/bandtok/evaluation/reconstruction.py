@@ -1,0 +1,223 @@
+"""Distances between a recording and its reconstruction: ln-mel, multi-resolution STFT, ViSQOL.
+
+    reference Audio, estimate Audio -> numbers; 0 is best for distances, 5 for ViSQOL
+
+Both signals are taken as mono at one rate. Knows nothing of tokens or of who made the estimate.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import threading
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bandtok.audio import Audio
+from bandtok.errors import AudioError, ConfigError, GridError, MissingDependency
+from bandtok.mel import LogMel, MelConfig, mel_bin_centres_hz
+
+VISQOL_SAMPLE_RATE = 48_000
+_VISQOL_MIN_SECONDS = 1.0
+_VISQOL_LOCK = threading.Lock()  # its compiled loops may not be entered by two threads
+
+
+@dataclass(frozen=True, kw_only=True)
+class MelDistance:
+    """Mean absolute difference of two ln-mel images, in natural-log units.
+
+    Attributes:
+        all_bins: over every mel bin.
+        below: over the bins whose centre lies below `below_hz`.
+        below_hz: that limit in Hz. Many recordings hold nothing above about 15 kHz, so the bins
+            there say more about the lossy format they came in than about the reconstruction.
+    """
+
+    all_bins: float
+    below: float
+    below_hz: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StftDistance:
+    """Multi-resolution STFT distance.
+
+    Attributes:
+        total: spectral_convergence + log_magnitude.
+        spectral_convergence: norm of the magnitude difference over that of the reference; very
+            large for a silent reference.
+        log_magnitude: mean absolute difference of natural-log magnitudes.
+    """
+
+    total: float
+    spectral_convergence: float
+    log_magnitude: float
+
+
+def mel_distance(
+    reference: Audio,
+    estimate: Audio,
+    *,
+    below_hz: float = 15_000.0,
+    config: MelConfig | None = None,
+) -> MelDistance:
+    """Compare two recordings by their ln-mel.
+
+    Args:
+        reference: the original.
+        estimate: its reconstruction, of the same duration.
+        below_hz: upper limit of the second figure.
+        config: mel settings; None means the package's.
+
+    Raises:
+        AudioError: if the durations differ or the recordings are shorter than one mel frame.
+        ConfigError: if no mel bin lies below `below_hz`.
+    """
+    config = config or MelConfig()
+    first, second = matched_waveforms(reference, estimate, config.sample_rate)
+    return compare_mels(log_mel_of(first, config), log_mel_of(second, config), config, below_hz)
+
+
+def compare_mels(
+    reference: Tensor, estimate: Tensor, config: MelConfig, below_hz: float = 15_000.0
+) -> MelDistance:
+    """Compare two ln-mels [..., n_mels, mel_frames] of the same shape.
+
+    Raises:
+        GridError: if the shapes differ, are empty, or values are not finite.
+        ConfigError: if no mel bin lies below `below_hz`.
+    """
+    if reference.shape != estimate.shape or reference.numel() == 0:
+        raise GridError(
+            f"got mels of shape {tuple(reference.shape)} and {tuple(estimate.shape)}; "
+            "expected two of the same shape with at least one frame"
+        )
+    difference = (reference - estimate).abs().double()
+    if not torch.isfinite(difference).all():
+        raise GridError("a mel holds NaN or infinity; expected finite natural logarithms")
+    kept = torch.from_numpy(mel_bin_centres_hz(config) < below_hz)
+    if not kept.any():
+        raise ConfigError(f"got below_hz {below_hz}; expected at least one mel bin below it")
+    return MelDistance(
+        all_bins=float(difference.mean()),
+        below=float(difference[..., kept, :].mean()),
+        below_hz=below_hz,
+    )
+
+
+def log_mel_of(waveform: np.ndarray, config: MelConfig) -> Tensor:
+    """Return the ln-mel [n_mels, mel_frames] of a mono waveform [samples]."""
+    with torch.no_grad():
+        mel: Tensor = _log_mel(config)(torch.from_numpy(waveform)[None, None])[0]
+    return mel
+
+
+def stft_distance(reference: Audio, estimate: Audio) -> StftDistance:
+    """Compare two recordings by the multi-resolution STFT distance, at the reference's rate.
+
+    FFT sizes 1024, 2048 and 512 with auraloss's default hops and windows, so that the figure can be
+    set beside published ones.
+
+    Raises:
+        AudioError: if the durations differ or the recordings are too short.
+        MissingDependency: if auraloss is not installed.
+    """
+    distance = _stft_module()
+    first, second = matched_waveforms(reference, estimate, reference.sample_rate)
+    if len(first) < 2048:
+        raise AudioError(f"got {len(first)} samples; expected at least 2048 for the STFT distance")
+    with torch.no_grad():
+        parts = distance(_as_batch(second), _as_batch(first))
+    convergence, log_magnitude = (float(torch.stack(part).mean()) for part in parts[1:3])
+    return StftDistance(
+        total=convergence + log_magnitude,
+        spectral_convergence=convergence,
+        log_magnitude=log_magnitude,
+    )
+
+
+def visqol_score(reference: Audio, estimate: Audio) -> float:
+    """Rate a reconstruction by ViSQOL in audio mode: about 1 (bad) to 4.73 (the same).
+
+    Raises:
+        AudioError: if the durations differ, are under one second, or either signal is silent.
+        MissingDependency: if visqol-python is not installed.
+    """
+    meter = _visqol_meter()
+    first, second = matched_waveforms(reference, estimate, VISQOL_SAMPLE_RATE)
+    if len(first) < _VISQOL_MIN_SECONDS * VISQOL_SAMPLE_RATE:
+        raise AudioError(
+            f"got {len(first) / VISQOL_SAMPLE_RATE:.2f} s; ViSQOL needs at least "
+            f"{_VISQOL_MIN_SECONDS:.0f} s"
+        )
+    if not first.any() or not second.any():
+        raise AudioError("got digital silence; ViSQOL needs sound in reference and estimate")
+    with _VISQOL_LOCK:
+        result = meter.measure_from_arrays(
+            first.astype(np.float64), second.astype(np.float64), VISQOL_SAMPLE_RATE
+        )
+    return float(result.moslqo)
+
+
+def matched_waveforms(
+    reference: Audio, estimate: Audio, sample_rate: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as mono float32 [samples] at `sample_rate`.
+
+    A difference of one sample, as resampling leaves it, is cut off.
+
+    Raises:
+        AudioError: if one is longer than the other.
+    """
+    first, second = (_mono_at(audio, sample_rate) for audio in (reference, estimate))
+    if abs(len(first) - len(second)) > (reference.sample_rate != estimate.sample_rate):
+        raise AudioError(
+            f"got a reference of {len(first)} and an estimate of {len(second)} samples at "
+            f"{sample_rate} Hz; expected the same length, cut both to the part they share"
+        )
+    shared = min(len(first), len(second))
+    return first[:shared], second[:shared]
+
+
+def _mono_at(audio: Audio, sample_rate: int) -> np.ndarray:
+    waveform: np.ndarray = audio.mono().resampled(sample_rate).waveform[0]
+    return waveform
+
+
+def _as_batch(waveform: np.ndarray) -> Tensor:
+    return torch.from_numpy(waveform)[None, None]
+
+
+@functools.lru_cache(maxsize=4)
+def _log_mel(config: MelConfig) -> LogMel:
+    return LogMel(config)
+
+
+@functools.cache
+def _stft_module() -> torch.nn.Module:
+    module: torch.nn.Module = _extra("auraloss.freq", "auraloss").MultiResolutionSTFTLoss(
+        output="full"
+    )
+    return module
+
+
+@functools.cache
+def _visqol_meter() -> Any:
+    meter = _extra("visqol", "visqol-python").VisqolApi()
+    meter.create(mode="audio")
+    return meter
+
+
+def _extra(module: str, package: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise MissingDependency(
+            f"this measure needs {package}, which is not installed; "
+            "run: pip install 'bandtok[evaluate]'"
+        ) from None

@@ -1,0 +1,132 @@
+"""Distances: zero for the same, known for a gain, typed errors for what cannot be compared."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from bandtok.audio import Audio
+from bandtok.errors import AudioError, ConfigError, GridError, MissingDependency
+from bandtok.evaluation import reconstruction
+from bandtok.evaluation.reconstruction import (
+    compare_mels,
+    mel_distance,
+    stft_distance,
+    visqol_score,
+)
+from bandtok.mel import MelConfig
+
+RATE = 44_100
+
+
+def noise(seconds: float = 0.5, seed: int = 0, level: float = 0.2, channels: int = 1) -> Audio:
+    generator = np.random.default_rng(seed)
+    shape = (channels, round(seconds * RATE))
+    return Audio((level * generator.standard_normal(shape)).astype(np.float32), RATE)
+
+
+def scaled(audio: Audio, gain: float) -> Audio:
+    return Audio(audio.waveform * np.float32(gain), audio.sample_rate)
+
+
+def silence(seconds: float = 0.5) -> Audio:
+    return Audio(np.zeros((1, round(seconds * RATE)), np.float32), RATE)
+
+
+def test_identical_recordings_are_at_distance_zero() -> None:
+    audio = noise()
+    distance = mel_distance(audio, audio)
+    assert (distance.all_bins, distance.below, distance.below_hz) == (0.0, 0.0, 15_000.0)
+    assert stft_distance(audio, audio).total == 0.0
+
+
+def test_a_gain_is_a_constant_offset_in_the_logarithm() -> None:
+    audio = noise()
+    distance = mel_distance(audio, scaled(audio, 0.5))
+    assert distance.all_bins == pytest.approx(math.log(2), abs=1e-3)
+    assert distance.below == pytest.approx(math.log(2), abs=1e-3)
+    spectral = stft_distance(audio, scaled(audio, 0.5))
+    assert spectral.spectral_convergence == pytest.approx(0.5, abs=1e-3)
+    assert spectral.log_magnitude == pytest.approx(math.log(2), abs=1e-3)
+    assert spectral.total == pytest.approx(0.5 + math.log(2), abs=2e-3)
+
+
+def test_the_mel_distance_is_symmetric() -> None:
+    first, second = noise(seed=1), noise(seed=2, level=0.1)
+    assert mel_distance(first, second) == mel_distance(second, first)
+
+
+def test_the_second_figure_ignores_what_lies_above_the_limit() -> None:
+    audio = noise()
+    spectrum = np.fft.rfft(audio.waveform)
+    hertz = np.fft.rfftfreq(audio.waveform.shape[1], 1 / RATE)
+    low = Audio(np.fft.irfft(spectrum * (hertz < 16_500)).astype(np.float32), RATE)
+    distance = mel_distance(audio, low)
+    assert distance.below < 0.05 < 0.3 < distance.all_bins
+
+
+def test_silence_against_silence_is_zero_and_against_sound_is_far() -> None:
+    assert mel_distance(silence(), silence()).all_bins == 0.0
+    assert mel_distance(silence(), noise()).all_bins > 3
+
+
+def test_stereo_is_compared_as_mono_and_rates_are_brought_together() -> None:
+    stereo = noise(channels=2)
+    assert mel_distance(stereo, stereo.mono()).all_bins == 0.0
+    resampled = noise().resampled(48_000)
+    assert mel_distance(noise(), resampled).below < 0.02
+
+
+@pytest.mark.parametrize("measure", [mel_distance, stft_distance, visqol_score])
+def test_lengths_must_match(measure) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(AudioError, match="same length"):
+        measure(noise(1.1), noise(1.0))
+
+
+def test_what_is_too_short_is_refused() -> None:
+    with pytest.raises(AudioError):
+        mel_distance(noise(0.005), noise(0.005))
+    with pytest.raises(AudioError, match="2048"):
+        stft_distance(noise(0.005), noise(0.005))
+    with pytest.raises(AudioError, match="1 s"):
+        visqol_score(noise(0.5), noise(0.5))
+
+
+def test_nan_never_becomes_a_number() -> None:
+    with pytest.raises(AudioError, match="NaN"):
+        mel_distance(noise(), Audio(np.full((1, RATE // 2), np.nan, np.float32), RATE))
+    mel = torch.zeros(128, 4)
+    with pytest.raises(GridError, match="NaN"):
+        compare_mels(mel, mel * math.nan, MelConfig())
+    with pytest.raises(GridError, match="same shape"):
+        compare_mels(mel, mel[:, :3], MelConfig())
+
+
+def test_a_limit_below_every_bin_is_refused() -> None:
+    with pytest.raises(ConfigError, match="below_hz"):
+        mel_distance(noise(), noise(), below_hz=1.0)
+
+
+def test_visqol_ranks_a_clean_copy_above_a_noisy_one() -> None:
+    clean = noise(1.0, level=0.05)
+    noisy = Audio(clean.waveform + noise(1.0, seed=5, level=0.1).waveform, RATE)
+    best = visqol_score(clean, clean)
+    assert best > 4.5
+    assert 1.0 <= visqol_score(clean, noisy) < best - 0.5
+
+
+def test_visqol_refuses_silence() -> None:
+    with pytest.raises(AudioError, match="silence"):
+        visqol_score(noise(1.0), silence(1.0))
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(reconstruction.importlib, "import_module", absent)
+    with pytest.raises(MissingDependency, match=r"visqol-python.*bandtok\[evaluate\]"):
+        reconstruction._extra("visqol", "visqol-python")
