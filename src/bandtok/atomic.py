@@ -29,7 +29,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; expected a file name")
-    temporary = target.with_name(f".{target.stem}.{secrets.token_hex(6)}.part{target.suffix}")
+    temporary = target.with_name(f".{secrets.token_hex(8)}.part{target.suffix}")
     try:
         yield temporary
         _synchronise(temporary)
