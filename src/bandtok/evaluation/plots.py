@@ -1,0 +1,182 @@
+"""Pictures of a reconstruction and of codebook usage, as PNG files.
+
+    ln-mels and a TokenGrid -> picture;  CodebookUsage -> picture
+
+The only module that knows matplotlib; drawn without a display and without its global state.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from bandtok import atomic
+from bandtok.audio import Audio
+from bandtok.errors import AudioError
+from bandtok.evaluation.reconstruction import log_mel_of, matched_waveforms
+from bandtok.evaluation.usage import CodebookUsage
+from bandtok.grid import TokenGrid
+from bandtok.mel import MelConfig, mel_bin_centres_hz
+
+_TICKS_HZ = (100, 300, 1_000, 3_000, 10_000, 20_000)
+_MAX_COLUMNS = 1_600
+_DIFFERENCE_LIMIT = 2.0
+_DECIBELS = 20 / np.log(10)
+
+
+def plot_reconstruction(
+    path: str | os.PathLike[str],
+    reference: Audio,
+    estimate: Audio,
+    grid: TokenGrid,
+    *,
+    title: str = "",
+    config: MelConfig | None = None,
+) -> None:
+    """Draw mel before, mel after, the token grid and the difference, one below the other.
+
+    Args:
+        path: PNG file to write, atomically.
+        reference: the original.
+        estimate: its reconstruction, of the same duration.
+        grid: the tokens between them; one colour a code, so equal colours are equal tokens.
+        title: line above the picture.
+        config: mel settings; None means the package's.
+
+    Raises:
+        AudioError: if the durations differ or the recordings are shorter than one mel frame.
+    """
+    config = config or MelConfig()
+    first, second = matched_waveforms(reference, estimate, config.sample_rate)
+    before, after = (log_mel_of(waveform, config).numpy() for waveform in (first, second))
+    if not before.size:
+        raise AudioError(f"got {len(first)} samples; expected at least {config.hop_length}")
+    figure = Figure(figsize=(11, 10.5), layout="constrained", dpi=100)
+    axes = figure.subplots(4, 1, sharex=True)
+    seconds = before.shape[1] * config.hop_length / config.sample_rate
+    _draw_mels(figure, axes, before, after, seconds, config)
+    _draw_tokens(axes[2], grid, config)
+    axes[3].set_xlabel("time (s)")
+    if title:
+        figure.suptitle(title)
+    _save(figure, path)
+
+
+def plot_usage(path: str | os.PathLike[str], usage: CodebookUsage, *, title: str = "") -> None:
+    """Draw entropy and share of used codes by band.
+
+    Args:
+        path: PNG file to write, atomically.
+        usage: what was counted.
+        title: line above the picture.
+    """
+    figure = Figure(figsize=(9, 6), layout="constrained", dpi=100)
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    bands = np.arange(len(usage.bands))
+    upper.bar(bands, [band.entropy_bits for band in usage.bands], color="#3b6ea5")
+    upper.axhline(usage.max_entropy_bits, color="black", linewidth=1, label="all codes equal")
+    upper.axhline(
+        usage.overall.entropy_bits, color="#c44e52", linestyle="--", label="all bands together"
+    )
+    upper.set(ylabel="entropy (bits a token)", ylim=(0, usage.max_entropy_bits * 1.15))
+    upper.legend(loc="lower center", ncols=2)
+    lower.bar(bands, [100 * band.used_share for band in usage.bands], color="#6aa56e")
+    lower.axhline(100 * usage.overall.used_share, color="#c44e52", linestyle="--")
+    lower.set(ylabel="codes used (% of codebook)", xlabel="band, lowest first", ylim=(0, 105))
+    lower.set_xticks(bands)
+    if title:
+        figure.suptitle(title)
+    _save(figure, path)
+
+
+def _draw_mels(
+    figure: Figure,
+    axes: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    seconds: float,
+    config: MelConfig,
+) -> None:
+    extent = (0.0, seconds, 0.0, float(config.n_mels))
+    top = max(float(before.max()), float(after.max())) * _DECIBELS
+    bottom = max(top - 90, config.silence * _DECIBELS)
+    for axis, mel, name in ((axes[0], before, "before"), (axes[1], after, "after")):
+        image = axis.imshow(
+            _narrowed(mel * _DECIBELS),
+            origin="lower",
+            aspect="auto",
+            extent=extent,
+            vmin=bottom,
+            vmax=max(top, bottom + 1),
+            cmap="magma",
+        )
+        axis.set_title(f"mel {name}", loc="left", fontsize=10)
+        figure.colorbar(image, ax=axis, label="dB", pad=0.01)
+        _frequency_axis(axis, config)
+    difference = after - before
+    image = axes[3].imshow(
+        _narrowed(difference),
+        origin="lower",
+        aspect="auto",
+        extent=extent,
+        vmin=-_DIFFERENCE_LIMIT,
+        vmax=_DIFFERENCE_LIMIT,
+        cmap="RdBu_r",
+    )
+    axes[3].set_title(
+        f"difference, mean size {np.abs(difference).mean():.3f}", loc="left", fontsize=10
+    )
+    figure.colorbar(image, ax=axes[3], label="after − before (ln)", pad=0.01)
+    _frequency_axis(axes[3], config)
+
+
+def _draw_tokens(axis: Axes, grid: TokenGrid, config: MelConfig) -> None:
+    # Neighbouring ids mean nothing, so ids are scattered over the colours: only equality is shown.
+    colours = (grid.codes.astype(np.uint64) * 2_654_435_761 % 2**32 / 2**32).astype(np.float32)
+    seconds = grid.num_frames * grid.samples_per_frame / grid.sample_rate
+    axis.imshow(
+        colours,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        extent=(0.0, seconds, 0.0, float(config.n_mels)),
+        cmap="turbo",
+        vmin=0,
+        vmax=1,
+    )
+    axis.set_title(
+        f"tokens: {grid.num_bands} bands × {grid.num_frames} frames, "
+        f"{grid.bit_rate_bps / 1000:.2f} kbit/s",
+        loc="left",
+        fontsize=10,
+    )
+    _frequency_axis(axis, config)
+
+
+def _frequency_axis(axis: Axes, config: MelConfig) -> None:
+    centres = mel_bin_centres_hz(config)
+    shown = [hertz for hertz in _TICKS_HZ if centres[0] <= hertz <= centres[-1]]
+    axis.set_yticks(
+        np.interp(shown, centres, np.arange(config.n_mels) + 0.5), [f"{hertz:,}" for hertz in shown]
+    )
+    axis.set_ylabel("frequency (Hz)")
+
+
+def _narrowed(image: np.ndarray) -> np.ndarray:
+    """Average neighbouring columns of a recording longer than the picture is wide."""
+    group = -(-image.shape[1] // _MAX_COLUMNS)
+    if group == 1:
+        return image
+    starts = np.arange(0, image.shape[1], group)
+    sums = np.add.reduceat(image, starts, axis=1)
+    return sums / np.diff(np.append(starts, image.shape[1]))
+
+
+def _save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    FigureCanvasAgg(figure)
+    with atomic.replacing(path) as temporary:
+        figure.savefig(temporary, format="png")

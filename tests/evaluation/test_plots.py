@@ -1,0 +1,72 @@
+"""Pictures are PNG files of a sane size, drawn without a display."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bandtok.audio import Audio
+from bandtok.errors import AudioError
+from bandtok.evaluation.plots import _narrowed, plot_reconstruction, plot_usage
+from bandtok.evaluation.usage import UsageCounter
+from bandtok.grid import TokenGrid
+
+
+def audio(samples: int = 6 * 4096, level: float = 0.1) -> Audio:
+    noise = np.random.default_rng(0).standard_normal((1, samples))
+    return Audio((level * noise).astype(np.float32), 44_100)
+
+
+def grid(frames: int = 6) -> TokenGrid:
+    codes = np.random.default_rng(0).integers(0, 4096, (16, frames))
+    return TokenGrid(codes=codes, codebook_size=4096)
+
+
+def test_reconstruction_picture(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    plot_reconstruction(path, audio(), audio(level=0.05), grid(), title="half as loud")
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        assert picture.size == (1100, 1050)
+        assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 50
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_silence_can_be_drawn(tmp_path: Path) -> None:
+    silent = Audio(np.zeros((1, 4096), np.float32), 44_100)
+    plot_reconstruction(tmp_path / "picture.png", silent, silent, grid(1))
+    assert (tmp_path / "picture.png").stat().st_size > 5_000
+
+
+def test_a_failed_picture_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(AudioError):
+        plot_reconstruction(tmp_path / "picture.png", audio(), audio(4096), grid())
+    assert not list(tmp_path.iterdir())
+
+
+def test_usage_picture(tmp_path: Path) -> None:
+    counter = UsageCounter(4096, 16)
+    counter.add(grid(50).codes)
+    path = tmp_path / "usage.png"
+    plot_usage(path, counter.usage(), title="usage")
+    with Image.open(path) as picture:
+        assert picture.size == (900, 600)
+
+
+def test_long_images_are_narrowed_by_the_mean() -> None:
+    image = np.arange(2 * 4001, dtype=np.float64).reshape(2, 4001)
+    narrow = _narrowed(image)
+    assert narrow.shape == (2, 1334)
+    assert narrow[0, 0] == 1.0
+    assert narrow[1, -1] == image[1, 3999:].mean()
+    assert _narrowed(image[:, :7]) is not None
+
+
+def test_pyplot_is_not_loaded() -> None:
+    code = "import sys, bandtok.evaluation.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
