@@ -82,8 +82,8 @@ def plot_usage(path: str | os.PathLike[str], usage: CodebookUsage, *, title: str
     upper.axhline(
         usage.overall.entropy_bits, color="#c44e52", linestyle="--", label="all bands together"
     )
-    upper.set(ylabel="entropy (bits a token)", ylim=(0, usage.max_entropy_bits * 1.15))
-    upper.legend(loc="lower center", ncols=2)
+    upper.set(ylabel="entropy (bits a token)", ylim=(0, usage.max_entropy_bits * 1.3))
+    upper.legend(loc="upper center", ncols=2)
     lower.bar(bands, [100 * band.used_share for band in usage.bands], color="#6aa56e")
     lower.axhline(100 * usage.overall.used_share, color="#c44e52", linestyle="--")
     lower.set(ylabel="codes used (% of codebook)", xlabel="band, lowest first", ylim=(0, 105))
