@@ -1,0 +1,125 @@
+"""The shape of a music language model, saved beside its weights.
+
+It knows the tokenizer only through its physics: bands, codebook size, frame rate and sample rate,
+and a fingerprint with which a pipeline can tell whether model and tokenizer belong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from bandtok.errors import ConfigError
+
+RopeKind = Literal["2d", "1d"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MusicLMConfig:
+    """Everything needed to rebuild a `MusicLM`.
+
+    Args:
+        num_bands: rows of the token grid.
+        codebook_size: codes the one shared codebook has.
+        sample_rate: Hz of the audio behind the grid.
+        frame_rate: token frames per second.
+        tokenizer_fingerprint: fingerprint of the tokenizer whose codes were learned; "" if unknown.
+        text_encoder: name of the text encoder, see `bandtok.music_lm.text.load_text_encoder`.
+        text_dim: width of that encoder's states.
+        model_dim, num_layers, num_heads, num_kv_heads, mlp_dim: the transformer.
+        rope: "2d" turns half of each head by the frame and half by the band; "1d" turns by the
+            plain sequence index (the control).
+        time_base, band_base: rotary bases; "1d" uses `time_base` alone.
+        band_embedding: add a learned embedding of the band to every token. With "1d" it is the only
+            thing that tells bands apart.
+        tie_embeddings: use the code embedding as the output head.
+        dropout: probability used on residual branches and attention weights in training.
+        window_frames: frames of context the model is trained with; longer pieces slide a window.
+    """
+
+    num_bands: int = 16
+    codebook_size: int = 4096
+    sample_rate: int = 44_100
+    frame_rate: float = 44_100 / 4096
+    tokenizer_fingerprint: str = ""
+    text_encoder: str = "minilm"
+    text_dim: int = 384
+    model_dim: int = 256
+    num_layers: int = 8
+    num_heads: int = 4
+    num_kv_heads: int = 2
+    mlp_dim: int = 1024
+    rope: RopeKind = "2d"
+    time_base: float = 10_000.0
+    band_base: float = 100.0
+    band_embedding: bool = True
+    tie_embeddings: bool = True
+    dropout: float = 0.0
+    window_frames: int = 64
+
+    def __post_init__(self) -> None:
+        for name in _POSITIVE:
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"got {name} {getattr(self, name)}; expected more than 0")
+        if self.rope not in get_args(RopeKind):
+            raise ConfigError(f"got rope {self.rope!r}; expected one of {get_args(RopeKind)}")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigError(f"got dropout {self.dropout}; expected 0 or more and below 1")
+        if self.window_frames < 2:
+            raise ConfigError(f"got window_frames {self.window_frames}; expected at least 2")
+        if self.model_dim % self.num_heads or self.num_heads % self.num_kv_heads:
+            raise ConfigError(
+                f"got model_dim {self.model_dim}, num_heads {self.num_heads}, num_kv_heads "
+                f"{self.num_kv_heads}; each must be a multiple of the next"
+            )
+
+    @property
+    def head_dim(self) -> int:
+        return self.model_dim // self.num_heads
+
+    @property
+    def window_tokens(self) -> int:
+        """Tokens in one full window."""
+        return self.window_frames * self.num_bands
+
+    @property
+    def bos_id(self) -> int:
+        """Id of the token that stands before the first code of a window."""
+        return self.codebook_size
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> MusicLMConfig:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            ConfigError: if a key is unknown or a value is out of range.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ConfigError(
+                f"got unknown settings {', '.join(unknown)}; "
+                "the model was probably made by a newer version of bandtok"
+            )
+        return cls(**values)
+
+
+_POSITIVE = (
+    "num_bands",
+    "codebook_size",
+    "sample_rate",
+    "frame_rate",
+    "text_dim",
+    "model_dim",
+    "num_layers",
+    "num_heads",
+    "num_kv_heads",
+    "mlp_dim",
+    "time_base",
+    "band_base",
+)

