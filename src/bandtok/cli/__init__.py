@@ -1,0 +1,1 @@
+"""The `bandtok` program: thin faces over the package, one module a command."""

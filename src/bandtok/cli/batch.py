@@ -1,0 +1,206 @@
+"""Inputs and an output on the command line -> one job a file, run one after the other.
+
+One file gives one file. Several files, or a folder, give a folder: its tree is kept, done files are
+skipped, and a broken file costs one line and not the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import typer
+
+from bandtok.cli.console import ProgressBars, Report, print_json, progress_bars
+from bandtok.cli.group import fail, one_line
+from bandtok.errors import BandTokError, DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One file to make from another."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All jobs of a command; `many` if the output is a folder."""
+
+    jobs: list[Job]
+    many: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What a job made: values for --json, and the same as one line for people."""
+
+    values: dict[str, object]
+    line: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """How a batch shows itself and treats files that are there."""
+
+    overwrite: bool
+    quiet: bool
+    json: bool
+
+
+@dataclass
+class _Tally:
+    files: list[dict[str, object]] = field(default_factory=list)
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+
+def plan_jobs(
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    suffixes: Collection[str],
+    output_suffix: str,
+    allowed_outputs: Collection[str],
+) -> Plan:
+    """Decide which file becomes which.
+
+    Args:
+        inputs: files and folders.
+        output: a file for one input file, else a folder.
+        suffixes: lower-case suffixes looked for in folders.
+        output_suffix: suffix of the files in an output folder.
+        allowed_outputs: suffixes that a single output file may have.
+
+    Raises:
+        typer.BadParameter: if `output` does not fit the inputs.
+        DataError: if a folder holds no such file.
+    """
+    if len(inputs) == 1 and not inputs[0].is_dir():
+        return Plan(
+            jobs=[_single_job(inputs[0], output, output_suffix, allowed_outputs)], many=False
+        )
+    if output.is_file():
+        raise typer.BadParameter(f"{output} is a file; several inputs need a folder")
+    jobs = []
+    for source, name in _sources(inputs, output, suffixes):
+        jobs.append(Job(source=source, target=output / name.with_suffix(output_suffix)))
+    for job in jobs:
+        _refuse_own_source(job)
+    return Plan(jobs=jobs, many=True)
+
+
+def run_jobs(
+    plan: Plan, work: Callable[[Job, Report], Done], options: BatchOptions, verb: str
+) -> None:
+    """Run all jobs and print what came of them.
+
+    Raises:
+        typer.Exit: with code 1 if a job of several failed.
+        BandTokError, OSError: if the only job failed.
+    """
+    tally, taken = _Tally(), dict[Path, Path]()
+    with progress_bars(options.quiet) as bars, bars.task(f"{verb} files") as report:
+        for index, job in enumerate(plan.jobs):
+            if plan.many:
+                report(index, len(plan.jobs))
+            _run_one(job, plan.many, work, options, bars, tally, taken)
+    if options.json:
+        print_json(vars(tally))
+    elif plan.many and not options.quiet:
+        typer.echo(f"{tally.done} done, {tally.skipped} skipped, {tally.failed} failed")
+    if tally.failed:
+        raise typer.Exit(1)
+
+
+def refuse_existing(target: Path, overwrite: bool) -> None:
+    """Raise DataError if a named output is there and may not be replaced."""
+    if target.exists() and not overwrite:
+        raise DataError(f"{target} exists; add --overwrite to replace it")
+
+
+def _run_one(
+    job: Job,
+    many: bool,
+    work: Callable[[Job, Report], Done],
+    options: BatchOptions,
+    bars: ProgressBars,
+    tally: _Tally,
+    taken: dict[Path, Path],
+) -> None:
+    entry: dict[str, object] = {"source": str(job.source), "target": str(job.target)}
+    tally.files.append(entry)
+    try:
+        if job.target in taken:
+            raise DataError(f"{taken[job.target]} already gives {job.target}; rename one of them")
+        taken[job.target] = job.source
+        if many and job.target.exists() and not options.overwrite:
+            tally.skipped += 1
+            entry["status"] = "skipped"
+            return
+        refuse_existing(job.target, options.overwrite)
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        with bars.task(job.source.name) as report:
+            result = work(job, report)
+    except (BandTokError, OSError) as error:
+        if not many:
+            raise
+        tally.failed += 1
+        entry.update(status="failed", error=one_line(error))
+        fail(f"{job.source}: {one_line(error)}")
+        return
+    tally.done += 1
+    entry.update(status="done", **result.values)
+    if not options.json and not options.quiet:
+        typer.echo(f"{job.source} -> {job.target}: {result.line}")
+
+
+def _single_job(source: Path, output: Path, suffix: str, allowed: Collection[str]) -> Job:
+    if output.is_dir():
+        job = Job(source=source, target=output / source.with_suffix(suffix).name)
+    elif output.suffix.lower() not in allowed:
+        raise typer.BadParameter(
+            f"the output {output} must end in {', '.join(sorted(allowed))}, or be a folder"
+        )
+    else:
+        job = Job(source=source, target=output)
+    _refuse_own_source(job)
+    return job
+
+
+def _sources(
+    inputs: Sequence[Path], output: Path, suffixes: Collection[str]
+) -> list[tuple[Path, Path]]:
+    """Return (file, name inside the output folder) of every input."""
+    found = []
+    for entry in inputs:
+        if not entry.is_dir():
+            found.append((entry, Path(entry.name)))
+            continue
+        inside = [(path, path.relative_to(entry)) for path in _files_in(entry, output, suffixes)]
+        if not inside:
+            expected = ", ".join(sorted(suffixes))
+            raise DataError(f"{entry} holds no file that ends in {expected}")
+        found += inside
+    return found
+
+
+def _files_in(folder: Path, output: Path, suffixes: Collection[str]) -> list[Path]:
+    """List files by suffix; hidden ones, and an output folder inside this one, are left out."""
+    made_here = output.resolve() if output.resolve() != folder.resolve() else None
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in suffixes
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not (made_here and path.resolve().is_relative_to(made_here))
+    )
+
+
+def _refuse_own_source(job: Job) -> None:
+    if job.target.resolve() == job.source.resolve():
+        raise typer.BadParameter(f"{job.source} would be written over itself; choose another OUT")

@@ -1,0 +1,57 @@
+"""What the program shows: progress on a terminal's stderr, results on stdout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+Report = Callable[[float, float], None]  # (done, total), in any unit
+
+
+class ProgressBars:
+    """Nested progress bars; they draw nothing when stderr is no terminal."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+
+    @contextmanager
+    def task(self, label: str) -> Iterator[Report]:
+        """Show one task while the block runs; yield what reports its progress."""
+        task = self._bars.add_task(label, total=None)
+        try:
+            yield lambda done, total: self._bars.update(task, completed=done, total=total)
+        finally:
+            self._bars.remove_task(task)
+
+
+@contextmanager
+def progress_bars(quiet: bool) -> Iterator[ProgressBars]:
+    """Open an area for progress bars; all traces go when the block ends."""
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    ) as bars:
+        yield ProgressBars(bars)
+
+
+def print_json(document: Mapping[str, object]) -> None:
+    """Print one JSON document on stdout."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as m:ss or h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,60 @@
+"""`bandtok encode`: audio -> token files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import bandtok
+from bandtok.cli import options
+from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
+from bandtok.cli.console import Report, clock
+from bandtok.cli.suffixes import AUDIO_INPUTS, TOKEN_SUFFIX
+
+if TYPE_CHECKING:
+    from bandtok.grid import TokenGrid
+
+
+def encode(
+    inputs: options.AudioInputs,
+    output: options.Output,
+    model: options.Model = None,
+    device: options.ChosenDevice = options.Device.AUTO,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Turn audio into token files (.btk)."""
+    plan = plan_jobs(
+        inputs,
+        output,
+        suffixes=AUDIO_INPUTS,
+        output_suffix=TOKEN_SUFFIX,
+        allowed_outputs={TOKEN_SUFFIX},
+    )
+    tokenizer = bandtok.Tokenizer.from_pretrained(model, device=device.value)
+
+    def work(job: Job, report: Report) -> Done:
+        grid = tokenizer.encode(job.source, progress=report)
+        grid.save(job.target)
+        return Done(values=describe_grid(grid), line=one_line_grid(grid))
+
+    run_jobs(plan, work, BatchOptions(overwrite=overwrite, quiet=quiet, json=json), "encoding")
+
+
+def describe_grid(grid: TokenGrid) -> dict[str, object]:
+    """Return what --json says about a grid."""
+    return {
+        "seconds": grid.seconds,
+        "bands": grid.num_bands,
+        "frames": grid.num_frames,
+        "tokens": grid.num_bands * grid.num_frames,
+        "bit_rate_bps": grid.bit_rate_bps,
+    }
+
+
+def one_line_grid(grid: TokenGrid) -> str:
+    """Return the same for people."""
+    return (
+        f"{clock(grid.seconds)}, {grid.num_bands} x {grid.num_frames} tokens, "
+        f"{grid.bit_rate_bps:.0f} bit/s"
+    )

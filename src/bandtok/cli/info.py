@@ -1,0 +1,169 @@
+"""`bandtok info` and `bandtok verify`: what is in a token file, and is it whole."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bandtok.cli import options
+from bandtok.cli.batch import refuse_existing
+from bandtok.cli.console import clock, print_json
+from bandtok.cli.group import fail, one_line
+from bandtok.errors import BandTokError
+from bandtok.evaluation.usage import CodebookUsage, UsageCounter
+from bandtok.token_file import TokenFile, salvage_token_file, write_token_file
+
+TokenPath = Annotated[Path, typer.Argument(metavar="FILE", help="Token file.", show_default=False)]
+TokenPaths = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="Token files.", show_default=False)
+]
+SalvageTo = Annotated[
+    Path | None,
+    typer.Option(
+        "--salvage",
+        metavar="OUT",
+        help="Write the whole blocks before the first damage to this token file.",
+    ),
+]
+
+
+def info(file: TokenPath, quiet: options.Quiet = False, json: options.Json = False) -> None:
+    """Show a token file's header, model, length, bit rate and codebook usage."""
+    with TokenFile(file) as tokens:
+        header = tokens.header
+        counter = UsageCounter(header.codebook_size, header.bands)
+        counter.add(tokens.read())
+        values = _describe(tokens, counter.usage())
+    if json:
+        print_json({"file": str(file), **values})
+    else:
+        _print_table(values)
+
+
+def verify(
+    files: TokenPaths,
+    salvage: SalvageTo = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Check every byte of token files; exit code 1 if one is damaged."""
+    if salvage is not None:
+        _salvage(files, salvage, overwrite, quiet, json)
+        return
+    results = [_verdict(file, quiet or json) for file in files]
+    if json:
+        print_json({"files": results, "damaged": sum(not result["whole"] for result in results)})
+    if not all(result["whole"] for result in results):
+        raise typer.Exit(1)
+
+
+def _verdict(file: Path, silent: bool) -> dict[str, object]:
+    try:
+        with TokenFile(file) as tokens:
+            tokens.read()
+            found = f"{tokens.num_frames} frames, {tokens.num_blocks} blocks"
+    except (BandTokError, OSError) as error:
+        fail(f"{file}: {one_line(error)}")
+        return {
+            "file": str(file),
+            "whole": False,
+            "problem": type(error).__name__,
+            "error": one_line(error),
+        }
+    if not silent:
+        typer.echo(f"{file}: whole, {found}")
+    return {"file": str(file), "whole": True}
+
+
+def _salvage(files: list[Path], target: Path, overwrite: bool, quiet: bool, json: bool) -> None:
+    if len(files) != 1:
+        raise typer.BadParameter("--salvage takes exactly one token file")
+    refuse_existing(target, overwrite)
+    kept = salvage_token_file(files[0])
+    write_token_file(target, kept.grid)
+    if json:
+        print_json(
+            {
+                "file": str(files[0]),
+                "target": str(target),
+                "frames": kept.grid.num_frames,
+                "seconds": kept.grid.seconds,
+                "damage": kept.damage,
+            }
+        )
+    elif not quiet:
+        typer.echo(f"{target}: {clock(kept.grid.seconds)} kept; damage: {kept.damage}")
+
+
+def _describe(tokens: TokenFile, usage: CodebookUsage) -> dict[str, object]:
+    header = tokens.header
+    frame_rate = header.sample_rate / header.samples_per_frame
+    samples = header.num_samples
+    if samples is None:
+        samples = tokens.num_frames * header.samples_per_frame
+    return {
+        "version": ".".join(map(str, header.version)),
+        "model_id": header.model_id,
+        "fingerprint": header.fingerprint,
+        "tool_version": header.tool_version,
+        "encode_mode": header.encode_mode,
+        "seconds": samples / header.sample_rate,
+        "num_samples": header.num_samples,
+        "sample_rate": header.sample_rate,
+        "channels": header.channels,
+        "samples_per_frame": header.samples_per_frame,
+        "frame_rate": frame_rate,
+        "bands": header.bands,
+        "frames": tokens.num_frames,
+        "codebook_size": header.codebook_size,
+        "bits_per_code": header.bits_per_code,
+        "bit_rate_bps": header.bits_per_code * header.bands * frame_rate,
+        "size_bytes": tokens.size_bytes,
+        "blocks": tokens.num_blocks,
+        "payload_sha256": tokens.payload_sha256,
+        "usage": {
+            **dataclasses.asdict(usage.overall),
+            "used_codes_by_band": [band.used_codes for band in usage.bands],
+        },
+        "extra": header.extra,
+    }
+
+
+def _print_table(values: dict[str, object]) -> None:
+    table = Table(show_header=False, box=None)
+    for name, value in _for_people(values).items():
+        table.add_row(name, value)
+    Console(soft_wrap=True, highlight=False, markup=False).print(table)
+
+
+def _for_people(values: dict[str, object]) -> dict[str, str]:
+    usage = values["usage"]
+    assert isinstance(usage, dict)
+    seconds = values["seconds"]
+    assert isinstance(seconds, float)
+    return {
+        "version": f"{values['version']}, written by {values['tool_version'] or 'unknown'}",
+        "model": f"{values['model_id'] or 'unnamed'} {values['fingerprint']}".strip(),
+        "encoded": " ".join(f"{key} {value}" for key, value in _pairs(values["encode_mode"]))
+        or "not said",
+        "length": f"{clock(seconds)} ({seconds:.3f} s) at {values['sample_rate']} Hz, "
+        f"{values['channels']} channel(s)",
+        "grid": f"{values['bands']} bands x {values['frames']} frames, "
+        f"{values['frame_rate']:.4f} frames/s",
+        "codebook": f"{values['codebook_size']} entries, {values['bits_per_code']} bits a token",
+        "bit rate": f"{values['bit_rate_bps']:.1f} bit/s",
+        "usage": f"{usage['used_codes']} different tokens ({usage['used_share']:.1%}), "
+        f"entropy {usage['entropy_bits']:.2f} bits",
+        "file": f"{values['size_bytes']} bytes, {values['blocks']} blocks",
+        **{f"extra.{key}": str(value) for key, value in _pairs(values["extra"])},
+    }
+
+
+def _pairs(value: object) -> list[tuple[str, object]]:
+    return list(value.items()) if isinstance(value, dict) else []

@@ -1,0 +1,49 @@
+"""The `bandtok` program: its commands and what they share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bandtok import __version__
+from bandtok.cli.decode import decode
+from bandtok.cli.encode import encode
+from bandtok.cli.generate import generate
+from bandtok.cli.group import OneLineErrors
+from bandtok.cli.info import info, verify
+from bandtok.cli.reconstruct import reconstruct
+from bandtok.cli.train import train
+
+app = typer.Typer(
+    name="bandtok",
+    cls=OneLineErrors,
+    help="Music as a grid of tokens, frequency bands by time frames.",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+for command in (encode, decode, reconstruct, generate, info, verify, train):
+    app.command()(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bandtok {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def bandtok(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Music as a grid of tokens, frequency bands by time frames."""
+
+
+def run() -> None:
+    """Run the program on the process's arguments."""
+    app(prog_name="bandtok")

@@ -1,0 +1,59 @@
+"""Options that several commands share, so that they have one name and one meaning."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(StrEnum):
+    """Where networks run."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+class AudioFormat(StrEnum):
+    """Formats that can be written."""
+
+    WAV = "wav"
+    FLAC = "flac"
+    OGG = "ogg"
+    MP3 = "mp3"
+
+
+AudioInputs = Annotated[
+    list[Path], typer.Argument(metavar="IN...", help="Audio files or folders.", show_default=False)
+]
+TokenInputs = Annotated[
+    list[Path],
+    typer.Argument(metavar="IN...", help="Token files or folders.", show_default=False),
+]
+Output = Annotated[
+    Path,
+    typer.Option("--output", "-o", metavar="OUT", help="File; a folder for several inputs."),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME_OR_PATH",
+        help="Model or run folder, or a Hugging Face hub id; the bundled model if not given.",
+    ),
+]
+Vocoder = Annotated[
+    str | None,
+    typer.Option("--vocoder", metavar="NAME_OR_PATH", help="Another vocoder than the model's own."),
+]
+ChosenDevice = Annotated[Device, typer.Option("--device", help="Where the networks run.")]
+FolderFormat = Annotated[
+    AudioFormat, typer.Option("--format", help="Format of the files in an output folder.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
+Json = Annotated[bool, typer.Option("--json", help="Print results as one JSON document.")]
