@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+WriteTone = Callable[..., Path]
+
+
+@pytest.fixture
+def write_tone() -> WriteTone:
+    """Return a function that writes a short tone with some noise."""
+
+    def write(
+        path: Path,
+        seconds: float = 1.0,
+        hertz: float = 440.0,
+        rate: int = 44_100,
+        peak: float = 0.5,
+    ) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        time = np.arange(round(seconds * rate)) / rate
+        noise = np.random.default_rng(round(hertz)).normal(size=len(time))
+        tone = np.sin(2 * np.pi * hertz * time) + 0.001 * noise
+        soundfile.write(path, peak * tone / np.abs(tone).max(), rate)
+        return path
+
+    return write

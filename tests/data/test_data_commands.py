@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from bandtok.cli.data import app
+from bandtok.data.manifest import load_manifest
+from bandtok.errors import DataError
+
+WriteTone = Callable[..., Path]
+
+
+def test_manifest_command_writes_and_reports(tmp_path: Path, write_tone: WriteTone) -> None:
+    write_tone(tmp_path / "a.wav", seconds=0.2)
+    (tmp_path / "b.mp3").write_bytes(b"nothing")
+    result = CliRunner().invoke(app, ["manifest", str(tmp_path)])
+    assert result.exit_code == 0
+    assert "skipped b.mp3" in result.stderr
+    assert result.stdout.splitlines()[-1].endswith("manifest.jsonl: 1 tracks")
+    assert [track.path for track in load_manifest(tmp_path)] == ["a.wav"]
+
+
+def test_manifest_command_without_audio_fails(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["manifest", str(tmp_path)])
+    assert isinstance(result.exception, DataError)
+    assert not any(tmp_path.iterdir())
+
+
+def test_openmusic_command_wants_its_folder_of_packages(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        app, ["openmusic", "--out", str(tmp_path), "--packages-from", str(tmp_path / "nowhere")]
+    )
+    assert isinstance(result.exception, DataError)
+    assert "nowhere" in str(result.exception)
