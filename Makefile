@@ -14,7 +14,7 @@ help:
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make check  test, docs and the build of the package"
 	@echo "make docs   check that the documentation agrees with the program"
-	@echo "make bench  time the tokenizer and the language model on this machine"
+	@echo "make bench  time the tokenizer against published codecs on this machine"
 	@echo "make clean  remove .venv and everything that was built"
 
 install: $(VENV)/.installed
@@ -27,7 +27,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/python examples/demo.py
+	mkdir -p demo-output
+	$(BIN)/bandtok reconstruct examples/audio -o demo-output --plot demo-output --overwrite
+	$(BIN)/bandtok encode examples/audio -o demo-output --overwrite
+	$(BIN)/bandtok generate "a calm piece with soft strings" -o demo-output/generated.wav \
+		--save-tokens --overwrite
+	@echo "The results lie in demo-output: audio (.wav), tokens (.btk) and pictures (.png)."
 
 test: lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -49,7 +54,7 @@ docs: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/cli/test_docs.py
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.codec_speed
 
 clean:
 	rm -rf $(VENV) build dist demo-output .mypy_cache .ruff_cache .pytest_cache \
