@@ -1,0 +1,141 @@
+"""`bandtok evaluate`: measure reconstructions and tokens on a corpus, write a report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bandtok.cli import options
+from bandtok.cli.console import print_json, progress_bars
+from bandtok.data.manifest import manifest_folder
+from bandtok.evaluation.corpus import (
+    ReconstructionSettings,
+    evaluate_reconstruction,
+    evaluate_usage,
+)
+from bandtok.evaluation.report import (
+    means_rows,
+    usage_table,
+    write_reconstruction_report,
+    write_usage_report,
+)
+from bandtok.evaluation.systems import ALL_SYSTEMS, DEFAULT_SYSTEMS
+from bandtok.pipeline import Tokenizer
+
+app = typer.Typer(help="Measure reconstructions and tokens.", no_args_is_help=True)
+
+_SYSTEM_NAMES = ", ".join(system.name for system in ALL_SYSTEMS)
+
+
+class UsageOf(StrEnum):
+    """What codebook usage is counted on."""
+
+    FULL = "full"
+    EXCERPTS = "excerpts"
+
+
+Corpus = Annotated[
+    Path,
+    typer.Argument(metavar="DATA", help="manifest.jsonl, its folder, or a folder of audio."),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the report.")]
+Split = Annotated[
+    str, typer.Option("--split", help="train, valid, test, unseen, or all for every track.")
+]
+
+
+@app.command()
+def reconstruction(
+    data: Corpus,
+    out: Out,
+    model: options.Model = None,
+    vocoder: options.Vocoder = None,
+    split: Split = "test",
+    seconds: Annotated[float, typer.Option("--seconds", help="Length of a clip.")] = 10.0,
+    per_track: Annotated[int, typer.Option("--per-track", min=1, help="Clips of a track.")] = 1,
+    max_clips: Annotated[
+        int | None, typer.Option("--max-clips", min=1, help="At most this many clips.")
+    ] = None,
+    system: Annotated[
+        list[str] | None, typer.Option("--system", help=f"Repeatable, of: {_SYSTEM_NAMES}.")
+    ] = None,
+    visqol: Annotated[
+        int, typer.Option("--visqol", min=0, help="Rate this many clips by ViSQOL (slow).")
+    ] = 0,
+    usage: Annotated[
+        UsageOf, typer.Option("--usage", help="Count codes of whole tracks or of the clips.")
+    ] = UsageOf.EXCERPTS,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Clips at a time.")] = 1,
+    device: options.ChosenDevice = options.Device.AUTO,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Compare original and reconstruction, and show where in the chain the error arises."""
+    tokenizer = Tokenizer.from_pretrained(model, vocoder=vocoder, device=device.value)
+    settings = ReconstructionSettings(
+        split=None if split == "all" else split,
+        excerpt_seconds=seconds,
+        excerpts_per_track=per_track,
+        max_clips=max_clips,
+        systems=tuple(system or DEFAULT_SYSTEMS),
+        visqol_clips=visqol,
+        usage=usage.value,
+    )
+    with progress_bars(quiet) as bars, bars.task("measuring") as advance:
+        report = evaluate_reconstruction(
+            data, tokenizer, settings, workers=workers, progress=advance
+        )
+    files = write_reconstruction_report(report, out, tokenizer, manifest_folder(data))
+    _warn(report.left_out)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        _print_table(means_rows(report))
+        _print_files(files, quiet)
+
+
+@app.command()
+def tokens(
+    data: Corpus,
+    out: Out,
+    model: options.Model = None,
+    split: Split = "test",
+    device: options.ChosenDevice = options.Device.AUTO,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Count how the codebook is used, over all bands and by band, on whole tracks."""
+    tokenizer = Tokenizer.from_pretrained(model, device=device.value)
+    with progress_bars(quiet) as bars, bars.task("encoding") as advance:
+        report = evaluate_usage(data, tokenizer, None if split == "all" else split, advance)
+    files = write_usage_report(report, out)
+    _warn(report.left_out)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        _print_table(usage_table(report.usage))
+        _print_files(files, quiet)
+
+
+def _warn(left_out: tuple[str, ...]) -> None:
+    for line in left_out:
+        typer.echo(f"left out {line}", err=True)
+
+
+def _print_table(rows: list[list[str]]) -> None:
+    table = Table(*rows[0])
+    for row in rows[1:]:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _print_files(files: list[Path], quiet: bool) -> None:
+    if not quiet:
+        for file in files:
+            typer.echo(str(file))

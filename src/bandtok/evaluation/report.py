@@ -1,0 +1,260 @@
+"""Reports on disk: JSON for machines, Markdown and one self-contained HTML page for people.
+
+    ReconstructionReport / UsageReport -> report.json, report.md, report.html, pictures
+
+Each file appears whole or not at all. Measures nothing itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bandtok import atomic
+from bandtok.evaluation.corpus import (
+    MEASURES,
+    ClipRow,
+    ModelFacts,
+    ReconstructionReport,
+    UsageReport,
+)
+from bandtok.evaluation.excerpts import load_excerpt
+from bandtok.evaluation.plots import plot_reconstruction, plot_usage
+from bandtok.evaluation.statistics import Estimate
+from bandtok.evaluation.systems import named_systems, prepare, reconstruct
+from bandtok.evaluation.usage import CodebookUsage
+from bandtok.pipeline import Tokenizer
+
+Table = list[list[str]]  # the first row is the heading
+_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #bbb;padding:.3rem .6rem;"
+    "text-align:left}img{max-width:100%}"
+)
+
+
+def write_reconstruction_report(
+    report: ReconstructionReport,
+    folder: str | os.PathLike[str],
+    tokenizer: Tokenizer,
+    corpus: Path,
+) -> list[Path]:
+    """Write report.json, report.md, report.html, usage.png and pictures of two clips.
+
+    Args:
+        report: what was measured.
+        folder: where to write; made if need be.
+        tokenizer: the one that was measured, to draw the median and the worst clip.
+        corpus: folder that the tracks' paths are relative to.
+
+    Returns:
+        The files written.
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    pictures = _draw_clips(report, target, tokenizer, corpus)
+    plot_usage(target / "usage.png", report.usage, title="Codebook usage")
+    pictures["usage.png"] = "Codebook usage by band"
+    tables = [
+        ("Reconstruction", _means_table(report)),
+        ("Codebook usage", usage_table(report.usage)),
+        ("Clips", _clips_table(report)),
+    ]
+    notes = [*_model_lines(report.model), *_reconstruction_notes(report)]
+    return _write(target, "Reconstruction report", notes, tables, pictures, asdict(report))
+
+
+def write_usage_report(report: UsageReport, folder: str | os.PathLike[str]) -> list[Path]:
+    """Write report.json, report.md, report.html and usage.png; return the files."""
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    plot_usage(target / "usage.png", report.usage, title="Codebook usage")
+    notes = [
+        *_model_lines(report.model),
+        f"{report.num_tracks} whole tracks, {report.seconds / 60:.1f} minutes.",
+        *_left_out_lines(report.left_out),
+    ]
+    tables = [("Codebook usage", usage_table(report.usage))]
+    pictures = {"usage.png": "Codebook usage by band"}
+    return _write(target, "Token report", notes, tables, pictures, asdict(report))
+
+
+def means_rows(report: ReconstructionReport) -> Table:
+    """Return mean and interval by system, for any table; the first row is the heading."""
+    limit = f"{report.settings.below_hz / 1000:g} kHz"
+    rows = [["system", "mel, all bins", f"mel, below {limit}", "STFT", "ViSQOL"]]
+    for system in report.settings.systems:
+        means = report.means[system]
+        rows.append([system, *(_estimate(means.get(name)) for name in MEASURES)])
+    return rows
+
+
+def usage_table(usage: CodebookUsage) -> Table:
+    """Return usage of all bands and of each band; the first row is the heading."""
+    rows = [["band", "tokens", "codes used", "share of codebook", "entropy, bits", "top 1 %"]]
+    named = [("all", usage.overall), *((str(n), band) for n, band in enumerate(usage.bands))]
+    for name, band in named:
+        rows.append(
+            [
+                name,
+                f"{band.num_tokens:,}",
+                f"{band.used_codes:,}",
+                f"{100 * band.used_share:.1f} %",
+                f"{band.entropy_bits:.2f} (corrected {band.corrected_entropy_bits:.2f})",
+                f"{100 * band.top_share:.1f} %",
+            ]
+        )
+    return rows
+
+
+def markdown_table(rows: Table) -> str:
+    """Write rows as a Markdown table; the first row is the heading."""
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines.insert(1, "|" + " --- |" * len(rows[0]))
+    return "\n".join(lines) + "\n"
+
+
+def _means_table(report: ReconstructionReport) -> Table:
+    rows = means_rows(report)
+    rows[0].append("what it is")
+    for row, system in zip(rows[1:], named_systems(report.settings.systems), strict=True):
+        row.append(system.does)
+    return rows
+
+
+def _clips_table(report: ReconstructionReport) -> Table:
+    systems = report.settings.systems
+    rows = [["track", "start, s", "level, dBFS", *(f"mel, {name}" for name in systems)]]
+    for row in report.rows:
+        rows.append(
+            [
+                row.excerpt.track.path,
+                f"{row.excerpt.start_seconds:.1f}",
+                f"{row.level_dbfs:.1f}",
+                *(f"{row.measures[name].mel:.3f}" for name in systems),
+            ]
+        )
+    return rows
+
+
+def _estimate(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "–"
+    return f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], n={estimate.count}"
+
+
+def _model_lines(model: ModelFacts) -> list[str]:
+    return [
+        f"Model {model.name or 'bundled'}, fingerprint {model.fingerprint}: {model.num_bands} "
+        f"bands, codebook of {model.codebook_size:,}, {model.bit_rate_bps / 1000:.2f} kbit/s, "
+        f"{model.sample_rate:,} Hz mono."
+    ]
+
+
+def _reconstruction_notes(report: ReconstructionReport) -> list[str]:
+    settings = report.settings
+    counted = "whole tracks" if settings.usage == "full" else "the clips"
+    return [
+        f"{len(report.rows)} clips of at most {settings.excerpt_seconds:g} s, split "
+        f"{settings.split or 'all'}. Mean and 95 % bootstrap interval over tracks. Mel: mean "
+        "absolute difference of ln-mels, lower is better. STFT: spectral convergence plus "
+        "log-magnitude distance, lower is better. ViSQOL: audio mode, higher is better, 4.73 at "
+        "most.",
+        "Griffin-Lim seeks the mel itself, so its mel figures say nothing of how it sounds; "
+        "compare systems with a waveform by STFT and ViSQOL too.",
+        f"Usage is counted on {counted}.",
+        *_left_out_lines(report.left_out),
+    ]
+
+
+def _left_out_lines(left_out: Sequence[str]) -> list[str]:
+    return [f"Left out: {line}" for line in left_out]
+
+
+def _draw_clips(
+    report: ReconstructionReport, target: Path, tokenizer: Tokenizer, corpus: Path
+) -> dict[str, str]:
+    drawn = [system for system in named_systems(report.settings.systems) if system.has_waveform]
+    if not drawn:
+        return {}
+    system = drawn[0]
+    by_error = sorted(report.rows, key=lambda row: row.measures[system.name].mel)
+    chosen = {"median": by_error[(len(by_error) - 1) // 2], "worst": by_error[-1]}
+    pictures = {}
+    for name, row in chosen.items():
+        caption = f"{system.name}, {name} clip: {_place(row)}"
+        audio = load_excerpt(row.excerpt, corpus, tokenizer.sample_rate)
+        clip = prepare(audio, tokenizer)
+        estimate = reconstruct(system, clip, tokenizer, report.settings.num_iterations)
+        plot_reconstruction(
+            target / f"{name}.png",
+            audio,
+            estimate,
+            clip.grid,
+            title=caption,
+            config=tokenizer.config.mel,
+        )
+        pictures[f"{name}.png"] = caption
+    return pictures
+
+
+def _place(row: ClipRow) -> str:
+    return f"{row.excerpt.track.path} from {row.excerpt.start_seconds:.1f} s"
+
+
+def _write(
+    target: Path,
+    title: str,
+    notes: list[str],
+    tables: list[tuple[str, Table]],
+    pictures: dict[str, str],
+    document: dict[str, Any],
+) -> list[Path]:
+    text = f"# {title}\n\n" + "".join(f"{note}\n\n" for note in notes)
+    text += "".join(f"## {name}\n\n{markdown_table(rows)}\n" for name, rows in tables)
+    text += "".join(f"![{caption}]({name})\n\n" for name, caption in pictures.items())
+    page = _html_page(target, title, notes, tables, pictures)
+    atomic.write_text(target / "report.html", page)
+    atomic.write_text(target / "report.md", text.rstrip("\n") + "\n")
+    atomic.write_text(
+        target / "report.json",
+        json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+    )
+    names = ["report.json", "report.md", "report.html", *pictures]
+    return [target / name for name in names]
+
+
+def _html_page(
+    target: Path,
+    title: str,
+    notes: list[str],
+    tables: list[tuple[str, Table]],
+    pictures: dict[str, str],
+) -> str:
+    body = [f"<h1>{html.escape(title)}</h1>"]
+    body += [f"<p>{html.escape(note)}</p>" for note in notes]
+    for name, rows in tables:
+        body += [f"<h2>{html.escape(name)}</h2>", _html_table(rows)]
+    for name, caption in pictures.items():
+        data = base64.b64encode((target / name).read_bytes()).decode()
+        text = html.escape(caption, quote=True)
+        body.append(f'<h3>{text}</h3><img alt="{text}" src="data:image/png;base64,{data}">')
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"<style>{_STYLE}</style><body>{''.join(body)}</body></html>\n"
+    )
+
+
+def _html_table(rows: Table) -> str:
+    heading, *rest = rows
+    cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in heading)
+    lines = [f"<tr>{cells}</tr>"]
+    for row in rest:
+        lines.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>")
+    return f"<table>{''.join(lines)}</table>"

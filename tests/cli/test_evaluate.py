@@ -1,0 +1,55 @@
+"""`bandtok evaluate`: a report on disk, a table or JSON on stdout, errors in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from typer.testing import Result
+
+Run = Callable[..., Result]
+MakeSong = Callable[..., Path]
+
+
+def test_reconstruction_writes_a_report(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
+    make_song("music/a.wav")
+    result = run(
+        *("evaluate", "reconstruction", tmp_path / "music", "--out", tmp_path / "report"),
+        *("--model", "debug", "--split", "all", "--seconds", "0.2"),
+        *("--system", "mel-only", "--system", "griffin-lim"),
+    )
+    assert result.exit_code == 0, result.output
+    assert "mel-only" in result.stdout
+    assert (tmp_path / "report" / "report.html").is_file()
+
+
+def test_json_is_the_whole_report(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
+    make_song("music/a.wav")
+    result = run(
+        *("evaluate", "reconstruction", tmp_path / "music", "--out", tmp_path / "report"),
+        *("--model", "debug", "--split", "all", "--system", "mel-only", "--json"),
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["rows"][0]["measures"]["mel-only"]["mel"] > 0
+
+
+def test_tokens_counts_every_band(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
+    make_song("music/a.wav")
+    result = run(
+        *("evaluate", "tokens", tmp_path / "music", "--out", tmp_path / "report"),
+        *("--model", "debug", "--split", "all", "--json"),
+    )
+    assert result.exit_code == 0, result.output
+    assert len(json.loads(result.stdout)["usage"]["bands"]) == 16
+
+
+def test_an_unknown_system_is_one_line(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
+    make_song("music/a.wav")
+    result = run(
+        *("evaluate", "reconstruction", tmp_path / "music", "--out", tmp_path / "report"),
+        *("--model", "debug", "--split", "all", "--system", "magic"),
+    )
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "magic" in result.stderr
