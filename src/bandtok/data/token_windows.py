@@ -1,0 +1,73 @@
+"""Windows of token shards, drawn at random or spread evenly, as batches of codes.
+
+Knows nothing of captions or of how codes become a sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bandtok.data.shards import Shard, TokenCorpus
+from bandtok.errors import DataError
+
+
+class WindowSampler:
+    """Random windows of shards, each shard drawn in proportion to its length.
+
+    Args:
+        corpus: where the codes are.
+        shards: those to draw from; shorter ones than a window are left out.
+        window_frames: length of a window.
+
+    Raises:
+        DataError: if no shard is long enough.
+    """
+
+    def __init__(self, corpus: TokenCorpus, shards: Sequence[Shard], window_frames: int) -> None:
+        self.shards = [shard for shard in shards if shard.num_frames >= window_frames]
+        if not self.shards:
+            raise DataError(
+                f"none of {len(shards)} shards has {window_frames} frames; "
+                "use longer music or --set window_frames to fewer"
+            )
+        self.window_frames = window_frames
+        self.codes = [corpus.codes(shard) for shard in self.shards]
+        lengths = np.array([shard.num_frames for shard in self.shards], dtype=np.float64)
+        self._shares = lengths / lengths.sum()
+
+    def draw(self, count: int, draw: np.random.Generator) -> tuple[Tensor, list[Shard]]:
+        """Return int64 codes [count, bands, window_frames] and the shard of each."""
+        chosen = draw.choice(len(self.shards), size=count, p=self._shares).tolist()
+        starts = [self._start(index, draw.random()) for index in chosen]
+        return self._windows(chosen, starts), [self.shards[index] for index in chosen]
+
+    def spread(self, count: int) -> tuple[Tensor, list[Shard]]:
+        """Return at most `count` fixed windows, shard after shard, then further into each."""
+        places = [index % len(self.shards) for index in range(count)]
+        rounds = -(-count // len(self.shards))
+        depths = [(index // len(self.shards) + 0.5) / rounds for index in range(count)]
+        starts = [self._start(place, depth) for place, depth in zip(places, depths, strict=True)]
+        return self._windows(places, starts), [self.shards[place] for place in places]
+
+    def band_counts(self, codebook_size: int) -> np.ndarray:
+        """Return how often each band uses each code, int64 [bands, codebook_size]."""
+        bands = self.codes[0].shape[0]
+        counts = np.zeros((bands, codebook_size), np.int64)
+        for codes in self.codes:
+            for band in range(bands):
+                counts[band] += np.bincount(codes[band], minlength=codebook_size)
+        return counts
+
+    def _start(self, index: int, depth: float) -> int:
+        return int(depth * (self.shards[index].num_frames - self.window_frames + 1))
+
+    def _windows(self, chosen: Sequence[int], starts: Sequence[int]) -> Tensor:
+        rows = [
+            self.codes[index][:, start : start + self.window_frames].astype(np.int64)
+            for index, start in zip(chosen, starts, strict=True)
+        ]
+        return torch.from_numpy(np.stack(rows))

@@ -1,0 +1,217 @@
+"""The language model's training task."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bandtok.data.shards import TokenCorpus
+from bandtok.data.token_windows import WindowSampler
+from bandtok.errors import ConfigError, DataError
+from bandtok.music_lm.text import HashTextEncoder
+from bandtok.recipes import music_lm as recipes
+from bandtok.training.loop import run_loop
+from bandtok.training.music_lm import (
+    CaptionStates,
+    MusicLMTask,
+    MusicLMTraining,
+    grid_image,
+    unigram_loss,
+)
+
+BANDS, SIZE = 4, 12
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> TokenCorpus:
+    """Codes that can be learned: each frame goes on where the one before was."""
+    folder = tmp_path / "shards"
+    (folder / "codes").mkdir(parents=True)
+    entries = []
+    for number, split in enumerate(("train", "train", "valid")):
+        frames = 30 + number
+        codes = (np.arange(frames) + np.arange(BANDS)[:, None] + number) % SIZE
+        np.save(folder / "codes" / f"{number}.npy", codes.astype(np.uint16))
+        entries.append(
+            {
+                "file": f"codes/{number}.npy",
+                "path": f"{number}.wav",
+                "offset_samples": 0,
+                "num_frames": frames,
+                "split": split,
+                "title": f"Piece of mind {number}",
+                "style": ["calm", "piano"],
+                "package": "",
+            }
+        )
+    facts = {
+        "num_bands": BANDS,
+        "codebook_size": SIZE,
+        "sample_rate": 8000,
+        "samples_per_frame": 400,
+        "fingerprint": "abc",
+    }
+    index = {"format": 1, "tokenizer": facts, "shards": entries}
+    (folder / "index.json").write_text(json.dumps(index))
+    return TokenCorpus(folder)
+
+
+@pytest.fixture
+def recipe() -> MusicLMTraining:
+    return recipes.debug()
+
+
+def _task(recipe: MusicLMTraining, corpus: TokenCorpus) -> MusicLMTask:
+    return MusicLMTask(recipe, corpus, HashTextEncoder(8))
+
+
+def test_the_model_takes_its_physics_from_the_shards(
+    recipe: MusicLMTraining, corpus: TokenCorpus
+) -> None:
+    config = _task(recipe, corpus).network.config
+    assert (config.num_bands, config.codebook_size) == (BANDS, SIZE)
+    assert (config.sample_rate, config.frame_rate) == (8000, 20.0)
+    assert (config.tokenizer_fingerprint, config.text_dim) == ("abc", 8)
+
+
+def test_the_loss_falls(recipe: MusicLMTraining, corpus: TokenCorpus) -> None:
+    task = _task(replace(recipe, learning_rate=1e-2), corpus)
+    losses = [task.step(step)["loss"] for step in range(30)]
+    assert losses[0] == pytest.approx(np.log(SIZE), abs=0.5)
+    assert np.mean(losses[-3:]) < 0.6 * losses[0]
+
+
+def test_a_step_depends_only_on_state_and_number(
+    recipe: MusicLMTraining, corpus: TokenCorpus
+) -> None:
+    first, second = _task(recipe, corpus), _task(recipe, corpus)
+    for step in (7, 8):
+        torch.manual_seed(step)
+        numbers = first.step(step)
+        torch.manual_seed(step)
+        assert second.step(step) == numbers
+
+
+def test_weights_decay_only_where_they_multiply(
+    recipe: MusicLMTraining, corpus: TokenCorpus
+) -> None:
+    task = _task(recipe, corpus)
+    groups = task.optimizers["network"].param_groups
+    assert [group["weight_decay"] for group in groups] == [recipe.weight_decay, 0.0]
+    assert sum(len(group["params"]) for group in groups) == len(list(task.network.parameters()))
+
+
+def test_validation_is_fixed_and_by_band(recipe: MusicLMTraining, corpus: TokenCorpus) -> None:
+    task = _task(recipe, corpus)
+    task.network.eval()
+    with torch.no_grad():
+        numbers, again = task.validate(task.network), task.validate(task.network)
+    assert numbers == again
+    bands = [numbers[f"loss_band_{band:02d}"] for band in range(BANDS)]
+    assert np.mean(bands) == pytest.approx(numbers["loss"], rel=1e-5)
+    assert numbers["loss_without_text"] != numbers["loss"]
+
+
+def test_unigram_loss_by_hand() -> None:
+    counts = np.array([[2, 0], [0, 0]])
+    codes = np.array([[[0, 1], [1, 1]]])
+    expected = -np.mean([np.log(3 / 4), np.log(1 / 4), np.log(1 / 2), np.log(1 / 2)])
+    assert unigram_loss(counts, codes) == pytest.approx(expected)
+
+
+def test_captions_are_left_out_in_their_share(recipe: MusicLMTraining, corpus: TokenCorpus) -> None:
+    task, shard = _task(replace(recipe, null_share=0.25), corpus), corpus.shards[0]
+    draw = np.random.default_rng(0)
+    captions = [task._caption(shard, draw) for _ in range(400)]
+    assert sum(not text for text in captions) / 400 == pytest.approx(0.25, abs=0.06)
+    assert len(set(captions)) > 2
+
+
+def test_each_caption_is_encoded_once() -> None:
+    class Counting(HashTextEncoder):
+        seen: list[str] = []  # noqa: RUF012
+
+        def encode(self, texts):  # type: ignore[no-untyped-def]
+            self.seen.extend(texts)
+            return super().encode(texts)
+
+    captions = CaptionStates(Counting(8))
+    first = captions(["a b", "", "a b"])
+    captions(["", "c", "a b"])
+    assert Counting.seen == ["a b", "", "c"]
+    expected = HashTextEncoder(8).encode(["a b", "", "a b"])
+    assert torch.equal(first.states, expected.states)
+    assert torch.equal(first.mask, expected.mask)
+
+
+def test_windows(corpus: TokenCorpus) -> None:
+    windows = WindowSampler(corpus, corpus.shards, 31)
+    assert [shard.path for shard in windows.shards] == ["1.wav", "2.wav"]
+    codes, shards = windows.draw(40, np.random.default_rng(0))
+    assert codes.shape == (40, BANDS, 31)
+    for window, shard in zip(codes, shards, strict=True):
+        number = int(shard.path[0])
+        starts = [(int(window[0, 0]) - number) % SIZE]
+        np.testing.assert_array_equal(
+            window, (np.arange(31) + starts[0] + np.arange(BANDS)[:, None] + number) % SIZE
+        )
+    fixed, places = WindowSampler(corpus, corpus.shards, 5).spread(6)
+    assert [shard.path[0] for shard in places] == list("012012")
+    assert not torch.equal(fixed[0], fixed[3])
+    with pytest.raises(DataError, match="none of 3 shards has 99 frames"):
+        WindowSampler(corpus, corpus.shards, 99)
+
+
+def test_settings_out_of_range_are_refused() -> None:
+    for changes in ({"null_share": 2.0}, {"precision": "half"}, {"batch_size": 0}):
+        with pytest.raises(ConfigError, match=next(iter(changes))):
+            MusicLMTraining(**changes)  # type: ignore[arg-type]
+
+
+def test_grid_image_has_the_lowest_band_at_the_bottom() -> None:
+    image = grid_image(torch.tensor([[1, 1], [0, 0]]), 2, size=3)
+    assert image.shape == (6, 6, 3)
+    assert (image[:3] == image[0, 0]).all()
+    assert (image[3:] == image[-1, 0]).all()
+    assert (image[0, 0] != image[-1, 0]).any()
+
+
+class StopsAfter(MusicLMTask):
+    """Breaks off, as a killed run does."""
+
+    def __init__(self, steps: int, recipe: MusicLMTraining, corpus: TokenCorpus) -> None:
+        super().__init__(recipe, corpus, HashTextEncoder(8))
+        self.steps = steps
+
+    def step(self, step: int) -> dict[str, float]:
+        if step == self.steps:
+            raise StopIteration
+        return super().step(step)
+
+
+def test_a_resumed_run_equals_one_that_never_stopped(
+    recipe: MusicLMTraining, corpus: TokenCorpus, tmp_path: Path
+) -> None:
+    whole = _task(recipe, corpus)
+    run_loop(whole, recipe.loop, tmp_path / "whole")
+    stopped = StopsAfter(3, recipe, corpus)
+    with pytest.raises(StopIteration):
+        run_loop(stopped, recipe.loop, tmp_path / "parts")
+    part = _task(recipe, corpus)
+    run_loop(part, recipe.loop, tmp_path / "parts", resume=True)
+    for one, other in zip(whole.network.parameters(), part.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    assert (tmp_path / "whole" / "model" / "model.safetensors").exists()
+    assert list((tmp_path / "whole" / "pictures").glob("grid-real-sampled-*.png"))
+
+
+@pytest.mark.parametrize("name", ["default", "control_1d", "debug"])
+def test_every_recipe_builds(name: str) -> None:
+    recipe = getattr(recipes, name)()
+    assert isinstance(recipe, MusicLMTraining)
+    assert recipe.network.rope == ("1d" if name == "control_1d" else "2d")
