@@ -1,0 +1,193 @@
+"""One format for every network: a folder with config.json and model.safetensors.
+
+Finds weights by name (bundled, a model or run folder, a hub id), checks names and shapes against
+the config before anything is loaded. Never pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import huggingface_hub
+import safetensors
+import torch
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from bandtok.atomic import replacing, write_bytes
+from bandtok.errors import CheckpointError
+
+BUNDLED = Path(__file__).parent / "weights"
+CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
+_MAX_CONFIG_BYTES = 1 << 20
+
+
+class NetworkConfig(Protocol):
+    """A frozen dataclass that can be written as JSON and read back."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkKind:
+    """Ties a kind of network to its classes.
+
+    Attributes:
+        name: "tokenizer", "vocoder" or "music_lm"; also the name of its folder.
+        network: class built from one config.
+        config: the config's class.
+        debug: a tiny config for tests.
+    """
+
+    name: str
+    network: type[nn.Module]
+    config: type[Any]
+    debug: NetworkConfig
+
+
+def save_network(network: nn.Module, folder: Path, kind: str, card: str | None = None) -> None:
+    """Write config.json and float16 model.safetensors (and README.md), each atomically.
+
+    Weights go first and the config last, so that a folder with a config is complete.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        name: tensor.detach().to("cpu", torch.float16 if tensor.is_floating_point() else None)
+        .contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    config = {"kind": kind, "config": network.config.to_dict()}  # type: ignore[union-attr, operator]
+    if card is not None:
+        write_bytes(folder / CARD_FILE, card.encode())
+    with replacing(folder / WEIGHTS_FILE) as temporary:
+        save_file(tensors, temporary, metadata={"format": "pt", "kind": kind})
+    write_bytes(folder / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
+
+
+def load_network(kind: NetworkKind, name: str | os.PathLike[str] | None, device: str = "cpu") -> Any:
+    """Load a network by name, in evaluation mode and float32.
+
+    Args:
+        kind: what to load.
+        name: None for the bundled weights, "debug" for a tiny seeded random network, a model or
+            run folder, or a hub id ("owner/name").
+        device: torch device.
+
+    Raises:
+        CheckpointError: if it cannot be found, is of another kind, is damaged, or does not fit.
+    """
+    if name == "debug":
+        network = debug_network(kind)
+    else:
+        network = _read_network(kind, find_model_folder(kind.name, name))
+    network.eval().requires_grad_(False)
+    return network.to(device)
+
+
+def debug_network(kind: NetworkKind) -> nn.Module:
+    """Build the tiny network with weights from a fixed seed; leaves the global seed as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return kind.network(kind.debug)
+
+
+def find_model_folder(kind: str, name: str | os.PathLike[str] | None) -> Path:
+    """Return the folder that holds the model `name` (see load_network).
+
+    Raises:
+        CheckpointError: if there is none.
+    """
+    if name is None:
+        return _checked_folder(BUNDLED / kind, "the bundled weights")
+    path = Path(name)
+    for candidate in (path / kind, path / "model", path):
+        if (candidate / CONFIG_FILE).is_file():
+            return candidate
+    if path.exists() or len(path.parts) != 2 or path.is_absolute():
+        raise CheckpointError(
+            f"no model at {os.fspath(name)!r}: expected a folder with {CONFIG_FILE} and "
+            f"{WEIGHTS_FILE}, a run folder, 'debug', or a hub id 'owner/name'"
+        )
+    return _from_hub(kind, os.fspath(name))
+
+
+def _read_network(kind: NetworkKind, folder: Path) -> nn.Module:
+    config = _read_config(kind, folder / CONFIG_FILE)
+    network = kind.network(config)
+    _load_weights(network, folder / WEIGHTS_FILE)
+    return network
+
+
+def _read_config(kind: NetworkKind, path: Path) -> Any:
+    if path.stat().st_size > _MAX_CONFIG_BYTES:
+        raise CheckpointError(f"{path} is larger than {_MAX_CONFIG_BYTES} bytes; not a model config")
+    try:
+        content = json.loads(path.read_bytes())
+        found, values = content["kind"], content["config"]
+    except (ValueError, KeyError, TypeError):
+        raise CheckpointError(f"{path} is not a BandTok model config") from None
+    if found != kind.name:
+        raise CheckpointError(f"{path.parent} holds a {found}; expected a {kind.name}")
+    try:
+        return kind.config.from_dict(values)
+    except (TypeError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} does not describe a {kind.name}: {error}") from None
+
+
+def _load_weights(network: nn.Module, path: Path) -> None:
+    expected = network.state_dict()
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"cannot read weights {str(path)!r}: {error}") from None
+    check_shapes(expected, shapes, str(path))
+    network.load_state_dict(load_file(path))
+
+
+def check_shapes(
+    expected: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], where: str
+) -> None:
+    """Raise CheckpointError if names or shapes are not those of `expected`."""
+    for key in sorted(expected.keys() ^ shapes.keys()):
+        problem = "misses" if key in expected else "has an unknown"
+        raise CheckpointError(f"{where} {problem} tensor {key!r}; it does not fit its config")
+    for key, tensor in expected.items():
+        if tuple(tensor.shape) != shapes[key]:
+            raise CheckpointError(
+                f"{where}: {key!r} has shape {shapes[key]}; expected {tuple(tensor.shape)}"
+            )
+
+
+def _checked_folder(folder: Path, what: str) -> Path:
+    if not (folder / CONFIG_FILE).is_file():
+        raise CheckpointError(f"{what} are missing at {folder}; reinstall the package")
+    return folder
+
+
+def _from_hub(kind: str, name: str) -> Path:
+    try:
+        root = Path(
+            huggingface_hub.snapshot_download(
+                name, allow_patterns=[f"{p}{f}" for p in ("", f"{kind}/") for f in _HUB_FILES]
+            )
+        )
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"no folder {name!r}, and no such model on the hub: {reason}") from None
+    for candidate in (root / kind, root):
+        if (candidate / CONFIG_FILE).is_file():
+            return candidate
+    raise CheckpointError(f"the hub model {name!r} holds no {kind}")
+
+
+_HUB_FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE)

@@ -1,0 +1,218 @@
+"""The codec on tensors: waveform to codes and codes to waveform, exact however the input is cut.
+
+    samples -> mel -> codes        codes -> mel -> samples
+
+Everything is computed in windows at fixed places with as much context as the networks can see. A
+piece of music is taken to stand in silence. Knows nothing of files or text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from bandtok.errors import AudioError, GridError
+from bandtok.mel import LogMel
+from bandtok.tokenizer.model import TokenizerNetwork
+from bandtok.windows import WindowPlan, cut_windows, reflect_padded
+
+WINDOW_FRAMES = 128
+_STEP_FRAMES = 16
+
+
+class MelVocoder(Protocol):
+    """What the codec needs of a vocoder: ln-mel [1, n_mels, mel_frames] -> [1, 1, samples]."""
+
+    @property
+    def reach(self) -> int:
+        """Mel frames on either side that a sample can depend on."""
+        ...
+
+    def __call__(self, mel: Tensor) -> Tensor: ...
+
+
+class ExternalVocoder(nn.Module):
+    """Any other mel vocoder, made to fit.
+
+    Args:
+        network: turns an ln-mel [batch, n_mels, mel_frames] into [batch, 1, mel_frames * hop].
+        reach: mel frames on either side that a sample of its output can depend on.
+
+    Example, with the public BigVGAN package and weights (same mel, see docs/vocoders.md)::
+
+        network = bigvgan.BigVGAN.from_pretrained("nvidia/bigvgan_v2_44khz_128band_512x")
+        tokenizer = bandtok.Tokenizer.from_pretrained(vocoder=ExternalVocoder(network, reach=64))
+    """
+
+    def __init__(self, network: nn.Module, reach: int) -> None:
+        super().__init__()
+        self.network, self.reach = network, reach
+
+    def forward(self, mel: Tensor) -> Tensor:
+        waveform: Tensor = self.network(mel)
+        return waveform
+
+
+class Codec:
+    """Tokenizer and vocoder networks, wired.
+
+    Args:
+        network: mel <-> codes, in evaluation mode.
+        vocoder: mel -> waveform.
+        device: where both lie.
+    """
+
+    def __init__(self, network: TokenizerNetwork, vocoder: MelVocoder, device: str = "cpu") -> None:
+        self.network, self.vocoder, self.device = network, vocoder, device
+        self.config = config = network.config
+        self.log_mel = LogMel(config.mel).to(device)
+        self.fingerprint = code_fingerprint(network)
+        self._encoder_plan = WindowPlan(
+            core=WINDOW_FRAMES * config.reduction,
+            halo=config.encoder_reach * config.reduction,
+            step=_STEP_FRAMES * config.reduction,
+        )
+        vocoder_reach = -(-vocoder.reach // config.reduction)
+        self._decoder_plan = WindowPlan(
+            core=WINDOW_FRAMES, halo=config.decoder_reach + vocoder_reach, step=_STEP_FRAMES
+        )
+        self._silent_mel = torch.full((config.mel.n_mels, 1), config.mel.silence, device=device)
+        self._silent_codes = self._codes_of_silence()
+
+    @torch.inference_mode()
+    def encode_blocks(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Encode a stream of mono samples in bounded memory.
+
+        Args:
+            blocks: float32 [n] pieces at the model's sample rate, cut anywhere.
+
+        Yields:
+            int64 [bands, n] pieces on the CPU; ceil(samples / samples_per_frame) frames in all.
+        """
+        plan = self._encoder_plan
+        for window in cut_windows(self._mel_blocks(blocks), plan, self._silent_mel):
+            codes = self.network.encode_mel(window.columns[None])[0]
+            first = plan.halo // self.config.reduction
+            yield codes[:, first : first + window.valid // self.config.reduction].cpu()
+
+    @torch.inference_mode()
+    def decode_blocks(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Decode a stream of codes in bounded memory.
+
+        Args:
+            blocks: int64 [bands, n] pieces, cut anywhere.
+
+        Yields:
+            float32 [n] pieces of samples on the CPU; frames * samples_per_frame in all.
+        """
+        plan, size = self._decoder_plan, self.config.samples_per_frame
+        moved = (block.to(self.device) for block in blocks)
+        for window in cut_windows(moved, plan, self._silent_codes):
+            waveform = self.vocoder(self.network.decode_codes(window.columns[None]))[0, 0]
+            first = plan.halo * size
+            yield waveform[first : first + window.valid * size].cpu()
+
+    def encode_waveform(self, waveform: Tensor) -> Tensor:
+        """Encode a batch, each row exactly as if alone.
+
+        Args:
+            waveform: float [batch, 1, samples] at the model's sample rate.
+
+        Returns:
+            int64 [batch, bands, frames].
+
+        Raises:
+            AudioError: if the shape is wrong or a sample is not finite.
+        """
+        if waveform.ndim != 3 or waveform.shape[1] != 1:
+            raise AudioError(
+                f"got a waveform of shape {tuple(waveform.shape)}; expected [batch, 1, samples]"
+            )
+        if not torch.isfinite(waveform).all():
+            raise AudioError("the waveform holds NaN or infinity; expected finite numbers")
+        empty = torch.zeros(self.config.num_bands, 0, dtype=torch.int64)
+        rows = [
+            torch.cat([empty, *self.encode_blocks([row[0].float()])], dim=1) for row in waveform
+        ]
+        return torch.stack(rows) if rows else empty.expand(0, *empty.shape)
+
+    def decode_codes(self, codes: Tensor) -> Tensor:
+        """Decode a batch, each row exactly as if alone.
+
+        Args:
+            codes: int [batch, bands, frames].
+
+        Returns:
+            float32 [batch, 1, frames * samples_per_frame].
+
+        Raises:
+            GridError: if the shape is wrong or a code is not in the codebook.
+        """
+        bands, size = self.config.num_bands, self.config.codebook_size
+        if codes.ndim != 3 or codes.shape[1] != bands or codes.is_floating_point():
+            raise GridError(
+                f"got codes of shape {tuple(codes.shape)} and type {codes.dtype}; "
+                f"expected integers [batch, {bands}, frames]"
+            )
+        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < size:
+            raise GridError(
+                f"got codes from {int(codes.min())} to {int(codes.max())}; expected 0 to {size - 1}"
+            )
+        rows = [torch.cat([torch.zeros(0), *self.decode_blocks([row.long()])]) for row in codes]
+        return torch.stack(rows)[:, None] if rows else torch.zeros(0, 1, 0)
+
+    def decode_mel(self, codes: Tensor) -> Tensor:
+        """Decode codes [bands, frames] to the ln-mel [n_mels, mel_frames] that the vocoder hears."""
+        plan, reduction = self._decoder_plan, self.config.reduction
+        pieces = [self._silent_mel[:, :0]]
+        with torch.inference_mode():
+            for window in cut_windows([codes.to(self.device)], plan, self._silent_codes):
+                mel = self.network.decode_codes(window.columns[None])[0]
+                first = plan.halo * reduction
+                pieces.append(mel[:, first : first + window.valid * reduction])
+        return torch.cat(pieces, dim=1)
+
+    def _mel_blocks(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Turn samples into ln-mel [n_mels, n], whole token frames in all."""
+        padding = self.config.mel.padding
+        stream = reflect_padded(blocks, padding, self.config.samples_per_frame)
+        core = WINDOW_FRAMES * self.config.samples_per_frame
+        for samples in _overlapping(stream, core, padding):
+            yield self.log_mel.from_padded(samples[None, None].to(self.device))[0]
+
+    def _codes_of_silence(self) -> Tensor:
+        reach, reduction = self.config.encoder_reach, self.config.reduction
+        silence = self._silent_mel[None].expand(1, -1, (2 * reach + 1) * reduction)
+        return self.network.encode_mel(silence)[0, :, reach : reach + 1]
+
+
+def code_fingerprint(network: TokenizerNetwork) -> str:
+    """Return a hash over all that gives a code its meaning: config, encoder and codebook.
+
+    The decoder is left out: it may improve while tokens written before stay good.
+    """
+    digest = hashlib.sha256()
+    config = {k: v for k, v in network.config.to_dict().items() if not k.startswith("decoder")}
+    digest.update(json.dumps(config, sort_keys=True).encode())
+    for part in (network.encoder, network.quantizer):
+        for key, tensor in sorted(part.state_dict().items()):
+            digest.update(f"{key}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _overlapping(stream: Iterable[Tensor], core: int, halo: int) -> Iterator[Tensor]:
+    """Cut samples that carry their own `halo` at both ends; the last piece is as long as it is."""
+    buffer = torch.zeros(0)
+    for block in stream:
+        buffer = torch.cat((buffer, block), dim=-1)
+        while buffer.shape[-1] >= core + 2 * halo:
+            yield buffer[: core + 2 * halo]
+            buffer = buffer[core:]
+    if buffer.shape[-1] > 2 * halo:
+        yield buffer

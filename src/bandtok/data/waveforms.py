@@ -1,0 +1,139 @@
+"""Tracks of a manifest as mono 16-bit sample arrays on disk, and random crops of them.
+
+A track is decoded and resampled once, into a cache folder; crops are then memory-mapped reads. The
+crops of a step depend only on (seed, step), so that a resumed run sees the same data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bandtok.audio import stream_audio
+from bandtok.data.manifest import Track
+from bandtok.errors import AudioError, DataError
+
+Progress = Callable[[int, int], None]
+
+
+class WaveformStore:
+    """Decoded tracks, memory-mapped.
+
+    Args:
+        tracks: of one manifest.
+        root: folder that the tracks' paths are relative to.
+        cache: folder for the decoded arrays (about 320 MB an hour).
+        sample_rate: Hz of the arrays.
+        progress: called with (tracks done, tracks in all).
+        warn: called with one line for each track that cannot be read; such tracks are left out.
+
+    Raises:
+        DataError: if no track can be read.
+    """
+
+    def __init__(
+        self,
+        tracks: Sequence[Track],
+        root: Path,
+        cache: Path,
+        sample_rate: int,
+        progress: Progress | None = None,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
+        cache.mkdir(parents=True, exist_ok=True)
+        self.tracks: list[Track] = []
+        self.arrays: list[np.ndarray] = []
+        for done, track in enumerate(tracks):
+            try:
+                array = _decoded(root / track.path, cache, sample_rate)
+            except AudioError as error:
+                if warn:
+                    warn(f"left out {track.path}: {error}")
+                continue
+            if len(array):
+                self.tracks.append(track)
+                self.arrays.append(array)
+            if progress:
+                progress(done + 1, len(tracks))
+        if not self.arrays:
+            raise DataError(
+                f"got {len(tracks)} tracks below {root}, none of them readable; "
+                "expected at least one audio file"
+            )
+
+    @property
+    def num_samples(self) -> int:
+        return sum(len(array) for array in self.arrays)
+
+
+class CropSampler:
+    """Random crops, each track drawn in proportion to its length.
+
+    Args:
+        store: decoded tracks.
+        crop_samples: length of a crop.
+        batch_size: crops in a batch.
+        gain_db: range of a random gain on each crop.
+        seed: of the draw.
+    """
+
+    def __init__(
+        self,
+        store: WaveformStore,
+        crop_samples: int,
+        batch_size: int,
+        gain_db: tuple[float, float] = (0.0, 0.0),
+        seed: int = 0,
+    ) -> None:
+        self.store, self.seed = store, seed
+        self.crop_samples, self.batch_size, self.gain_db = crop_samples, batch_size, gain_db
+        lengths = np.array([len(array) for array in store.arrays], dtype=np.float64)
+        self._shares = lengths / lengths.sum()
+
+    def batch(self, step: int) -> np.ndarray:
+        """Return float32 [batch, 1, samples] for a step; always the same for the same step."""
+        draw = np.random.default_rng((self.seed, step))
+        waveforms = np.zeros((self.batch_size, 1, self.crop_samples), np.float32)
+        for row in waveforms:
+            array = self.store.arrays[draw.choice(len(self._shares), p=self._shares)]
+            reach = self.crop_samples // 4  # now and then a crop begins or ends in silence
+            start = int(draw.integers(-reach, max(len(array) - self.crop_samples + reach, 1)))
+            gain = 10 ** (draw.uniform(*self.gain_db) / 20)
+            row[0] = read_crop(array, start, self.crop_samples) * gain
+        return waveforms
+
+
+def read_crop(array: np.ndarray, start: int, length: int) -> np.ndarray:
+    """Return float32 [length] from `start`, with silence where the track has not begun or is over."""
+    crop = np.zeros(length, np.float32)
+    first, last = max(start, 0), min(start + length, len(array))
+    if last > first:
+        crop[first - start : last - start] = array[first:last] / np.float32(32768)
+    return crop
+
+
+def _decoded(path: Path, cache: Path, sample_rate: int) -> np.ndarray:
+    try:
+        stat = path.stat()
+    except OSError:
+        raise AudioError(f"no such audio file: {str(path)!r}") from None
+    key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{sample_rate}"
+    target = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+    if not target.exists():
+        blocks = [
+            np.round(np.clip(block[0], -1, 1) * 32767).astype(np.int16)
+            for block in stream_audio(path, sample_rate)
+        ]
+        temporary = target.with_suffix(f".{os.getpid()}.part")
+        try:
+            with open(temporary, "wb") as file:
+                np.save(file, np.concatenate(blocks) if blocks else np.zeros(0, np.int16))
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    array: np.ndarray = np.load(target, mmap_mode="r")
+    return array

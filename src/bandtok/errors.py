@@ -1,0 +1,80 @@
+"""Every error the package raises on purpose.
+
+    BandTokError
+    ├── AudioError            an audio file or waveform that cannot be used
+    ├── GridError             a token grid of the wrong shape or range
+    ├── TokenFileError        a .btk file that cannot be trusted
+    │   ├── NotATokenFile
+    │   ├── UnsupportedVersion
+    │   ├── Truncated
+    │   ├── ChecksumMismatch
+    │   ├── ModelMismatch
+    │   └── TokenOutOfRange
+    ├── ConfigError           a setting outside its range
+    ├── CheckpointError       weights or training state that do not fit or are damaged
+    ├── DataError             a corpus, manifest or shard that cannot be used
+    ├── TrainingError         a run that cannot go on (for example a non-finite loss)
+    └── MissingDependency     an optional extra that is not installed
+
+Messages are one line: what was got, what was expected, what to do.
+"""
+
+
+class BandTokError(Exception):
+    """Base of every error the package raises on purpose."""
+
+
+class AudioError(BandTokError, ValueError):
+    """An audio file or waveform cannot be used."""
+
+
+class GridError(BandTokError, ValueError):
+    """A token grid has the wrong shape, type or range."""
+
+
+class TokenFileError(BandTokError, ValueError):
+    """A .btk file cannot be trusted."""
+
+
+class NotATokenFile(TokenFileError):
+    """The file does not begin like a .btk file."""
+
+
+class UnsupportedVersion(TokenFileError):
+    """The file has a major version this reader does not know."""
+
+
+class Truncated(TokenFileError):
+    """The file ends before its declared content does."""
+
+
+class ChecksumMismatch(TokenFileError):
+    """Some bytes of the file have changed since it was written."""
+
+
+class ModelMismatch(TokenFileError):
+    """The tokens were made by another model than the one asked to decode them."""
+
+
+class TokenOutOfRange(TokenFileError):
+    """A token id is not in the codebook."""
+
+
+class ConfigError(BandTokError, ValueError):
+    """A setting is outside its range."""
+
+
+class CheckpointError(BandTokError, ValueError):
+    """Weights or training state do not fit, or are damaged or missing."""
+
+
+class DataError(BandTokError, ValueError):
+    """A corpus, manifest or shard cannot be used."""
+
+
+class TrainingError(BandTokError, RuntimeError):
+    """A training run cannot go on."""
+
+
+class MissingDependency(BandTokError, ImportError):
+    """An optional extra is not installed."""

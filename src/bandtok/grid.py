@@ -1,0 +1,139 @@
+"""The token grid, bands x frames, and the one order in which it becomes a sequence.
+
+    codes [bands, frames]  <->  tokens [bands * frames]   (frame by frame, lowest band first)
+
+The only file that knows that order. Band 0 holds the lowest frequencies. Knows nothing of networks.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil, log2
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from bandtok.errors import GridError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenGrid:
+    """A piece of music as a grid of tokens.
+
+    Args:
+        codes: int [bands, frames], each in [0, codebook_size).
+        codebook_size: number of entries of the shared codebook.
+        sample_rate: Hz of the audio the grid stands for.
+        samples_per_frame: audio samples covered by one token frame.
+        num_samples: length of the original in samples at `sample_rate`; None means whole frames.
+        model_id: name of the tokenizer that made it.
+        fingerprint: hash over that tokenizer's config and weights.
+
+    Raises:
+        GridError: if shape, type, range or length do not fit.
+    """
+
+    codes: np.ndarray
+    codebook_size: int
+    sample_rate: int = 44_100
+    samples_per_frame: int = 4096
+    num_samples: int | None = None
+    model_id: str = ""
+    fingerprint: str = ""
+    extra: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        codes = np.asarray(self.codes)
+        if codes.ndim != 2 or codes.dtype.kind not in "iu":
+            raise GridError(
+                f"got codes of shape {codes.shape} and type {codes.dtype}; "
+                "expected integers [bands, frames]"
+            )
+        if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < self.codebook_size:
+            raise GridError(
+                f"got codes from {codes.min()} to {codes.max()}; "
+                f"expected 0 to {self.codebook_size - 1}"
+            )
+        whole = codes.shape[1] * self.samples_per_frame
+        samples = whole if self.num_samples is None else self.num_samples
+        if not whole - self.samples_per_frame < samples <= whole:
+            raise GridError(
+                f"got {samples} samples for {codes.shape[1]} frames of {self.samples_per_frame}; "
+                f"expected {max(whole - self.samples_per_frame + 1, 0)} to {whole}"
+            )
+        object.__setattr__(self, "codes", np.ascontiguousarray(codes, dtype=np.int32))
+        object.__setattr__(self, "num_samples", samples)
+
+    @property
+    def num_bands(self) -> int:
+        return int(self.codes.shape[0])
+
+    @property
+    def num_frames(self) -> int:
+        return int(self.codes.shape[1])
+
+    @property
+    def frame_rate(self) -> float:
+        """Token frames per second."""
+        return float(Fraction(self.sample_rate, self.samples_per_frame))
+
+    @property
+    def seconds(self) -> float:
+        assert self.num_samples is not None
+        return self.num_samples / self.sample_rate
+
+    @property
+    def bit_rate_bps(self) -> float:
+        """Bits per second at log2(codebook_size) bits a token."""
+        return self.num_bands * self.frame_rate * log2(self.codebook_size)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a .btk file, atomically."""
+        _token_file().write_token_file(path, self)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> TokenGrid:
+        """Read a .btk file; raises a TokenFileError that says what is wrong with it."""
+        grid: TokenGrid = _token_file().read_token_file(path)
+        return grid
+
+
+def flatten(codes: Tensor) -> Tensor:
+    """Write a grid as a sequence: int [..., bands, frames] -> [..., frames * bands]."""
+    return rearrange(codes, "... bands frames -> ... (frames bands)")
+
+
+def unflatten(tokens: Tensor, num_bands: int) -> Tensor:
+    """Read a sequence as a grid: int [..., frames * bands] -> [..., bands, frames].
+
+    Raises:
+        GridError: if the length is not a whole number of frames.
+    """
+    if tokens.shape[-1] % num_bands:
+        raise GridError(
+            f"got {tokens.shape[-1]} tokens; expected a multiple of {num_bands} bands"
+        )
+    return rearrange(tokens, "... (frames bands) -> ... bands frames", bands=num_bands)
+
+
+def positions(start: int, length: int, num_bands: int) -> Tensor:
+    """Return the (frame, band) of tokens start .. start + length - 1, int64 [length, 2]."""
+    index = torch.arange(start, start + length)
+    return torch.stack(
+        (torch.div(index, num_bands, rounding_mode="floor"), index % num_bands), dim=-1
+    )
+
+
+def frames_for_samples(num_samples: int, samples_per_frame: int) -> int:
+    """Return how many token frames cover `num_samples`."""
+    return ceil(num_samples / samples_per_frame)
+
+
+def _token_file():  # type: ignore[no-untyped-def]
+    # The container imports TokenGrid, so the way back is looked up when it is first used.
+    return importlib.import_module("bandtok.token_file")

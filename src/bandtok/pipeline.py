@@ -1,0 +1,379 @@
+"""The networks wired for use: files to token grids and back, prompts to music.
+
+    Tokenizer   audio file -> TokenGrid -> audio file
+    MusicModel  prompt -> TokenGrid -> audio
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bandtok.audio import Audio, probe_audio, resample_blocks, stream_audio
+from bandtok.checkpoint import load_network
+from bandtok.codec import Codec, ExternalVocoder, MelVocoder
+from bandtok.errors import CheckpointError, ConfigError, ModelMismatch
+from bandtok.grid import TokenGrid
+from bandtok.music_lm.generation import generate_codes
+from bandtok.music_lm.model import MusicLM
+from bandtok.music_lm.sampling import SamplingConfig
+from bandtok.music_lm.text import TextEncoder, load_text_encoder
+from bandtok.networks import MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
+from bandtok.tokenizer.config import TokenizerConfig
+
+Progress = Callable[[int, int], None]
+AudioSource = str | os.PathLike[str] | Audio
+Item = TypeVar("Item")
+
+MAX_DURATION_SECONDS = 3600.0
+_DECODE_BLOCK_FRAMES = 512
+
+
+class Tokenizer:
+    """Audio to token grids and back; made by :meth:`from_pretrained`.
+
+    The model is mono: files with several channels are mixed down to their mean.
+    """
+
+    def __init__(self, codec: Codec, model_id: str) -> None:
+        self.codec, self.model_id = codec, model_id
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike[str] | None = None,
+        *,
+        vocoder: str | os.PathLike[str] | ExternalVocoder | None = None,
+        device: str = "auto",
+    ) -> Tokenizer:
+        """Load a tokenizer and its vocoder.
+
+        Args:
+            name: None for the bundled weights, "debug" for a tiny random model, a model or run
+                folder, or a hub id. The folder may hold `tokenizer/` and `vocoder/`, or a tokenizer
+                alone, which then gets the bundled vocoder.
+            vocoder: another vocoder, by name as above or ready-made.
+            device: "auto", "cpu", "cuda" or "mps".
+
+        Raises:
+            CheckpointError: if a model cannot be found, is damaged or does not fit.
+        """
+        device = choose_device(device)
+        network = load_network(TOKENIZER_KIND, name, device)
+        codec = Codec(network, _load_vocoder(name, vocoder, device), device)
+        return cls(codec, os.fspath(name) if name is not None else "bandtok-default")
+
+    @property
+    def config(self) -> TokenizerConfig:
+        return self.codec.config
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the audio the model works on."""
+        return self.config.mel.sample_rate
+
+    @property
+    def samples_per_frame(self) -> int:
+        return self.config.samples_per_frame
+
+    @property
+    def frame_rate(self) -> float:
+        """Token frames per second."""
+        return float(self.config.frame_rate)
+
+    @property
+    def num_bands(self) -> int:
+        return self.config.num_bands
+
+    @property
+    def codebook_size(self) -> int:
+        return self.config.codebook_size
+
+    @property
+    def bit_rate_bps(self) -> float:
+        return self.config.bit_rate_bps
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash over all that gives a code its meaning."""
+        return self.codec.fingerprint
+
+    def encode(self, source: AudioSource, progress: Progress | None = None) -> TokenGrid:
+        """Encode a file or a waveform, in bounded memory apart from the result.
+
+        Args:
+            source: path of anything libsndfile reads, or Audio; any rate, any number of channels.
+            progress: called with (token frames done, about how many in all).
+
+        Returns:
+            A grid [bands, frames] that remembers the length in samples at the model's rate.
+
+        Raises:
+            AudioError: if the source is unreadable, damaged, or holds NaN or infinity.
+        """
+        counter = _SampleCounter()
+        blocks = counter.counted(self._sample_blocks(source))
+        total = ceil(_expected_seconds(source) * self.frame_rate)
+        pieces = [torch.zeros(self.num_bands, 0, dtype=torch.int64)]
+        done = 0
+        for codes in self.codec.encode_blocks(blocks):
+            pieces.append(codes)
+            done += codes.shape[1]
+            if progress:
+                progress(min(done, total), total)
+        return self._grid(torch.cat(pieces, dim=1), counter.samples)
+
+    def decode(
+        self, grid: TokenGrid, progress: Progress | None = None, force: bool = False
+    ) -> Audio:
+        """Decode a whole grid into memory; see :meth:`decode_stream` for hours.
+
+        Args:
+            grid: made by this tokenizer.
+            progress: called with (token frames done, in all).
+            force: decode even a grid that says it was made by another model.
+
+        Returns:
+            Mono audio of exactly the original's length at the model's rate.
+
+        Raises:
+            ModelMismatch: if the grid was made by another model.
+        """
+        blocks = self.decode_stream(grid, progress, force)
+        return Audio(
+            np.concatenate([np.zeros((1, 0), np.float32), *blocks], axis=1), self.sample_rate
+        )
+
+    def decode_stream(
+        self, grid: TokenGrid, progress: Progress | None = None, force: bool = False
+    ) -> Iterator[np.ndarray]:
+        """Decode piece by piece: yields float32 [1, n]; arguments and errors as in `decode`."""
+        self.check_grid(grid, force)
+        return self._decoded(grid, progress)
+
+    def encode_waveform(self, waveform: Tensor) -> Tensor:
+        """Encode a batch: float [batch, 1, samples] -> int64 [batch, bands, frames]."""
+        return self.codec.encode_waveform(waveform)
+
+    def decode_codes(self, codes: Tensor) -> Tensor:
+        """Decode a batch: int [batch, bands, frames] -> float32 [batch, 1, samples]."""
+        return self.codec.decode_codes(codes)
+
+    def check_grid(self, grid: TokenGrid, force: bool = False) -> None:
+        """Raise ModelMismatch unless this tokenizer can decode `grid`."""
+        ours = (self.num_bands, self.codebook_size, self.sample_rate, self.samples_per_frame)
+        theirs = (grid.num_bands, grid.codebook_size, grid.sample_rate, grid.samples_per_frame)
+        if ours != theirs:
+            raise ModelMismatch(
+                "got a grid of (bands, codebook size, Hz, samples per frame) "
+                f"{theirs}; expected {ours} for model {self.model_id!r}"
+            )
+        if grid.fingerprint and grid.fingerprint != self.fingerprint and not force:
+            raise ModelMismatch(
+                f"the tokens were made by model {grid.model_id!r} ({grid.fingerprint[:12]}), not by "
+                f"{self.model_id!r} ({self.fingerprint[:12]}); name that model, or force it"
+            )
+
+    def _sample_blocks(self, source: AudioSource) -> Iterator[np.ndarray]:
+        if isinstance(source, Audio):
+            mono = source.mono()
+            return resample_blocks([mono.waveform], mono.sample_rate, self.sample_rate, 1)
+        return stream_audio(source, self.sample_rate, mono=True)
+
+    def _grid(self, codes: Tensor, num_samples: int) -> TokenGrid:
+        return TokenGrid(
+            codes=codes.numpy(),
+            codebook_size=self.codebook_size,
+            sample_rate=self.sample_rate,
+            samples_per_frame=self.samples_per_frame,
+            num_samples=num_samples,
+            model_id=self.model_id,
+            fingerprint=self.fingerprint,
+        )
+
+    def _decoded(self, grid: TokenGrid, progress: Progress | None) -> Iterator[np.ndarray]:
+        codes = torch.from_numpy(grid.codes).long()
+        assert grid.num_samples is not None
+        left, done = grid.num_samples, 0
+        for waveform in self.codec.decode_blocks(codes.split(_DECODE_BLOCK_FRAMES, dim=1)):
+            yield waveform[None, :left].numpy()
+            left -= min(left, len(waveform))
+            done = min(done + len(waveform) // self.samples_per_frame, grid.num_frames)
+            if progress:
+                progress(done, grid.num_frames)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """Generated music: the sound and the grid it was decoded from."""
+
+    audio: Audio
+    grid: TokenGrid
+
+
+class MusicModel:
+    """Prompts to music; made by :meth:`from_pretrained`."""
+
+    def __init__(self, network: MusicLM, text_encoder: TextEncoder, tokenizer: Tokenizer) -> None:
+        wanted = network.config.tokenizer_fingerprint
+        if wanted and wanted != tokenizer.fingerprint:
+            raise CheckpointError(
+                f"the music model was trained on codes of tokenizer {wanted[:12]}, not on those of "
+                f"{tokenizer.model_id!r} ({tokenizer.fingerprint[:12]})"
+            )
+        self.network, self.text_encoder, self.tokenizer = network, text_encoder, tokenizer
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike[str] | None = None,
+        *,
+        tokenizer: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+    ) -> MusicModel:
+        """Load a music language model with its tokenizer, vocoder and text encoder.
+
+        Args:
+            name: None for the bundled weights, "debug" for a tiny random model, a model or run
+                folder, or a hub id.
+            tokenizer: another tokenizer, by name; the default is the bundled one, or the one in
+                `name` if that folder holds `tokenizer/`.
+            device: "auto", "cpu", "cuda" or "mps".
+
+        Raises:
+            CheckpointError: if a model cannot be found, is damaged or does not fit the tokenizer.
+        """
+        device = choose_device(device)
+        network = load_network(MUSIC_LM_KIND, name, device)
+        if tokenizer is None and name is not None:
+            together = name == "debug" or (Path(name) / TOKENIZER_KIND.name).is_dir()
+            tokenizer = name if together else None
+        encoder = load_text_encoder(network.config.text_encoder)
+        return cls(network, encoder, Tokenizer.from_pretrained(tokenizer, device=device))
+
+    def generate(
+        self,
+        prompt: str = "",
+        duration_seconds: float = 10.0,
+        seed: int = 0,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 250,
+        top_p: float = 1.0,
+        guidance_scale: float = 3.0,
+        continue_from: TokenGrid | None = None,
+        on_progress: Progress | None = None,
+        on_column: Callable[[Tensor], None] | None = None,
+    ) -> Clip:
+        """Write music from a prompt.
+
+        Args:
+            prompt: what to play; empty means unconditional.
+            duration_seconds: length of the new music, above 0 and up to an hour.
+            seed: same seed, same machine, same version: same tokens.
+            temperature, top_k, top_p, guidance_scale: see SamplingConfig.
+            continue_from: begin with this grid and play on from it.
+            on_progress: called with (frames done, frames in all).
+            on_column: called with the codes of each frame, int64 [bands], as soon as they are
+                there; those of `continue_from` come first.
+
+        Raises:
+            ConfigError: if a setting is out of range. ModelMismatch: if `continue_from` was made
+            by another tokenizer.
+        """
+        if not 0 < duration_seconds <= MAX_DURATION_SECONDS:
+            raise ConfigError(
+                f"got a duration of {duration_seconds} s; "
+                f"expected more than 0 and at most {MAX_DURATION_SECONDS:.0f} s"
+            )
+        sampling = SamplingConfig(
+            temperature=temperature, top_k=top_k, top_p=top_p, guidance_scale=guidance_scale
+        )
+        new_samples = max(round(duration_seconds * self.tokenizer.sample_rate), 1)
+        size = self.tokenizer.samples_per_frame
+        start = self._start_codes(continue_from)
+
+        def on_frame(done: int, total: int, column: Tensor) -> None:
+            if on_progress:
+                on_progress(done, total)
+            if on_column:
+                on_column(column)
+
+        codes = generate_codes(
+            self.network,
+            self._text(prompt),
+            ceil(new_samples / size),
+            prompt_codes=start,
+            sampling=sampling,
+            seed=seed,
+            on_frame=on_frame,
+        )
+        known_samples = 0 if start is None else start.shape[1] * size
+        grid = self.tokenizer._grid(codes, known_samples + new_samples)
+        return Clip(audio=self.tokenizer.decode(grid), grid=grid)
+
+    def _text(self, prompt: str) -> Any:
+        return self.text_encoder.encode([prompt]) if prompt.strip() else None
+
+    def _start_codes(self, grid: TokenGrid | None) -> Tensor | None:
+        if grid is None:
+            return None
+        self.tokenizer.check_grid(grid)
+        return torch.from_numpy(grid.codes).long()
+
+
+def choose_device(device: str) -> str:
+    """Return the torch device for "auto" (CUDA where there is one, else the CPU), or check a name.
+
+    Raises:
+        ConfigError: if the name is unknown or there is no such device here.
+    """
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if device == "auto":
+        return "cuda" if available["cuda"] else "cpu"
+    if not available.get(device, False):
+        usable = ", ".join(["auto", *(name for name, there in available.items() if there)])
+        raise ConfigError(f"got device {device!r}; expected one of {usable} on this machine")
+    return device
+
+
+class _SampleCounter:
+    """Counts the samples of a mono stream that passes through."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+
+    def counted(self, blocks: Iterable[np.ndarray]) -> Iterator[Tensor]:
+        for block in blocks:
+            self.samples += block.shape[1]
+            yield torch.from_numpy(np.ascontiguousarray(block[0]))
+
+
+def _expected_seconds(source: AudioSource) -> float:
+    return source.seconds if isinstance(source, Audio) else probe_audio(source).seconds
+
+
+def _load_vocoder(
+    name: str | os.PathLike[str] | None,
+    vocoder: str | os.PathLike[str] | ExternalVocoder | None,
+    device: str,
+) -> MelVocoder:
+    if isinstance(vocoder, ExternalVocoder):
+        return vocoder.to(device).eval()
+    if vocoder is None and name is not None:
+        together = name == "debug" or (Path(name) / VOCODER_KIND.name).is_dir()
+        vocoder = name if together else None
+    network: MelVocoder = load_network(VOCODER_KIND, vocoder, device)
+    return network

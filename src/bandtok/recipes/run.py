@@ -1,0 +1,158 @@
+"""A run from a recipe's name and a data folder: prepares the data, builds the task, starts the loop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bandtok.atomic import write_text
+from bandtok.checkpoint import load_network
+from bandtok.data.manifest import load_manifest, manifest_folder
+from bandtok.data.waveforms import WaveformStore
+from bandtok.errors import ConfigError, DataError
+from bandtok.networks import TOKENIZER_KIND, VOCODER_KIND
+from bandtok.recipes import tokenizer as tokenizer_recipes
+from bandtok.recipes import vocoder as vocoder_recipes
+from bandtok.recipes.settings import describe, override
+from bandtok.training.loop import LoopResult, TrainingTask, run_loop
+from bandtok.training.tokenizer import TokenizerTask
+from bandtok.training.vocoder import VocoderTask
+
+CACHE_FOLDER = ".bandtok-cache"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """Where a run tells how it goes; every part may be None.
+
+    Attributes:
+        preparing: called with (tracks ready, tracks in all).
+        training: called with (steps done, steps in all, numbers).
+        warn: called with one line of text.
+    """
+
+    preparing: Callable[[int, int], None] | None = None
+    training: Callable[[int, int, dict[str, float]], None] | None = None
+    warn: Callable[[str], None] | None = None
+
+
+def recipe_modules() -> dict[str, ModuleType]:
+    """Return the module of recipes for each kind of network."""
+    return {"tokenizer": tokenizer_recipes, "vocoder": vocoder_recipes}
+
+
+def recipe_names(kind: str) -> list[str]:
+    """Return the recipes of a kind: the module's public functions."""
+    module = _recipes(kind)
+    return sorted(
+        name
+        for name, value in vars(module).items()
+        if callable(value) and getattr(value, "__module__", "") == module.__name__
+    )
+
+
+def train(
+    kind: str,
+    recipe: str,
+    *,
+    data: Path,
+    out: Path,
+    resume: bool = False,
+    init: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    max_minutes: float | None = None,
+    report: RunReport | None = None,
+) -> LoopResult:
+    """Train a network.
+
+    Args:
+        kind: "tokenizer", "vocoder" or "lm".
+        recipe: name of a function in the kind's recipe module.
+        data: folder with a manifest, or any folder of audio (for "lm": of token shards).
+        out: run folder.
+        resume: go on from the newest state in `out`.
+        init: start from the weights of this model (name, folder or run) instead of random ones.
+        settings: recipe fields to replace, as text.
+        max_minutes: stop after this many minutes of training.
+        report: progress.
+
+    Raises:
+        ConfigError: unknown kind, recipe or setting. DataError: no usable data.
+        CheckpointError: the state in `out` does not fit. TrainingError: non-finite numbers.
+    """
+    names = recipe_names(kind)
+    if recipe not in names:
+        raise ConfigError(f"got {kind} recipe {recipe!r}; expected one of {', '.join(names)}")
+    complete = override(getattr(_recipes(kind), recipe)(), settings or {})
+    report = report or RunReport()
+    _claim_folder(out, resume)
+    task = _BUILDERS[kind](complete, data, report)
+    if init is not None and not resume:
+        start = load_network(_NETWORK_KINDS[kind], init)
+        task.network.load_state_dict(start.state_dict())
+    facts = {"kind": kind, "recipe": recipe, "settings": describe(complete)}
+    write_text(out / "recipe.json", json.dumps(facts, indent=2) + "\n")
+    return run_loop(
+        task,
+        complete.loop,
+        out,
+        resume=resume,
+        max_minutes=max_minutes,
+        report=report.training,
+    )
+
+
+def _recipes(kind: str) -> ModuleType:
+    modules = recipe_modules()
+    if kind not in modules:
+        raise ConfigError(f"got kind {kind!r}; expected one of {', '.join(modules)}")
+    return modules[kind]
+
+
+def _claim_folder(out: Path, resume: bool) -> None:
+    if (out / "state").exists() and not resume:
+        raise ConfigError(f"{out} holds a run already; add --resume to go on, or name a new folder")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _stores(data: Path, sample_rate: int, report: RunReport) -> dict[str, WaveformStore]:
+    """Decode the train and valid tracks once, into a cache folder beside the manifest."""
+    tracks, root = load_manifest(data), manifest_folder(data)
+    stores = {}
+    for split in ("train", "valid"):
+        chosen = [track for track in tracks if track.split == split]
+        if not chosen and split == "valid":  # a small folder of one's own
+            chosen = tracks[-1:]
+        if not chosen:
+            raise DataError(f"{data} has no tracks in split {split!r}; make a manifest with some")
+        stores[split] = WaveformStore(
+            chosen,
+            root,
+            root / CACHE_FOLDER,
+            sample_rate,
+            progress=report.preparing,
+            warn=report.warn,
+        )
+    return stores
+
+
+def _tokenizer_task(recipe: Any, data: Path, report: RunReport) -> TrainingTask:
+    stores = _stores(data, recipe.network.mel.sample_rate, report)
+    return TokenizerTask(recipe, stores["train"], stores["valid"])
+
+
+def _vocoder_task(recipe: Any, data: Path, report: RunReport) -> TrainingTask:
+    stores = _stores(data, recipe.network.mel.sample_rate, report)
+    tokenizer = load_network(TOKENIZER_KIND, recipe.tokenizer) if recipe.tokenizer else None
+    return VocoderTask(recipe, stores["train"], stores["valid"], tokenizer)
+
+
+_BUILDERS: dict[str, Callable[[Any, Path, RunReport], TrainingTask]] = {
+    "tokenizer": _tokenizer_task,
+    "vocoder": _vocoder_task,
+}
+_NETWORK_KINDS = {"tokenizer": TOKENIZER_KIND, "vocoder": VOCODER_KIND}

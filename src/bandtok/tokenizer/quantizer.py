@@ -1,0 +1,133 @@
+"""One shared codebook: latents to the index of their nearest entry, and back.
+
+    latents [batch, code_dim, bands, frames] -> codes [batch, bands, frames]
+
+In training the codebook follows the data by exponential moving averages, starts from k-means over
+many batches, and entries that fall out of use are put where data is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+_LOOKUP_ROWS = 16_384
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantized:
+    """What quantisation gives.
+
+    Attributes:
+        quantized: [batch, code_dim, bands, frames], gradients pass straight to the latents.
+        codes: int64 [batch, bands, frames].
+        commitment_loss: scalar, mean squared distance of latents to their (fixed) entries.
+    """
+
+    quantized: Tensor
+    codes: Tensor
+    commitment_loss: Tensor
+
+
+class Quantizer(nn.Module):
+    """Nearest-neighbour vector quantiser with an EMA codebook.
+
+    Args:
+        codebook_size: number of entries.
+        code_dim: length of each entry.
+        decay: of the moving averages.
+        dead_share: an entry is dead when its averaged count falls below this share of the count
+            it would have if all were used alike.
+
+    Source: van den Oord et al. 2017 (appendix A.1) for the moving averages; Dhariwal et al. 2020
+    for replacing dead entries by data. The count and sum of a replaced entry restart with it.
+    """
+
+    codebook: Tensor
+    counts: Tensor
+    sums: Tensor
+
+    def __init__(
+        self, codebook_size: int, code_dim: int, decay: float = 0.99, dead_share: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.decay, self.dead_share = decay, dead_share
+        codebook = torch.randn(codebook_size, code_dim)
+        self.register_buffer("codebook", codebook)
+        self.register_buffer("counts", torch.ones(codebook_size), persistent=False)
+        self.register_buffer("sums", codebook.clone(), persistent=False)
+
+    def forward(self, latents: Tensor) -> Quantized:
+        """Quantise; changes no buffer."""
+        codes = self.encode(latents)
+        entries = self.decode(codes)
+        return Quantized(
+            quantized=latents + (entries - latents).detach(),
+            codes=codes,
+            commitment_loss=(latents - entries.detach()).square().mean(),
+        )
+
+    @torch.no_grad()
+    def encode(self, latents: Tensor) -> Tensor:
+        """Return the index of the nearest entry, int64 [batch, bands, frames]."""
+        rows = rearrange(latents, "b c h w -> (b h w) c")
+        nearest = torch.cat([nearest_entry(part, self.codebook) for part in rows.split(_LOOKUP_ROWS)])
+        batch, _, bands, frames = latents.shape
+        return nearest.reshape(batch, bands, frames)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Return the entries at `codes`, [batch, code_dim, bands, frames]."""
+        return rearrange(self.codebook[codes], "b h w c -> b c h w")
+
+    @torch.no_grad()
+    def update(self, latents: Tensor, codes: Tensor) -> None:
+        """Move every entry towards the latents that chose it."""
+        rows, chosen = rearrange(latents, "b c h w -> (b h w) c"), codes.reshape(-1)
+        counts = torch.bincount(chosen, minlength=len(self.codebook)).to(rows.dtype)
+        sums = torch.zeros_like(self.sums).index_add_(0, chosen, rows)
+        self.counts.lerp_(counts, 1 - self.decay)
+        self.sums.lerp_(sums, 1 - self.decay)
+        seen = self.counts > 1e-4
+        self.codebook[seen] = self.sums[seen] / self.counts[seen, None]
+
+    @torch.no_grad()
+    def revive(self, latents: Tensor, generator: torch.Generator) -> int:
+        """Put dead entries on randomly drawn latents; return how many."""
+        rows = rearrange(latents, "b c h w -> (b h w) c")
+        fair = self.counts.sum() / len(self.counts)
+        dead = (self.counts < self.dead_share * fair).nonzero()[:, 0]
+        dead = dead[: len(rows)]
+        drawn = rows[torch.randperm(len(rows), generator=generator)[: len(dead)]]
+        self._place(dead, drawn, fair.expand(len(dead)))
+        return len(dead)
+
+    @torch.no_grad()
+    def initialise(self, rows: Tensor, generator: torch.Generator, iterations: int = 10) -> None:
+        """Start from k-means over `rows` [number, code_dim]; needs at least one row an entry."""
+        size = len(self.codebook)
+        assert len(rows) >= size, "k-means needs at least one vector per entry"
+        centres = rows[torch.randperm(len(rows), generator=generator)[:size]].clone()
+        for _ in range(iterations):
+            chosen = torch.cat([nearest_entry(part, centres) for part in rows.split(_LOOKUP_ROWS)])
+            counts = torch.bincount(chosen, minlength=size).to(rows.dtype)
+            sums = torch.zeros_like(centres).index_add_(0, chosen, rows)
+            used = counts > 0
+            centres[used] = sums[used] / counts[used, None]
+            empty = (~used).nonzero()[:, 0]
+            drawn = torch.randperm(len(rows), generator=generator)[: len(empty)]
+            centres[empty] = rows[drawn]
+        self._place(torch.arange(size), centres, torch.ones(size))
+
+    def _place(self, index: Tensor, entries: Tensor, counts: Tensor) -> None:
+        self.codebook[index] = entries
+        self.counts[index] = counts
+        self.sums[index] = entries * counts[:, None]
+
+
+def nearest_entry(rows: Tensor, codebook: Tensor) -> Tensor:
+    """Return the index of the Euclidean-nearest entry for each row; the lowest index wins a tie."""
+    scores = torch.addmm(codebook.square().sum(1) * -0.5, rows, codebook.T)
+    return scores.argmax(dim=1)

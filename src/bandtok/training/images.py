@@ -1,0 +1,40 @@
+"""Arrays as small RGB images for the run folder and tensorboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from torch import Tensor
+
+_GAP = 4
+
+
+def mel_image(mel: Tensor, low: float = -11.5, high: float = 2.0) -> np.ndarray:
+    """Colour an ln-mel [n_mels, mel_frames], low frequencies at the bottom."""
+    return _coloured((mel.detach().numpy()[::-1] - low) / (high - low), "magma")
+
+
+def usage_image(codes: Tensor, codebook_size: int, columns: int = 256) -> np.ndarray:
+    """Draw how often each band (row, lowest at the bottom) uses each part of the codebook."""
+    bands = codes.shape[1]
+    rows = []
+    for band in range(bands):
+        used = codes[:, band].reshape(-1).numpy() * columns // codebook_size
+        rows.append(np.bincount(used, minlength=columns)[:columns])
+    usage = np.log1p(np.stack(rows[::-1]))
+    return np.repeat(np.repeat(_coloured(usage / max(usage.max(), 1e-9), "viridis"), 8, 0), 2, 1)
+
+
+def stack_images(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Put images of equal width under one another, a white line between them."""
+    gap = np.full((_GAP, images[0].shape[1], 3), 255, np.uint8)
+    pieces = [piece for image in images for piece in (image, gap)]
+    return np.concatenate(pieces[:-1])
+
+
+def _coloured(values: np.ndarray, colours: str) -> np.ndarray:
+    rgba = matplotlib.colormaps[colours](np.clip(values, 0, 1), bytes=True)
+    image: np.ndarray = rgba[..., :3]
+    return image

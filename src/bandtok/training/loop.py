@@ -1,0 +1,250 @@
+"""The one training loop: steps, learning rate, averaged weights, validation, state, export.
+
+Knows no network: a :class:`TrainingTask` plays one whole step of its own game. A step depends only
+on the state and its number, so that a resumed run equals one that never stopped.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from matplotlib.image import imsave
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from bandtok.checkpoint import save_network
+from bandtok.errors import ConfigError, TrainingError
+from bandtok.training.state import load_state, save_state
+from bandtok.training.tracking import Tracker
+
+
+class TrainingTask(Protocol):
+    """What the loop needs of a kind of training.
+
+    Attributes:
+        kind: name of the kind of network, for the export.
+        network: what is trained, averaged and exported.
+        modules: every module with state of its own, `network` included.
+        optimizers: stepped by the task, their learning rates set by the loop.
+    """
+
+    kind: str
+    network: nn.Module
+    modules: Mapping[str, nn.Module]
+    optimizers: Mapping[str, Optimizer]
+
+    def step(self, step: int) -> dict[str, float]:
+        """Draw the batch of this step, play it, update, and return what is to be logged."""
+        ...
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Measure the averaged network on fixed held-out data."""
+        ...
+
+    def pictures(self, network: nn.Module) -> dict[str, np.ndarray]:
+        """Return named images, uint8 [height, width, 3]."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """How long and how to train; learning rates belong to the task's optimisers."""
+
+    steps: int = 10_000
+    warmup_steps: int = 100
+    final_rate: float = 0.05
+    ema_decay: float = 0.999
+    log_every: int = 20
+    validate_every: int = 500
+    save_every: int = 250
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "log_every", "validate_every", "save_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"got {name} {getattr(self, name)}; expected at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopResult:
+    """How a run ended: steps done in all, the last validation, and whether all steps are done."""
+
+    step: int
+    validation: dict[str, float]
+    finished: bool
+
+
+def run_loop(
+    task: TrainingTask,
+    config: LoopConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    max_minutes: float | None = None,
+    report: Callable[[int, int, dict[str, float]], None] | None = None,
+) -> LoopResult:
+    """Train until `config.steps`, `max_minutes` or an interrupt; always leaves a state and a model.
+
+    Args:
+        task: the game to play.
+        config: length, schedule and intervals.
+        out: run folder: state/, model/ (the averaged network), pictures/, metrics.jsonl.
+        resume: go on from the newest state in `out`.
+        max_minutes: stop after this many minutes.
+        report: called with (steps done, steps in all, numbers) whenever numbers are logged.
+
+    Raises:
+        TrainingError: if a loss or gradient is not finite; the newest state is kept.
+    """
+    averaged = copy.deepcopy(task.network).requires_grad_(False)
+    modules = {**task.modules, "averaged": averaged}
+    facts = load_state(out / "state", modules, task.optimizers) if resume else None
+    first = step = facts["step"] if facts else 0
+    minutes = facts["minutes"] if facts else 0.0
+    began = time.monotonic()
+    validation: dict[str, float] = {}
+
+    def elapsed() -> float:
+        return (time.monotonic() - began) / 60
+
+    def save() -> None:
+        save_state(
+            out / "state", step, modules, task.optimizers, {"minutes": minutes + elapsed()}
+        )
+
+    with Tracker(out) as tracker, _Interrupt() as interrupt:
+        while step < config.steps:
+            if interrupt.asked or (max_minutes is not None and elapsed() >= max_minutes):
+                break
+            torch.manual_seed(config.seed * 1_000_003 + step)
+            scale = rate_scale(step, config)
+            _set_rates(task.optimizers, scale)
+            numbers = task.step(step)
+            _check_finite(numbers, step)
+            step += 1
+            _average(averaged, task.network, min(config.ema_decay, step / (step + 10)))
+            if step % config.log_every == 0 or step == first + 1:
+                numbers |= {"rate": scale, "seconds_per_step": elapsed() * 60 / (step - first)}
+                tracker.numbers("train", step, minutes + elapsed(), numbers)
+                if report:
+                    report(step, config.steps, numbers)
+            if step % config.validate_every == 0:
+                validation = _validate(task, averaged, tracker, step, minutes + elapsed(), out)
+            if step % config.save_every == 0:
+                save()
+        if step > first:
+            save()
+            validation = _validate(task, averaged, tracker, step, minutes + elapsed(), out)
+    return LoopResult(step=step, validation=validation, finished=step >= config.steps)
+
+
+def rate_scale(step: int, config: LoopConfig) -> float:
+    """Return the factor on every learning rate: linear warm-up, then half a cosine."""
+    progress = min(step / config.steps, 1.0)
+    cosine = 0.5 * (1 + math.cos(math.pi * progress))
+    scale = config.final_rate + (1 - config.final_rate) * cosine
+    return min(1.0, (step + 1) / max(config.warmup_steps, 1)) * scale
+
+
+def update(loss: Tensor, module: nn.Module, optimizer: Optimizer, max_norm: float = 1.0) -> float:
+    """Take one clipped optimiser step on `module`; return the gradient norm before clipping.
+
+    Raises:
+        TrainingError: if the gradient is not finite; parameters are then left as they were.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    parameters = [p for p in module.parameters() if p.grad is not None]
+    norm = float(nn.utils.clip_grad_norm_(parameters, max_norm))
+    if not math.isfinite(norm):
+        raise TrainingError(
+            f"the gradient norm is {norm} at a loss of {float(loss.detach()):.4g}; lower the "
+            "learning rate or look at the data of this step, then --resume"
+        )
+    optimizer.step()
+    return norm
+
+
+@torch.no_grad()
+def _average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
+    for mean, current in zip(averaged.parameters(), network.parameters(), strict=True):
+        mean.lerp_(current, 1 - decay)
+    for mean, current in zip(averaged.buffers(), network.buffers(), strict=True):
+        mean.copy_(current)
+
+
+def _set_rates(optimizers: Mapping[str, Optimizer], scale: float) -> None:
+    for optimizer in optimizers.values():
+        for group in optimizer.param_groups:
+            group.setdefault("initial_lr", optimizer.defaults["lr"])
+            group["lr"] = group["initial_lr"] * scale
+
+
+def _check_finite(numbers: Mapping[str, float], step: int) -> None:
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"{name} is {value} at step {step}; lower the learning rate, then --resume "
+                "from the last saved state"
+            )
+
+
+def _validate(
+    task: TrainingTask, averaged: nn.Module, tracker: Tracker, step: int, minutes: float, out: Path
+) -> dict[str, float]:
+    averaged.eval()
+    with torch.no_grad():
+        numbers = task.validate(averaged)
+        images = task.pictures(averaged)
+    tracker.numbers("valid", step, minutes, numbers)
+    (out / "pictures").mkdir(exist_ok=True)
+    for name, image in images.items():
+        imsave(out / "pictures" / f"{name}-{step:08d}.png", image)
+        tracker.image(name, step, image)
+    save_network(averaged, out / "model", task.kind)
+    return numbers
+
+
+class _Interrupt:
+    """Turns the first SIGINT or SIGTERM into a request to stop after the step under way."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def __enter__(self) -> _Interrupt:
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._ask)
+        except ValueError:  # not the main thread: its owner decides about signals
+            self._before = {}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
+
+
+def read_metrics(out: Path) -> list[dict[str, Any]]:
+    """Return every logged line of a run."""
+    with open(out / "metrics.jsonl", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]

@@ -1,0 +1,204 @@
+"""The tokenizer's game: reconstruct the mel; from a certain step on, against patch discriminators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from bandtok.adversarial.discriminators import MultiScaleMelDiscriminator
+from bandtok.adversarial.losses import adversarial_loss, discriminator_loss, feature_matching_loss
+from bandtok.data.waveforms import CropSampler, WaveformStore
+from bandtok.errors import ConfigError
+from bandtok.mel import LogMel, mel_bin_centres_hz
+from bandtok.tokenizer.config import TokenizerConfig
+from bandtok.tokenizer.model import TokenizerNetwork, TokenizerOutput
+from bandtok.training.images import mel_image, stack_images, usage_image
+from bandtok.training.loop import LoopConfig, update
+
+_INITIALISATION_VECTORS_PER_ENTRY = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerTraining:
+    """A complete tokenizer run.
+
+    Attributes:
+        crop_mel_frames: length of a training crop in mel frames.
+        quantize_after: steps without the codebook; k-means over fresh batches then starts it.
+        revive_every: steps between replacements of dead entries.
+        adversarial_after: step from which the discriminators play; None for never.
+        freeze_codes: train only the decoder, so that every code stays what it is.
+    """
+
+    network: TokenizerConfig = field(default_factory=TokenizerConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    batch_size: int = 8
+    crop_mel_frames: int = 128
+    learning_rate: float = 6e-4
+    weight_decay: float = 0.01
+    discriminator_learning_rate: float = 2e-4
+    gain_db: tuple[float, float] = (-12.0, 3.0)
+    mel_weight: float = 1.0
+    commitment_weight: float = 0.25
+    adversarial_weight: float = 0.05
+    feature_matching_weight: float = 0.5
+    num_scales: int = 3
+    adversarial_after: int | None = None
+    quantize_after: int = 200
+    revive_every: int = 20
+    freeze_codes: bool = False
+    validation_crops: int = 48
+
+    def __post_init__(self) -> None:
+        if self.crop_mel_frames % self.network.reduction:
+            raise ConfigError(
+                f"got crop_mel_frames {self.crop_mel_frames}; "
+                f"expected a multiple of {self.network.reduction}"
+            )
+
+
+class TokenizerTask:
+    """Plays tokenizer training for the loop; see loop.TrainingTask."""
+
+    kind = "tokenizer"
+
+    def __init__(
+        self, recipe: TokenizerTraining, train: WaveformStore, valid: WaveformStore
+    ) -> None:
+        self.recipe = recipe
+        torch.manual_seed(recipe.loop.seed)
+        self.network = TokenizerNetwork(recipe.network)
+        self.discriminator = MultiScaleMelDiscriminator(recipe.num_scales)
+        if recipe.freeze_codes:
+            self.network.encoder.requires_grad_(False)
+        self.modules: Mapping[str, nn.Module] = {
+            "network": self.network,
+            "discriminator": self.discriminator,
+        }
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        self.optimizers: Mapping[str, Optimizer] = {
+            "network": AdamW(
+                trained, recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay
+            ),
+            "discriminator": AdamW(
+                self.discriminator.parameters(),
+                recipe.discriminator_learning_rate,
+                betas=(0.5, 0.9),
+            ),
+        }
+        self.log_mel = LogMel(recipe.network.mel)
+        samples = recipe.crop_mel_frames * recipe.network.mel.hop_length
+        seed = recipe.loop.seed
+        self.crops = CropSampler(train, samples, recipe.batch_size, recipe.gain_db, seed)
+        held_out = CropSampler(valid, samples, recipe.validation_crops, seed=12_345)
+        with torch.no_grad():
+            self.validation_mel = self.log_mel(torch.from_numpy(held_out.batch(0)))
+        self.audible = torch.from_numpy(mel_bin_centres_hz(recipe.network.mel) < 15_000)
+
+    def step(self, step: int) -> dict[str, float]:
+        """Reconstruct, judge, sum up, update; then move the codebook."""
+        recipe, network = self.recipe, self.network.train()
+        quantize = recipe.freeze_codes or step >= recipe.quantize_after
+        if step == recipe.quantize_after and not recipe.freeze_codes:
+            self._initialise_codebook(step)
+        mel = self._mel(step)
+        output = network(mel, quantize=quantize)
+        adversary = recipe.adversarial_after is not None and step >= recipe.adversarial_after
+        losses = {"mel_loss": (output.mel - mel).abs().mean()}
+        total = recipe.mel_weight * losses["mel_loss"]
+        if quantize and not recipe.freeze_codes:
+            losses["commitment_loss"] = output.commitment_loss
+            total = total + recipe.commitment_weight * output.commitment_loss
+        if adversary:
+            losses |= self._play_discriminator(mel, output.mel)
+            total = (
+                total
+                + recipe.adversarial_weight * losses["adversarial_loss"]
+                + recipe.feature_matching_weight * losses["feature_matching_loss"]
+            )
+        norm = update(total, network, self.optimizers["network"])
+        numbers = {name: float(loss.detach()) for name, loss in losses.items()}
+        numbers["gradient_norm"] = norm
+        if quantize and not recipe.freeze_codes:
+            numbers |= self._move_codebook(step, output)
+        return numbers
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        assert isinstance(network, TokenizerNetwork)
+        rebuilt, codes = self._reconstruct(network)
+        error = (rebuilt - self.validation_mel).abs()
+        counts = torch.bincount(codes.reshape(-1), minlength=network.config.codebook_size).float()
+        share = counts[counts > 0] / counts.sum()
+        return {
+            "mel_loss": float(error.mean()),
+            "mel_loss_below_15_khz": float(error[:, self.audible].mean()),
+            "codes_used": float((counts > 0).sum()),
+            "entropy_bits": float(-(share * share.log2()).sum()),
+        }
+
+    def pictures(self, network: nn.Module) -> dict[str, np.ndarray]:
+        assert isinstance(network, TokenizerNetwork)
+        rebuilt, codes = self._reconstruct(network)
+        rows = [
+            stack_images([mel_image(before), mel_image(after)])
+            for before, after in zip(self.validation_mel[:4], rebuilt[:4], strict=True)
+        ]
+        return {
+            "mel-before-after": stack_images(rows),
+            "usage-per-band": usage_image(codes, network.config.codebook_size),
+        }
+
+    def _mel(self, step: int) -> Tensor:
+        with torch.no_grad():
+            mel: Tensor = self.log_mel(torch.from_numpy(self.crops.batch(step)))
+        return mel
+
+    def _play_discriminator(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """Update the discriminators on the detached fake, then score the fake for the generator."""
+        config = self.recipe.network
+        real, fake = ((m - config.mel_mean) / config.mel_std for m in (real, fake))
+        loss = discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
+        update(loss, self.discriminator, self.optimizers["discriminator"])
+        self.discriminator.requires_grad_(False)
+        judged = self.discriminator(fake)
+        with torch.no_grad():
+            reference = self.discriminator(real)
+        self.discriminator.requires_grad_(True)
+        return {
+            "discriminator_loss": loss.detach(),
+            "adversarial_loss": adversarial_loss(judged),
+            "feature_matching_loss": feature_matching_loss(reference, judged),
+        }
+
+    def _initialise_codebook(self, step: int) -> None:
+        """Run k-means over latents of fresh batches."""
+        wanted = _INITIALISATION_VECTORS_PER_ENTRY * self.recipe.network.codebook_size
+        rows: list[Tensor] = []
+        with torch.no_grad():
+            while sum(map(len, rows)) < wanted:
+                latents = self.network.encode_latents(self._mel(step + 1_000_000 + len(rows)))
+                rows.append(latents.permute(0, 2, 3, 1).reshape(-1, latents.shape[1]))
+        self.network.quantizer.initialise(torch.cat(rows), self._generator(step))
+
+    def _move_codebook(self, step: int, output: TokenizerOutput) -> dict[str, float]:
+        quantizer = self.network.quantizer
+        quantizer.update(output.latents.detach(), output.codes)
+        numbers = {"batch_codes_used": float(len(output.codes.unique()))}
+        if step % self.recipe.revive_every == 0 and step < 0.9 * self.recipe.loop.steps:
+            numbers["revived"] = float(
+                quantizer.revive(output.latents.detach(), self._generator(step))
+            )
+        return numbers
+
+    def _generator(self, step: int) -> torch.Generator:
+        return torch.Generator().manual_seed(self.recipe.loop.seed * 7_919 + step)
+
+    def _reconstruct(self, network: TokenizerNetwork) -> tuple[Tensor, Tensor]:
+        codes = torch.cat([network.encode_mel(part) for part in self.validation_mel.split(8)])
+        mel = torch.cat([network.decode_codes(part) for part in codes.split(8)])
+        return mel, codes

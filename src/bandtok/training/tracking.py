@@ -1,0 +1,51 @@
+"""Numbers and pictures of a run, to metrics.jsonl always and to tensorboard where it is installed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+try:
+    from torch.utils.tensorboard import SummaryWriter
+except ImportError:  # the extra `train` is not installed
+    SummaryWriter = None  # type: ignore[assignment, misc]
+
+
+class Tracker:
+    """Writes into a run folder; used as a context manager.
+
+    Args:
+        out: the run folder; made if need be.
+    """
+
+    def __init__(self, out: Path) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self._file = open(out / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
+        self._board: Any = SummaryWriter(str(out / "tensorboard")) if SummaryWriter else None
+
+    def numbers(self, part: str, step: int, minutes: float, numbers: Mapping[str, float]) -> None:
+        """Log numbers of `part` ("train" or "valid") after `step` steps."""
+        rounded = {name: float(f"{value:.6g}") for name, value in numbers.items()}
+        line = {"part": part, "step": step, "minutes": round(minutes, 2), **rounded}
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        if self._board:
+            for name, value in numbers.items():
+                self._board.add_scalar(f"{part}/{name}", value, step)
+
+    def image(self, name: str, step: int, image: np.ndarray) -> None:
+        """Log an image, uint8 [height, width, 3]."""
+        if self._board:
+            self._board.add_image(name, image, step, dataformats="HWC")
+
+    def __enter__(self) -> Tracker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        if self._board:
+            self._board.close()

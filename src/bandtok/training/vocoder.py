@@ -1,0 +1,201 @@
+"""The vocoder's game: match spectra at several resolutions; late, against spectrum discriminators.
+
+The input is the mel of real music, or (with `tokenizer` named in the recipe) what a tokenizer makes
+of it, which is what the vocoder will hear in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from bandtok.adversarial.discriminators import MultiResolutionSpectrumDiscriminator
+from bandtok.adversarial.losses import adversarial_loss, discriminator_loss, feature_matching_loss
+from bandtok.data.waveforms import CropSampler, WaveformStore
+from bandtok.mel import LogMel, MelConfig, mel_bin_centres_hz
+from bandtok.tokenizer.model import TokenizerNetwork
+from bandtok.training.images import mel_image, stack_images
+from bandtok.training.loop import LoopConfig, update
+from bandtok.vocoder.config import VocoderConfig
+from bandtok.vocoder.model import Vocoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocoderTraining:
+    """A complete vocoder run.
+
+    Attributes:
+        crop_mel_frames: length of a training crop in mel frames.
+        tokenizer: name or folder of a tokenizer whose reconstructed mels are the input; "" for
+            the real mels.
+        decoded_share: share of each batch that goes through that tokenizer.
+        adversarial_after: step from which the discriminators play; None for never.
+    """
+
+    network: VocoderConfig = field(default_factory=VocoderConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    batch_size: int = 8
+    crop_mel_frames: int = 64
+    learning_rate: float = 8e-4
+    weight_decay: float = 0.01
+    discriminator_learning_rate: float = 2e-4
+    gain_db: tuple[float, float] = (-12.0, 3.0)
+    mel_weight: float = 1.0
+    resolution_weight: float = 0.5
+    adversarial_weight: float = 0.02
+    feature_matching_weight: float = 0.2
+    adversarial_after: int | None = None
+    tokenizer: str = ""
+    decoded_share: float = 1.0
+    validation_crops: int = 32
+
+
+class MultiResolutionMelLoss(nn.Module):
+    """L1 of log-mels over windows from 5 to 93 ms, hop a quarter of the window.
+
+    Source: the multi-scale mel loss of DAC (Kumar et al. 2023), with fewer and wider scales.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        scales: Sequence[tuple[int, int]] = ((256, 24), (512, 40), (1024, 80), (4096, 256)),
+    ) -> None:
+        super().__init__()
+        self.transforms = nn.ModuleList(
+            LogMel(
+                MelConfig(
+                    sample_rate=sample_rate,
+                    n_fft=n_fft,
+                    win_length=n_fft,
+                    hop_length=n_fft // 4,
+                    n_mels=n_mels,
+                    f_max=sample_rate / 2,
+                )
+            )
+            for n_fft, n_mels in scales
+        )
+
+    def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
+        """Return the scalar loss between waveforms [batch, 1, samples]."""
+        losses = [(t(estimate) - t(reference)).abs().mean() for t in self.transforms]
+        return torch.stack(losses).mean()
+
+
+class VocoderTask:
+    """Plays vocoder training for the loop; see loop.TrainingTask."""
+
+    kind = "vocoder"
+
+    def __init__(
+        self,
+        recipe: VocoderTraining,
+        train: WaveformStore,
+        valid: WaveformStore,
+        tokenizer: TokenizerNetwork | None = None,
+    ) -> None:
+        self.recipe, self.tokenizer = recipe, tokenizer
+        torch.manual_seed(recipe.loop.seed)
+        self.network = Vocoder(recipe.network)
+        self.discriminator = MultiResolutionSpectrumDiscriminator()
+        self.modules: Mapping[str, nn.Module] = {
+            "network": self.network,
+            "discriminator": self.discriminator,
+        }
+        self.optimizers: Mapping[str, Optimizer] = {
+            "network": AdamW(
+                self.network.parameters(),
+                recipe.learning_rate,
+                betas=(0.9, 0.98),
+                weight_decay=recipe.weight_decay,
+            ),
+            "discriminator": AdamW(
+                self.discriminator.parameters(),
+                recipe.discriminator_learning_rate,
+                betas=(0.5, 0.9),
+            ),
+        }
+        mel = recipe.network.mel
+        self.log_mel = LogMel(mel)
+        self.resolutions = MultiResolutionMelLoss(mel.sample_rate)
+        samples = recipe.crop_mel_frames * mel.hop_length
+        seed = recipe.loop.seed
+        self.crops = CropSampler(train, samples, recipe.batch_size, recipe.gain_db, seed)
+        held_out = CropSampler(valid, samples, recipe.validation_crops, seed=12_345)
+        self.validation = torch.from_numpy(held_out.batch(0))
+        self.audible = torch.from_numpy(mel_bin_centres_hz(mel) < 15_000)
+
+    def step(self, step: int) -> dict[str, float]:
+        """Make a waveform of the mel, judge, sum up, update."""
+        recipe, network = self.recipe, self.network.train()
+        waveform = torch.from_numpy(self.crops.batch(step))
+        with torch.no_grad():
+            mel = self.log_mel(waveform)
+            heard = self._heard(mel)
+        made = network(heard)
+        losses = {
+            "mel_loss": (self.log_mel(made) - mel).abs().mean(),
+            "resolution_loss": self.resolutions(made, waveform),
+        }
+        total = (
+            recipe.mel_weight * losses["mel_loss"]
+            + recipe.resolution_weight * losses["resolution_loss"]
+        )
+        if recipe.adversarial_after is not None and step >= recipe.adversarial_after:
+            losses |= self._play_discriminator(waveform, made)
+            total = (
+                total
+                + recipe.adversarial_weight * losses["adversarial_loss"]
+                + recipe.feature_matching_weight * losses["feature_matching_loss"]
+            )
+        norm = update(total, network, self.optimizers["network"])
+        numbers = {name: float(loss.detach()) for name, loss in losses.items()}
+        return {**numbers, "gradient_norm": norm}
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        mel, rebuilt = self._reconstruct(network)
+        error = (rebuilt - mel).abs()
+        return {
+            "mel_loss": float(error.mean()),
+            "mel_loss_below_15_khz": float(error[:, self.audible].mean()),
+        }
+
+    def pictures(self, network: nn.Module) -> dict[str, np.ndarray]:
+        mel, rebuilt = self._reconstruct(network)
+        rows = [
+            stack_images([mel_image(before), mel_image(after)])
+            for before, after in zip(mel[:4], rebuilt[:4], strict=True)
+        ]
+        return {"mel-before-after": stack_images(rows)}
+
+    def _heard(self, mel: Tensor) -> Tensor:
+        """Send the first `decoded_share` of the batch through the tokenizer."""
+        if self.tokenizer is None:
+            return mel
+        count = round(len(mel) * self.recipe.decoded_share)
+        decoded = self.tokenizer.decode_codes(self.tokenizer.encode_mel(mel[:count]))
+        return torch.cat([decoded, mel[count:]])
+
+    def _play_discriminator(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """Update the discriminators on the detached fake, then score the fake for the generator."""
+        loss = discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
+        update(loss, self.discriminator, self.optimizers["discriminator"])
+        self.discriminator.requires_grad_(False)
+        judged = self.discriminator(fake)
+        with torch.no_grad():
+            reference = self.discriminator(real)
+        self.discriminator.requires_grad_(True)
+        return {
+            "discriminator_loss": loss.detach(),
+            "adversarial_loss": adversarial_loss(judged),
+            "feature_matching_loss": feature_matching_loss(reference, judged),
+        }
+
+    def _reconstruct(self, network: nn.Module) -> tuple[Tensor, Tensor]:
+        mel = self.log_mel(self.validation)
+        return mel, self.log_mel(network(self._heard(mel)))

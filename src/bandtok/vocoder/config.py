@@ -1,0 +1,44 @@
+"""What a vocoder is made of; saved beside its weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bandtok.errors import ConfigError
+from bandtok.layers.blocks import ConvNeXtBlock1d
+from bandtok.mel import MelConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocoderConfig:
+    """Shape of the vocoder: `num_blocks` ConvNeXt blocks of width `model_dim` at the mel's rate."""
+
+    mel: MelConfig = field(default_factory=MelConfig)
+    model_dim: int = 384
+    num_blocks: int = 8
+    expansion: int = 3
+    mel_mean: float = -4.5
+    mel_std: float = 2.5
+
+    def __post_init__(self) -> None:
+        if self.model_dim < 1 or self.num_blocks < 1:
+            raise ConfigError(
+                f"got model_dim {self.model_dim} and num_blocks {self.num_blocks}; expected >= 1"
+            )
+
+    @property
+    def reach(self) -> int:
+        """Mel frames on either side that a sample can depend on."""
+        overlap = self.mel.n_fft // self.mel.hop_length
+        return (self.num_blocks + 1) * ConvNeXtBlock1d.reach + overlap
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> VocoderConfig:
+        return cls(**{**values, "mel": MelConfig(**values["mel"])})
+
+
+DEBUG_VOCODER = VocoderConfig(model_dim=32, num_blocks=2, expansion=2)

@@ -1,0 +1,89 @@
+"""The learned vocoder: ln-mel to waveform in one forward pass.
+
+    mel [batch, n_mels, mel_frames] -> waveform [batch, 1, mel_frames * hop_length]
+
+Any network with the same call can stand in its place (for example public BigVGAN weights).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bandtok.layers.blocks import ConvNeXtBlock1d
+from bandtok.mel import MelConfig
+from bandtok.vocoder.config import VocoderConfig
+
+_MAX_LOG_MAGNITUDE = 6.0
+
+
+class Vocoder(nn.Module):
+    """ConvNeXt blocks at the mel's frame rate, then magnitude and phase of a short-time spectrum.
+
+    Source: Vocos (Siuzdak 2023). Ours differs in having the mel's own framing (frame i centred on
+    sample i * hop + hop / 2), so that output and input lie exactly on each other.
+    """
+
+    def __init__(self, config: VocoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.model_dim
+        self.conv_in = nn.Conv1d(
+            config.mel.n_mels,
+            dim,
+            ConvNeXtBlock1d.kernel_size,
+            padding=ConvNeXtBlock1d.reach,
+        )
+        self.norm_in = nn.LayerNorm(dim)
+        self.blocks = nn.Sequential(
+            *(
+                ConvNeXtBlock1d(dim, config.expansion, initial_scale=1 / config.num_blocks)
+                for _ in range(config.num_blocks)
+            )
+        )
+        self.norm_out = nn.LayerNorm(dim)
+        self.spectrum = nn.Linear(dim, config.mel.n_fft + 2)
+        self.overlap_add = OverlapAdd(config.mel)
+
+    @property
+    def reach(self) -> int:
+        """Mel frames on either side that a sample can depend on."""
+        return self.config.reach
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Return the waveform [batch, 1, mel_frames * hop_length] of an ln-mel."""
+        signal = self.conv_in((mel - self.config.mel_mean) / self.config.mel_std)
+        signal = self.norm_in(signal.transpose(1, 2)).transpose(1, 2)
+        signal = self.norm_out(self.blocks(signal).transpose(1, 2))
+        log_magnitude, phase = self.spectrum(signal).chunk(2, dim=-1)
+        magnitude = log_magnitude.clamp(max=_MAX_LOG_MAGNITUDE).exp()
+        waveform: Tensor = self.overlap_add(torch.polar(magnitude, phase))
+        return waveform
+
+
+class OverlapAdd(nn.Module):
+    """Inverse short-time Fourier transform in the mel's framing."""
+
+    window: Tensor
+
+    def __init__(self, config: MelConfig) -> None:
+        super().__init__()
+        self.n_fft, self.hop_length = config.n_fft, config.hop_length
+        self.padding = config.padding
+        self.register_buffer("window", torch.hann_window(config.win_length), persistent=False)
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        """Turn complex [batch, frames, n_fft // 2 + 1] into [batch, 1, frames * hop_length]."""
+        pieces = torch.fft.irfft(spectrum, self.n_fft, dim=-1) * self.window
+        envelope = self.window.square().expand(1, spectrum.shape[1], -1)
+        waveform = self._sum(pieces) / self._sum(envelope).clamp(min=1e-4)
+        return waveform[:, None]
+
+    def _sum(self, pieces: Tensor) -> Tensor:
+        frames = pieces.shape[1]
+        length = (frames - 1) * self.hop_length + self.n_fft
+        summed = F.fold(
+            pieces.transpose(1, 2), (1, length), (1, self.n_fft), stride=(1, self.hop_length)
+        )[:, 0, 0]
+        return summed[:, self.padding : self.padding + frames * self.hop_length]

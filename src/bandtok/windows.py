@@ -1,0 +1,97 @@
+"""A stream of columns cut into overlapping windows whose places depend on nothing but the stream.
+
+However the stream arrives in blocks, the windows are the same, and so is all that is computed from
+them, to the last bit. Knows nothing of what a column is: a sample, a mel frame or a token frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowPlan:
+    """How a stream is cut.
+
+    Attributes:
+        core: columns each window answers for.
+        halo: columns of context on either side.
+        step: the last window's core is cut down to a multiple of this that still covers the rest.
+    """
+
+    core: int
+    halo: int
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """One window.
+
+    Attributes:
+        columns: [..., halo + core + halo], padded where the stream has not begun or is over.
+        valid: how many of its core columns are part of the stream.
+    """
+
+    columns: Tensor
+    valid: int
+
+
+def cut_windows(
+    blocks: Iterable[Tensor], plan: WindowPlan, edge: Tensor
+) -> Iterator[Window]:
+    """Cut a stream into windows, in order, each core beginning where the last one ended.
+
+    Args:
+        blocks: pieces [..., n] of the stream; n may differ and be 0.
+        plan: sizes.
+        edge: [..., 1], the column that stands for everything outside the stream.
+    """
+    context = edge.expand(*edge.shape[:-1], plan.halo)
+    buffer = context
+    full = plan.core + 2 * plan.halo
+    for block in blocks:
+        buffer = torch.cat((buffer, block), dim=-1)
+        while buffer.shape[-1] >= full:
+            yield Window(columns=buffer[..., :full], valid=plan.core)
+            buffer = buffer[..., plan.core :]
+    rest = buffer.shape[-1] - plan.halo
+    while rest > 0:
+        core = min(plan.core, -(-rest // plan.step) * plan.step)
+        wanted = core + 2 * plan.halo
+        padding = edge.expand(*edge.shape[:-1], max(wanted - buffer.shape[-1], 0))
+        padded = torch.cat((buffer, padding), dim=-1)
+        yield Window(columns=padded[..., :wanted], valid=min(core, rest))
+        buffer, rest = buffer[..., core:], rest - core
+
+
+def reflect_padded(blocks: Iterable[Tensor], padding: int, multiple: int) -> Iterator[Tensor]:
+    """Fill a stream of samples with zeros to a multiple, and mirror `padding` samples at both ends.
+
+    Args:
+        blocks: pieces [..., n] of the stream.
+        padding: samples to mirror, fewer than `multiple`.
+        multiple: the stream is filled up to a multiple of this; an empty stream stays empty.
+    """
+    assert padding < multiple
+    total, held = 0, torch.zeros(0)
+    for block in blocks:
+        held = block if not total else torch.cat((held, block), dim=-1)
+        begun, total = total > padding, total + block.shape[-1]
+        if total <= padding:
+            continue
+        if not begun:
+            yield held[..., 1 : padding + 1].flip(-1)
+        yield held[..., : -padding - 1]
+        held = held[..., -padding - 1 :]
+    if not total:
+        return
+    held = torch.nn.functional.pad(held, (0, -total % multiple))
+    if total <= padding:
+        yield held[..., 1 : padding + 1].flip(-1)
+    yield held
+    yield held[..., -padding - 1 : -1].flip(-1)
