@@ -12,6 +12,7 @@ from bandtok.audio import Audio
 from bandtok.data.manifest import Track, save_manifest
 from bandtok.errors import ConfigError, DataError
 from bandtok.evaluation.corpus import (
+    ReconstructionReport,
     ReconstructionSettings,
     evaluate_reconstruction,
     evaluate_usage,
@@ -22,7 +23,13 @@ from bandtok.evaluation.report import (
     write_reconstruction_report,
     write_usage_report,
 )
-from bandtok.evaluation.systems import ALL_SYSTEMS, named_systems, prepare, reconstruct
+from bandtok.evaluation.systems import (
+    ALL_SYSTEMS,
+    _vocoded,
+    named_systems,
+    prepare,
+    reconstruct,
+)
 from bandtok.pipeline import Tokenizer
 
 RATE = 44_100
@@ -52,20 +59,20 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def report(corpus: Path, tokenizer: Tokenizer) -> ReconstructionReport:
+    return evaluate_reconstruction(corpus, tokenizer, SETTINGS)
+
+
 def track(path: str, split: str) -> Track:
     return Track(
         path=path, seconds=1.0, sample_rate=RATE, channels=1, bandwidth_hz=22_050.0, split=split
     )
 
 
-def test_every_system_is_measured_on_every_clip(corpus: Path, tokenizer: Tokenizer) -> None:
-    seen: list[tuple[int, int]] = []
-    report = evaluate_reconstruction(
-        corpus, tokenizer, SETTINGS, progress=lambda done, total: seen.append((done, total))
-    )
+def test_every_system_is_measured_on_every_clip(report: ReconstructionReport) -> None:
     assert [row.excerpt.track.path for row in report.rows] == [f"track{n}.wav" for n in range(3)]
     assert [row.excerpt.start_seconds for row in report.rows] == [0.25] * 3
-    assert seen == [(n, 4) for n in (1, 2, 3, 4)]
     assert len(report.left_out) == 1
     assert "broken.wav" in report.left_out[0]
     for row in report.rows:
@@ -83,10 +90,7 @@ def test_every_system_is_measured_on_every_clip(corpus: Path, tokenizer: Tokeniz
     assert rising == sorted(rising)
 
 
-def test_griffin_lim_on_the_true_mel_beats_a_random_vocoder(
-    corpus: Path, tokenizer: Tokenizer
-) -> None:
-    report = evaluate_reconstruction(corpus, tokenizer, SETTINGS)
+def test_griffin_lim_on_the_true_mel_beats_a_random_vocoder(report: ReconstructionReport) -> None:
     means = {system: report.means[system]["mel"].mean for system in SETTINGS.systems}
     assert means["griffin-lim-only"] < means["vocoder-only"]
     assert means["griffin-lim-only"] < means["griffin-lim"]
@@ -94,7 +98,11 @@ def test_griffin_lim_on_the_true_mel_beats_a_random_vocoder(
 
 def test_threads_change_nothing(corpus: Path, tokenizer: Tokenizer) -> None:
     settings = ReconstructionSettings(excerpt_seconds=0.3, systems=("mel-only",))
-    one = evaluate_reconstruction(corpus, tokenizer, settings)
+    seen: list[tuple[int, int]] = []
+    one = evaluate_reconstruction(
+        corpus, tokenizer, settings, progress=lambda done, total: seen.append((done, total))
+    )
+    assert seen == [(n, 4) for n in (1, 2, 3, 4)]
     three = evaluate_reconstruction(corpus, tokenizer, settings, workers=3)
     assert one == three
 
@@ -106,6 +114,16 @@ def test_the_bandtok_system_is_what_users_get(corpus: Path, tokenizer: Tokenizer
     found = reconstruct(whole, prepare(audio, tokenizer), tokenizer)
     expected = tokenizer.decode(tokenizer.encode(audio))
     assert np.array_equal(found.waveform, expected.waveform)
+
+
+def test_vocoder_only_differs_from_the_whole_chain_by_its_mel_alone(tokenizer: Tokenizer) -> None:
+    noise = np.random.default_rng(6).standard_normal((1, 10 * 4096)).astype(np.float32) * 0.1
+    clip = prepare(Audio(noise, RATE), tokenizer)
+    (whole,) = named_systems(["bandtok"])
+    expected = reconstruct(whole, clip, tokenizer).waveform[0]
+    found = _vocoded(clip.decoded_mel, tokenizer)[0, 0].numpy()
+    edge = tokenizer.codec.vocoder.reach * tokenizer.config.mel.hop_length
+    assert np.allclose(found[edge:-edge], expected[edge:-edge], atol=1e-4)
 
 
 def test_usage_of_whole_tracks_and_of_clips(corpus: Path, tokenizer: Tokenizer) -> None:
@@ -130,8 +148,9 @@ def test_visqol_rates_as_many_clips_as_asked(corpus: Path, tokenizer: Tokenizer)
     assert 1.0 <= report.means["griffin-lim-only"]["visqol"].mean <= 5.0
 
 
-def test_reports_are_written_and_agree(corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
-    report = evaluate_reconstruction(corpus, tokenizer, SETTINGS)
+def test_reports_are_written_and_agree(
+    report: ReconstructionReport, corpus: Path, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
     files = write_reconstruction_report(report, tmp_path / "new" / "report", tokenizer, corpus)
     assert sorted(file.name for file in files) == sorted(
         ["report.json", "report.md", "report.html", "usage.png", "median.png", "worst.png"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -161,8 +160,7 @@ def reconstruct(
     if system.vocoder and system.through_tokens:
         first = _padded(tokenizer.decode(clip.grid), mel.shape[2] * config.hop_length)
     elif system.vocoder:
-        with torch.no_grad():
-            first = tokenizer.vocoder(mel.to(tokenizer.device)).cpu()
+        first = _vocoded(mel, tokenizer)
     else:
         first = None
     if system.griffin_lim:
@@ -206,11 +204,22 @@ def prepare(reference: Audio, tokenizer: Tokenizer) -> PreparedClip:
     grid = tokenizer.encode(reference)
     config = tokenizer.config.mel
     padded = _padded(reference, grid.num_frames * grid.samples_per_frame)
-    codes = torch.from_numpy(grid.codes.astype(np.int64))[None]
+    decoded = tokenizer.codec.decode_mel(torch.from_numpy(grid.codes).long())
     with torch.no_grad():
         mel = LogMel(config)(padded)
-        decoded = tokenizer.network.decode_codes(codes.to(tokenizer.device)).cpu()
-    return PreparedClip(reference=reference, grid=grid, mel=mel, decoded_mel=decoded)
+    return PreparedClip(reference=reference, grid=grid, mel=mel, decoded_mel=decoded.cpu()[None])
+
+
+def _vocoded(mel: Tensor, tokenizer: Tokenizer) -> Tensor:
+    """Run the learned vocoder on an ln-mel that stands in silence, as the codec does."""
+    codec = tokenizer.codec
+    config = tokenizer.config.mel
+    reach = codec.vocoder.reach
+    surrounded = torch.nn.functional.pad(mel, (reach, reach), value=config.silence)
+    with torch.no_grad():
+        waveform = codec.vocoder(surrounded.to(codec.device)).cpu()
+    start = reach * config.hop_length
+    return waveform[..., start : start + mel.shape[2] * config.hop_length]
 
 
 def _padded(audio: Audio, samples: int) -> Tensor:
