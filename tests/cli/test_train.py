@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from typer.testing import Result
 
 from bandtok.errors import TrainingError
+from bandtok.training.loop import LoopResult
 
 Run = Callable[..., Result]
 
@@ -20,8 +22,19 @@ Run = Callable[..., Result]
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     """Replace the training code by a recorder."""
     recorded: list[dict[str, object]] = []
-    module = SimpleNamespace(train=lambda **arguments: recorded.append(arguments))
-    monkeypatch.setitem(sys.modules, "bandtok.training.run", module)
+
+    def train(kind: str, recipe: str, **arguments: Any) -> LoopResult:
+        recorded.append({"kind": kind, "recipe": recipe, **arguments})
+        arguments["report"].preparing(1, 2)
+        arguments["report"].training(1, 2, {"loss": 0.5})
+        arguments["report"].warn("a track is broken")
+        return LoopResult(step=7, validation={"mel_loss": 0.25}, finished=False)
+
+    monkeypatch.setitem(
+        sys.modules,
+        "bandtok.recipes.run",
+        SimpleNamespace(train=train, RunReport=SimpleNamespace),
+    )
     return recorded
 
 
@@ -30,18 +43,34 @@ def test_arguments_are_handed_on(run: Run, tmp_path: Path, calls: list[dict[str,
     settings = ["--set", "batch_size=2", "--set", "name=a=b", "--max-minutes", "1.5", "--resume"]
     result = run("train", "lm", "tiny", "--data", tmp_path, "--out", out, *settings, "--json")
     assert result.exit_code == 0
-    assert json.loads(result.stdout) == {"kind": "lm", "recipe": "tiny", "out": str(out)}
+    assert json.loads(result.stdout) == {
+        "kind": "lm",
+        "recipe": "tiny",
+        "out": str(out),
+        "step": 7,
+        "validation": {"mel_loss": 0.25},
+        "finished": False,
+    }
+    assert result.stderr == "bandtok: a track is broken\n"
     (call,) = calls
-    assert callable(call.pop("progress"))
+    call.pop("report")
     assert call == {
         "kind": "lm",
         "recipe": "tiny",
         "data": tmp_path,
         "out": out,
         "resume": True,
-        "overrides": {"batch_size": "2", "name": "a=b"},
+        "init": None,
+        "settings": {"batch_size": "2", "name": "a=b"},
         "max_minutes": 1.5,
     }
+
+
+def test_the_result_for_people(run: Run, tmp_path: Path, calls: list[dict[str, object]]) -> None:
+    out = tmp_path / "run"
+    result = run("train", "vocoder", "tiny", "--data", tmp_path, "--out", out, "--init", "debug")
+    assert result.stdout == f"{out}: step 7, mel_loss 0.25, stopped; go on with --resume\n"
+    assert calls[0]["init"] == "debug"
 
 
 def test_missing_data_is_wrong_usage(
@@ -55,10 +84,12 @@ def test_missing_data_is_wrong_usage(
 def test_a_failed_run_is_one_line(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(**_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise TrainingError("the loss is not finite")
 
-    monkeypatch.setitem(sys.modules, "bandtok.training.run", SimpleNamespace(train=fail))
+    monkeypatch.setitem(
+        sys.modules, "bandtok.recipes.run", SimpleNamespace(train=fail, RunReport=SimpleNamespace)
+    )
     result = run("train", "tokenizer", "tiny", "--data", tmp_path, "--out", tmp_path / "run")
     assert result.exit_code == 1
     assert result.stderr == "bandtok: the loss is not finite\n"

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-Report = Callable[[float, float], None]  # (done, total), in any unit
+
+class Report(Protocol):
+    """Called with what is done and all there is, in any unit, and words to show beside the bar."""
+
+    def __call__(self, done: float, total: float, note: str = "", /) -> None: ...
 
 
 class ProgressBars:
@@ -23,8 +28,13 @@ class ProgressBars:
     def task(self, label: str) -> Iterator[Report]:
         """Show one task while the block runs; yield what reports its progress."""
         task = self._bars.add_task(label, total=None)
+
+        def report(done: float, total: float, note: str = "", /) -> None:
+            text = f"{label} {note}".rstrip()
+            self._bars.update(task, description=text, completed=done, total=total)
+
         try:
-            yield lambda done, total: self._bars.update(task, completed=done, total=total)
+            yield report
         finally:
             self._bars.remove_task(task)
 

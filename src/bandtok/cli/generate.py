@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import time
+import wave
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
+import numpy as np
 import typer
 
 import bandtok
 from bandtok.cli import options
 from bandtok.cli.batch import refuse_existing
-from bandtok.cli.console import ProgressBars, clock, print_json, progress_bars
+from bandtok.cli.console import ProgressBars, Report, clock, print_json, progress_bars
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 from bandtok.errors import DataError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from bandtok.grid import TokenGrid
-    from bandtok.pipeline import MusicModel
+    from bandtok.pipeline import Clip, MusicModel
 
 _MAX_PROMPTS_BYTES = 1 << 20
 
@@ -83,6 +89,12 @@ def generate(
             "--continue-from", metavar="AUDIO|BTK", help="Begin with this and play on from it."
         ),
     ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream", help="Write OUT.wav while the music is made, to be played at once."
+        ),
+    ] = False,
     save_tokens: Annotated[
         bool, typer.Option("--save-tokens", help="Also write the tokens, as OUT.btk.")
     ] = False,
@@ -95,17 +107,25 @@ def generate(
 ) -> None:
     """Make music from a prompt."""
     jobs = plan_clips(prompt, prompts, output, seed=seed, n=n, suffix=f".{format.value}")
+    if stream and any(job.target.suffix.lower() != ".wav" for job in jobs):
+        raise typer.BadParameter("--stream writes .wav only")
     for job in jobs:
         refuse_existing(job.target, overwrite)
         if save_tokens:
             refuse_existing(job.target.with_suffix(TOKEN_SUFFIX), overwrite)
-    sampling = _sampling(temperature, top_k, top_p, guidance_scale)
     music_model = bandtok.MusicModel.from_pretrained(model, device=device.value)
-    start = _start_grid(music_model, continue_from)
+    maker = ClipMaker(
+        model=music_model,
+        duration=duration,
+        sampling=_sampling(temperature, top_k, top_p, guidance_scale),
+        start=_start_grid(music_model, continue_from),
+        save_tokens=save_tokens,
+        stream=stream,
+    )
     clips = []
     with progress_bars(quiet) as bars:
         for job in jobs:
-            clips.append(_make(music_model, job, duration, sampling, start, save_tokens, bars))
+            clips.append(maker.make(job, bars))
             if not quiet and not json:
                 typer.echo(_line(clips[-1]))
     if json:
@@ -160,40 +180,68 @@ def read_prompts(path: Path) -> list[str]:
     return found
 
 
-def _make(
-    model: MusicModel,
-    job: ClipJob,
-    duration: float,
-    sampling: Sampling,
-    start: TokenGrid | None,
-    save_tokens: bool,
-    bars: ProgressBars,
-) -> dict[str, object]:
-    began = time.perf_counter()
-    with bars.task(job.prompt[:40]) as report:
-        clip = model.generate(
-            job.prompt,
-            duration_seconds=duration,
-            seed=job.seed,
-            continue_from=start,
-            on_progress=report,
-            **sampling,
+@dataclass(frozen=True, kw_only=True)
+class ClipMaker:
+    """A loaded model and the settings that all clips of a command share."""
+
+    model: MusicModel
+    duration: float
+    sampling: Sampling
+    start: TokenGrid | None
+    save_tokens: bool
+    stream: bool
+
+    def make(self, job: ClipJob, bars: ProgressBars) -> dict[str, object]:
+        """Generate one clip, write its files and say what was made."""
+        began = time.perf_counter()
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        with bars.task(job.prompt[:40]) as report:
+            clip = (self._streamed if self.stream else self._whole)(job, report)
+        result: dict[str, object] = {
+            "prompt": job.prompt,
+            "seed": job.seed,
+            "target": str(job.target),
+            "seconds": clip.audio.seconds,
+            "elapsed_seconds": time.perf_counter() - began,
+        }
+        if self.save_tokens:
+            tokens = job.target.with_suffix(TOKEN_SUFFIX)
+            clip.grid.save(tokens)
+            result["tokens"] = str(tokens)
+        return result
+
+    def _whole(self, job: ClipJob, report: Report) -> Clip:
+        clip = self._generate(job, report, None)
+        clip.audio.save(job.target)
+        return clip
+
+    def _streamed(self, job: ClipJob, report: Report) -> Clip:
+        # Not through a temporary file: the point is that the file can be played as it grows.
+        streaming = importlib.import_module("bandtok.streaming")
+        blocks = streaming.ClipStream(
+            self.model.tokenizer, lambda on_column: self._generate(job, report, on_column)
         )
-    elapsed = time.perf_counter() - began
-    job.target.parent.mkdir(parents=True, exist_ok=True)
-    clip.audio.save(job.target)
-    result: dict[str, object] = {
-        "prompt": job.prompt,
-        "seed": job.seed,
-        "target": str(job.target),
-        "seconds": clip.audio.seconds,
-        "elapsed_seconds": elapsed,
-    }
-    if save_tokens:
-        tokens = job.target.with_suffix(TOKEN_SUFFIX)
-        clip.grid.save(tokens)
-        result["tokens"] = str(tokens)
-    return result
+        with wave.open(str(job.target), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(self.model.tokenizer.sample_rate)
+            for block in blocks:
+                file.writeframes(np.round(block[0].clip(-1, 1) * 32767).astype("<i2").tobytes())
+        clip: Clip = blocks.clip
+        return clip
+
+    def _generate(
+        self, job: ClipJob, report: Report, on_column: Callable[[Tensor], None] | None
+    ) -> Clip:
+        return self.model.generate(
+            job.prompt,
+            duration_seconds=self.duration,
+            seed=job.seed,
+            continue_from=self.start,
+            on_progress=report,
+            on_column=on_column,
+            **self.sampling,
+        )
 
 
 def _line(clip: dict[str, object]) -> str:

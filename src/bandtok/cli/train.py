@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -38,6 +40,12 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the run in --out stopped.")
     ] = False,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--init", metavar="NAME_OR_PATH", help="Start from the weights of this model."
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated."),
@@ -50,26 +58,37 @@ def train(
     json: options.Json = False,
 ) -> None:
     """Train a network with a recipe on any folder of audio."""
-    overrides = _overrides(set_ or [])
-    run = importlib.import_module("bandtok.training.run")
+    settings = _settings(set_ or [])
+    runs = importlib.import_module("bandtok.recipes.run")
     with progress_bars(quiet) as bars, bars.task(f"training {kind.value}") as report:
-        run.train(
-            kind=kind.value,
-            recipe=recipe,
+        result = runs.train(
+            kind.value,
+            recipe,
             data=data,
             out=out,
             resume=resume,
-            overrides=overrides,
+            init=init,
+            settings=settings,
             max_minutes=max_minutes,
-            progress=report,
+            report=runs.RunReport(
+                preparing=lambda done, total: report(done, total, "reading audio"),
+                training=lambda done, total, numbers: report(done, total, _note(numbers)),
+                warn=lambda line: typer.echo(f"bandtok: {line}", err=True),
+            ),
         )
+    values = {"out": str(out), **dataclasses.asdict(result)}
     if json:
-        print_json({"kind": kind.value, "recipe": recipe, "out": str(out)})
+        print_json({"kind": kind.value, "recipe": recipe, **values})
     elif not quiet:
-        typer.echo(f"{out}: trained {kind.value} with recipe {recipe}")
+        ended = "finished" if result.finished else "stopped; go on with --resume"
+        typer.echo(f"{out}: step {result.step}, {_note(result.validation)}, {ended}")
 
 
-def _overrides(settings: list[str]) -> dict[str, str]:
+def _note(numbers: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in list(numbers.items())[:3])
+
+
+def _settings(settings: list[str]) -> dict[str, str]:
     pairs = {}
     for setting in settings:
         key, equals, value = setting.partition("=")

@@ -1,0 +1,110 @@
+"""`bandtok generate` with the tiny random model, and how its outputs are named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import Result
+
+import bandtok
+from bandtok.audio import load_audio, probe_audio
+from bandtok.cli.generate import plan_clips, read_prompts
+from bandtok.errors import DataError
+
+Run = Callable[..., Result]
+MakeSong = Callable[..., Path]
+DEBUG = ("--model", "debug", "--device", "cpu", "--duration", "0.5")
+
+
+def test_names_of_clips(tmp_path: Path) -> None:
+    (one,) = plan_clips("calm", None, tmp_path / "a.wav", seed=3, n=1, suffix=".wav")
+    assert (one.prompt, one.seed, one.target) == ("calm", 3, tmp_path / "a.wav")
+    clips = plan_clips("calm", None, tmp_path / "a.wav", seed=3, n=2, suffix=".wav")
+    assert [(clip.seed, clip.target.name) for clip in clips] == [(3, "a-1.wav"), (4, "a-2.wav")]
+    (named,) = plan_clips("A calm, Slow Piano!", None, tmp_path, seed=0, n=1, suffix=".ogg")
+    assert named.target == tmp_path / "a-calm-slow-piano.ogg"
+
+
+def test_names_of_prompts_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "p.txt"
+    file.write_text("calm piano\n\n  fast drums \n…\n", encoding="utf-8")
+    clips = plan_clips(None, file, tmp_path / "out", seed=0, n=1, suffix=".wav")
+    assert [(clip.prompt, clip.target.name) for clip in clips] == [
+        ("calm piano", "001-calm-piano.wav"),
+        ("fast drums", "002-fast-drums.wav"),
+        ("…", "003-clip.wav"),
+    ]
+
+
+def test_files_without_prompts_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "p.txt"
+    for content, message in [
+        (b"\n \n", "holds no prompt"),
+        (b"\xff\xfe\x00\xd8", "not UTF-8"),
+        (b"a" * ((1 << 20) + 1), "larger than"),
+    ]:
+        file.write_bytes(content)
+        with pytest.raises(DataError, match=message):
+            read_prompts(file)
+
+
+def test_the_same_seed_gives_the_same_tokens(run: Run, tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        result = run("generate", "calm", "-o", tmp_path / name, "--save-tokens", *DEBUG)
+        assert result.exit_code == 0, result.stderr
+    first, second = (bandtok.TokenGrid.load(tmp_path / f"{name}.btk") for name in "ab")
+    np.testing.assert_array_equal(first.codes, second.codes)
+    assert probe_audio(tmp_path / "a.wav").seconds == pytest.approx(0.5, abs=0.1)
+
+
+def test_several_clips_as_json(run: Run, tmp_path: Path) -> None:
+    prompts = tmp_path / "p.txt"
+    prompts.write_text("one\ntwo\n")
+    settings = ["--n", 2, "--temperature", 0.8, "--top-k", 5, "--top-p", 0.9]
+    arguments = ["--prompts", prompts, "-o", tmp_path / "out", *settings, "--guidance-scale", 2]
+    result = run("generate", *arguments, *DEBUG, "--json")
+    assert result.exit_code == 0, result.stderr
+    clips = json.loads(result.stdout)["clips"]
+    assert [(clip["prompt"], clip["seed"]) for clip in clips] == [
+        ("one", 0),
+        ("one", 1),
+        ("two", 0),
+        ("two", 1),
+    ]
+    assert all(Path(clip["target"]).is_file() for clip in clips)
+    assert run("generate", *arguments, *DEBUG).exit_code == 1
+
+
+@pytest.mark.parametrize("kind", ["audio", "tokens"])
+def test_continue_from(run: Run, make_song: MakeSong, tmp_path: Path, kind: str) -> None:
+    song, tokens = make_song(samples=16_384), tmp_path / "t.btk"
+    assert run("encode", song, "-o", tokens, "--model", "debug").exit_code == 0
+    start = song if kind == "audio" else tokens
+    arguments = ["calm", "-o", tmp_path / "a.wav", "--continue-from", start, "--save-tokens"]
+    result = run("generate", *arguments, *DEBUG)
+    assert result.exit_code == 0, result.stderr
+    before = bandtok.TokenGrid.load(tokens).codes
+    after = bandtok.TokenGrid.load(tmp_path / "a.btk").codes
+    np.testing.assert_array_equal(after[:, : before.shape[1]], before)
+
+
+def test_a_stream_is_the_whole_clip(run: Run, tmp_path: Path) -> None:
+    for name, more in (("whole", ()), ("streamed", ("--stream",))):
+        target = tmp_path / f"{name}.wav"
+        result = run("generate", "calm", "-o", target, "--save-tokens", *DEBUG, *more)
+        assert result.exit_code == 0, result.stderr
+    whole, streamed = (load_audio(tmp_path / f"{name}.wav") for name in ("whole", "streamed"))
+    np.testing.assert_allclose(streamed.waveform, whole.waveform, atol=2 / 32768)
+    first, second = (bandtok.TokenGrid.load(tmp_path / f"{n}.btk") for n in ("whole", "streamed"))
+    np.testing.assert_array_equal(first.codes, second.codes)
+
+
+def test_a_failed_stream_is_one_line(run: Run, tmp_path: Path) -> None:
+    arguments = ("generate", "calm", "-o", tmp_path / "a.wav", "--stream", "--temperature", "inf")
+    result = run(*arguments, *DEBUG)
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,72 @@
+"""A clip that is heard while it is written is the clip."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from bandtok.errors import ConfigError
+from bandtok.pipeline import Clip, MusicModel
+from bandtok.streaming import ClipStream
+
+
+@pytest.fixture(scope="module")
+def model() -> MusicModel:
+    return MusicModel.from_pretrained("debug", device="cpu")
+
+
+def test_blocks_are_the_whole_clip(model: MusicModel) -> None:
+    whole = model.generate("calm", 0.7, seed=3)
+    stream = ClipStream(
+        model.tokenizer, lambda on_column: model.generate("calm", 0.7, seed=3, on_column=on_column)
+    )
+    blocks = list(stream)
+    np.testing.assert_array_equal(np.concatenate(blocks, axis=1), whole.audio.waveform)
+    np.testing.assert_array_equal(stream.clip.grid.codes, whole.grid.codes)
+
+
+def test_sound_comes_before_the_writing_ends(model: MusicModel) -> None:
+    heard = threading.Event()
+
+    def write(on_column: Callable[[Tensor], None]) -> Clip:
+        for _ in range(400):
+            on_column(torch.zeros(model.tokenizer.num_bands, dtype=torch.int64))
+        assert heard.wait(timeout=60)
+        return model.generate("", 0.2)
+
+    blocks = iter(ClipStream(model.tokenizer, write))
+    assert next(blocks).shape[1] > 0
+    heard.set()
+    list(blocks)
+
+
+def test_ending_early_stops_the_writing(model: MusicModel) -> None:
+    columns = 0
+
+    def write(on_column: Callable[[Tensor], None]) -> Clip:
+        nonlocal columns
+        while True:
+            on_column(torch.zeros(model.tokenizer.num_bands, dtype=torch.int64))
+            columns += 1
+            time.sleep(0.0001)
+
+    blocks = iter(ClipStream(model.tokenizer, write))
+    next(blocks)
+    blocks.close()  # type: ignore[attr-defined]
+    written = columns
+    time.sleep(0.05)
+    assert columns == written
+
+
+def test_an_error_of_the_writing_is_raised(model: MusicModel) -> None:
+    stream = ClipStream(
+        model.tokenizer, lambda on_column: model.generate("calm", -1, on_column=on_column)
+    )
+    with pytest.raises(ConfigError, match="duration"):
+        list(stream)
