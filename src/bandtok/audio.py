@@ -163,9 +163,7 @@ def probe_audio(path: str | os.PathLike[str]) -> AudioInfo:
         AudioError: if the file is missing, empty, or not audio that libsndfile reads.
     """
     with _opened(path) as file:
-        return AudioInfo(
-            samples=file.frames, sample_rate=file.samplerate, channels=file.channels
-        )
+        return AudioInfo(samples=file.frames, sample_rate=file.samplerate, channels=file.channels)
 
 
 def load_audio(
@@ -228,9 +226,11 @@ def resample_blocks(
         for start in range(0, block.shape[1], _BLOCK_FRAMES):
             piece = np.ascontiguousarray(block[:, start : start + _BLOCK_FRAMES].T)
             yield stream.resample_chunk(piece).reshape(-1, channels).T
-    yield stream.resample_chunk(np.zeros((0, channels), np.float32), last=True).reshape(
-        -1, channels
-    ).T
+    yield (
+        stream.resample_chunk(np.zeros((0, channels), np.float32), last=True)
+        .reshape(-1, channels)
+        .T
+    )
 
 
 def find_audio_files(folder: str | os.PathLike[str]) -> list[Path]:

@@ -61,7 +61,8 @@ def save_network(network: nn.Module, folder: Path, kind: str, card: str | None =
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
-        name: tensor.detach().to("cpu", torch.float16 if tensor.is_floating_point() else None)
+        name: tensor.detach()
+        .to("cpu", torch.float16 if tensor.is_floating_point() else None)
         .contiguous()
         for name, tensor in network.state_dict().items()
     }
@@ -73,7 +74,9 @@ def save_network(network: nn.Module, folder: Path, kind: str, card: str | None =
     write_bytes(folder / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
 
 
-def load_network(kind: NetworkKind, name: str | os.PathLike[str] | None, device: str = "cpu") -> Any:
+def load_network(
+    kind: NetworkKind, name: str | os.PathLike[str] | None, device: str = "cpu"
+) -> Any:
     """Load a network by name, in evaluation mode and float32.
 
     Args:
@@ -129,7 +132,9 @@ def _read_network(kind: NetworkKind, folder: Path) -> nn.Module:
 
 def _read_config(kind: NetworkKind, path: Path) -> Any:
     if path.stat().st_size > _MAX_CONFIG_BYTES:
-        raise CheckpointError(f"{path} is larger than {_MAX_CONFIG_BYTES} bytes; not a model config")
+        raise CheckpointError(
+            f"{path} is larger than {_MAX_CONFIG_BYTES} bytes; not a model config"
+        )
     try:
         content = json.loads(path.read_bytes())
         found, values = content["kind"], content["config"]
@@ -183,7 +188,9 @@ def _from_hub(kind: str, name: str) -> Path:
         )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise CheckpointError(f"no folder {name!r}, and no such model on the hub: {reason}") from None
+        raise CheckpointError(
+            f"no folder {name!r}, and no such model on the hub: {reason}"
+        ) from None
     for candidate in (root / kind, root):
         if (candidate / CONFIG_FILE).is_file():
             return candidate

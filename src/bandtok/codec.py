@@ -167,7 +167,7 @@ class Codec:
         return torch.stack(rows)[:, None] if rows else torch.zeros(0, 1, 0)
 
     def decode_mel(self, codes: Tensor) -> Tensor:
-        """Decode codes [bands, frames] to the ln-mel [n_mels, mel_frames] that the vocoder hears."""
+        """Decode codes [bands, frames] to the ln-mel [n_mels, mel_frames] the vocoder hears."""
         plan, reduction = self._decoder_plan, self.config.reduction
         pieces = [self._silent_mel[:, :0]]
         with torch.inference_mode():

@@ -115,9 +115,7 @@ def unflatten(tokens: Tensor, num_bands: int) -> Tensor:
         GridError: if the length is not a whole number of frames.
     """
     if tokens.shape[-1] % num_bands:
-        raise GridError(
-            f"got {tokens.shape[-1]} tokens; expected a multiple of {num_bands} bands"
-        )
+        raise GridError(f"got {tokens.shape[-1]} tokens; expected a multiple of {num_bands} bands")
     return rearrange(tokens, "... (frames bands) -> ... bands frames", bands=num_bands)
 
 

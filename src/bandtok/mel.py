@@ -39,7 +39,8 @@ class MelConfig:
             )
         if not 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
             raise ConfigError(
-                f"got {self.f_min}-{self.f_max} Hz; expected a range within 0-{self.sample_rate / 2}"
+                f"got {self.f_min}-{self.f_max} Hz; "
+                f"expected a range within 0-{self.sample_rate / 2}"
             )
 
     @property

@@ -13,7 +13,9 @@ from bandtok.vocoder.model import Vocoder
 TOKENIZER_KIND = NetworkKind(
     name="tokenizer", network=TokenizerNetwork, config=TokenizerConfig, debug=DEBUG_TOKENIZER
 )
-VOCODER_KIND = NetworkKind(name="vocoder", network=Vocoder, config=VocoderConfig, debug=DEBUG_VOCODER)
+VOCODER_KIND = NetworkKind(
+    name="vocoder", network=Vocoder, config=VocoderConfig, debug=DEBUG_VOCODER
+)
 MUSIC_LM_KIND = NetworkKind(
     name="music_lm", network=MusicLM, config=MusicLMConfig, debug=DEBUG_MUSIC_LM
 )

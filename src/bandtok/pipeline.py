@@ -1,7 +1,7 @@
 """The networks wired for use: files to token grids and back, prompts to music.
 
-    Tokenizer   audio file -> TokenGrid -> audio file
-    MusicModel  prompt -> TokenGrid -> audio
+Tokenizer   audio file -> TokenGrid -> audio file
+MusicModel  prompt -> TokenGrid -> audio
 """
 
 from __future__ import annotations
@@ -178,8 +178,8 @@ class Tokenizer:
             )
         if grid.fingerprint and grid.fingerprint != self.fingerprint and not force:
             raise ModelMismatch(
-                f"the tokens were made by model {grid.model_id!r} ({grid.fingerprint[:12]}), not by "
-                f"{self.model_id!r} ({self.fingerprint[:12]}); name that model, or force it"
+                f"the tokens were made by model {grid.model_id!r} ({grid.fingerprint[:12]}), "
+                f"not by {self.model_id!r} ({self.fingerprint[:12]}); name that model, or force it"
             )
 
     def _sample_blocks(self, source: AudioSource) -> Iterator[np.ndarray]:

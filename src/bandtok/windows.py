@@ -41,9 +41,7 @@ class Window:
     valid: int
 
 
-def cut_windows(
-    blocks: Iterable[Tensor], plan: WindowPlan, edge: Tensor
-) -> Iterator[Window]:
+def cut_windows(blocks: Iterable[Tensor], plan: WindowPlan, edge: Tensor) -> Iterator[Window]:
     """Cut a stream into windows, in order, each core beginning where the last one ended.
 
     Args:

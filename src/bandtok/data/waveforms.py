@@ -108,7 +108,7 @@ class CropSampler:
 
 
 def read_crop(array: np.ndarray, start: int, length: int) -> np.ndarray:
-    """Return float32 [length] from `start`, with silence where the track has not begun or is over."""
+    """Return float32 [length] from `start`, silent before the track begins and after its end."""
     crop = np.zeros(length, np.float32)
     first, last = max(start, 0), min(start + length, len(array))
     if last > first:

@@ -1,4 +1,4 @@
-"""A run from a recipe's name and a data folder: prepares the data, builds the task, starts the loop."""
+"""A run from a recipe's name and a data folder: data prepared, task built, loop started."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from typing import Any
 from bandtok.atomic import write_text
 from bandtok.checkpoint import load_network
 from bandtok.data.manifest import load_manifest, manifest_folder
+from bandtok.data.shards import TokenCorpus
 from bandtok.data.waveforms import WaveformStore
 from bandtok.errors import ConfigError, DataError
-from bandtok.networks import TOKENIZER_KIND, VOCODER_KIND
+from bandtok.music_lm.text import load_text_encoder
+from bandtok.networks import MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
+from bandtok.recipes import music_lm as music_lm_recipes
 from bandtok.recipes import tokenizer as tokenizer_recipes
 from bandtok.recipes import vocoder as vocoder_recipes
 from bandtok.recipes.settings import describe, override
 from bandtok.training.loop import LoopResult, TrainingTask, run_loop
+from bandtok.training.music_lm import MusicLMTask
 from bandtok.training.tokenizer import TokenizerTask
 from bandtok.training.vocoder import VocoderTask
 
@@ -42,7 +46,11 @@ class RunReport:
 
 def recipe_modules() -> dict[str, ModuleType]:
     """Return the module of recipes for each kind of network."""
-    return {"tokenizer": tokenizer_recipes, "vocoder": vocoder_recipes}
+    return {
+        "tokenizer": tokenizer_recipes,
+        "vocoder": vocoder_recipes,
+        "lm": music_lm_recipes,
+    }
 
 
 def recipe_names(kind: str) -> list[str]:
@@ -151,8 +159,13 @@ def _vocoder_task(recipe: Any, data: Path, report: RunReport) -> TrainingTask:
     return VocoderTask(recipe, stores["train"], stores["valid"], tokenizer)
 
 
+def _music_lm_task(recipe: Any, data: Path, report: RunReport) -> TrainingTask:
+    return MusicLMTask(recipe, TokenCorpus(data), load_text_encoder(recipe.network.text_encoder))
+
+
 _BUILDERS: dict[str, Callable[[Any, Path, RunReport], TrainingTask]] = {
     "tokenizer": _tokenizer_task,
     "vocoder": _vocoder_task,
+    "lm": _music_lm_task,
 }
-_NETWORK_KINDS = {"tokenizer": TOKENIZER_KIND, "vocoder": VOCODER_KIND}
+_NETWORK_KINDS = {"tokenizer": TOKENIZER_KIND, "vocoder": VOCODER_KIND, "lm": MUSIC_LM_KIND}

@@ -31,7 +31,7 @@ class Decoder(nn.Module):
         self.out = nn.Conv2d(base, config.patch**2, 1)
 
     def forward(self, quantized: Tensor) -> Tensor:
-        """Decode [batch, code_dim, bands, frames] to a normalised mel [batch, n_mels, mel_frames]."""
+        """Decode [batch, code_dim, bands, frames] to a mel image [batch, n_mels, mel_frames]."""
         image = self.grid_in(quantized.contiguous(memory_format=torch.channels_last))
         image = unfold(self.base_in(self.grid_blocks(self.grid_rows(image))), 2)
         image = self.out(self.norm(self.base_blocks(self.base_rows(image))))
@@ -40,6 +40,6 @@ class Decoder(nn.Module):
 
 def unfold(image: Tensor, size: int) -> Tensor:
     """Move channels back into `size` x `size` squares of positions, channels-last in memory."""
-    return rearrange(
-        image, "b (c p q) h w -> b c (h p) (w q)", p=size, q=size
-    ).contiguous(memory_format=torch.channels_last)
+    return rearrange(image, "b (c p q) h w -> b c (h p) (w q)", p=size, q=size).contiguous(
+        memory_format=torch.channels_last
+    )

@@ -1,4 +1,4 @@
-"""Normalised mel image to latents on the token grid: [batch, n_mels, mel_frames] -> one vector a cell."""
+"""Normalised mel image to latents: [batch, n_mels, mel_frames] -> one vector a grid cell."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ class Encoder(nn.Module):
 
 def fold(image: Tensor, size: int) -> Tensor:
     """Move `size` x `size` squares of positions into the channels, channels-last in memory."""
-    return rearrange(
-        image, "b c (h p) (w q) -> b (c p q) h w", p=size, q=size
-    ).contiguous(memory_format=torch.channels_last)
+    return rearrange(image, "b c (h p) (w q) -> b (c p q) h w", p=size, q=size).contiguous(
+        memory_format=torch.channels_last
+    )

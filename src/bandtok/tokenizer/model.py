@@ -52,7 +52,10 @@ class TokenizerNetwork(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, mel: Tensor, quantize: bool = True) -> TokenizerOutput:
-        """Reconstruct an ln-mel [batch, n_mels, mel_frames]; `quantize` False by-passes the codebook."""
+        """Reconstruct an ln-mel [batch, n_mels, mel_frames].
+
+        With `quantize` False the latents by-pass the codebook.
+        """
         latents = self.encode_latents(mel)
         result = self.quantizer(latents)
         passed = result.quantized if quantize else latents
@@ -75,7 +78,7 @@ class TokenizerNetwork(nn.Module):
         return latents
 
     def decode_latents(self, latents: Tensor) -> Tensor:
-        """Return the ln-mel of latents [batch, code_dim, bands, frames], not below the mel's floor."""
+        """Return the ln-mel of latents [batch, code_dim, bands, frames], kept above the floor."""
         mel = self.decoder(latents) * self.config.mel_std + self.config.mel_mean
         if not self.training:
             mel = mel.clamp(min=self.config.mel.silence)

@@ -74,7 +74,9 @@ class Quantizer(nn.Module):
     def encode(self, latents: Tensor) -> Tensor:
         """Return the index of the nearest entry, int64 [batch, bands, frames]."""
         rows = rearrange(latents, "b c h w -> (b h w) c")
-        nearest = torch.cat([nearest_entry(part, self.codebook) for part in rows.split(_LOOKUP_ROWS)])
+        nearest = torch.cat(
+            [nearest_entry(part, self.codebook) for part in rows.split(_LOOKUP_ROWS)]
+        )
         batch, _, bands, frames = latents.shape
         return nearest.reshape(batch, bands, frames)
 

@@ -40,9 +40,11 @@ class TrainingTask(Protocol):
     """
 
     kind: str
-    network: nn.Module
     modules: Mapping[str, nn.Module]
     optimizers: Mapping[str, Optimizer]
+
+    @property
+    def network(self) -> nn.Module: ...
 
     def step(self, step: int) -> dict[str, float]:
         """Draw the batch of this step, play it, update, and return what is to be logged."""
@@ -119,9 +121,7 @@ def run_loop(
         return (time.monotonic() - began) / 60
 
     def save() -> None:
-        save_state(
-            out / "state", step, modules, task.optimizers, {"minutes": minutes + elapsed()}
-        )
+        save_state(out / "state", step, modules, task.optimizers, {"minutes": minutes + elapsed()})
 
     with Tracker(out) as tracker, _Interrupt() as interrupt:
         while step < config.steps:
@@ -180,8 +180,8 @@ def update(loss: Tensor, module: nn.Module, optimizer: Optimizer, max_norm: floa
 def _average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
     for mean, current in zip(averaged.parameters(), network.parameters(), strict=True):
         mean.lerp_(current, 1 - decay)
-    for mean, current in zip(averaged.buffers(), network.buffers(), strict=True):
-        mean.copy_(current)
+    for fixed, buffer in zip(averaged.buffers(), network.buffers(), strict=True):
+        fixed.copy_(buffer)
 
 
 def _set_rates(optimizers: Mapping[str, Optimizer], scale: float) -> None:

@@ -39,7 +39,10 @@ def save_state(
     target = folder / f"step-{step:08d}"
     partial = folder / f".{target.name}.{os.getpid()}"
     partial.mkdir(parents=True, exist_ok=True)
-    tensors = {key: tensor.detach().clone(memory_format=torch.contiguous_format) for key, tensor in _named(modules, optimizers)}
+    tensors = {
+        key: tensor.detach().clone(memory_format=torch.contiguous_format)
+        for key, tensor in _named(modules, optimizers)
+    }
     save_file(tensors, partial / _TENSORS)
     (partial / _STATE).write_text(json.dumps({"step": step, **facts}))
     for path in partial.iterdir():
@@ -74,7 +77,7 @@ def load_state(
         ) from None
     for name, optimizer in optimizers.items():
         _restore_optimizer(optimizer, f"optimizer.{name}.", tensors)
-    expected = {k: t for k, t in _named(modules, {})}
+    expected = dict(_named(modules, {}))
     found = {k: t for k, t in tensors.items() if not k.startswith("optimizer.")}
     check_shapes(expected, {k: tuple(t.shape) for k, t in found.items()}, str(newest))
     with torch.no_grad():

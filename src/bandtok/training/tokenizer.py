@@ -1,4 +1,4 @@
-"""The tokenizer's game: reconstruct the mel; from a certain step on, against patch discriminators."""
+"""The tokenizer's game: reconstruct the mel; later on, against patch discriminators."""
 
 from __future__ import annotations
 

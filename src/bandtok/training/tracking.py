@@ -1,4 +1,4 @@
-"""Numbers and pictures of a run, to metrics.jsonl always and to tensorboard where it is installed."""
+"""Numbers and pictures of a run: to metrics.jsonl, and to tensorboard where it is installed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class Tracker:
     def __init__(self, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         self._file = open(out / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
-        self._board: Any = SummaryWriter(str(out / "tensorboard")) if SummaryWriter else None
+        self._board: Any = (
+            SummaryWriter(str(out / "tensorboard")) if SummaryWriter is not None else None
+        )
 
     def numbers(self, part: str, step: int, minutes: float, numbers: Mapping[str, float]) -> None:
         """Log numbers of `part` ("train" or "valid") after `step` steps."""

@@ -1,0 +1,136 @@
+"""Loading, resampling and saving, and what is refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from bandtok.audio import (
+    Audio,
+    AudioWriter,
+    find_audio_files,
+    load_audio,
+    probe_audio,
+    resample_blocks,
+    stream_audio,
+)
+from bandtok.errors import AudioError
+
+
+def tone(rate: int, seconds: float = 0.5, channels: int = 1, hertz: float = 440.0) -> np.ndarray:
+    time = np.arange(int(rate * seconds)) / rate
+    return np.tile(0.5 * np.sin(2 * np.pi * hertz * time), (channels, 1)).astype(np.float32)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+def test_saves_what_it_loads(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"tone{suffix}"
+    Audio(tone(44_100, channels=2), 44_100).save(path)
+    loaded = load_audio(path)
+    assert loaded.sample_rate == 44_100
+    assert loaded.waveform.shape[0] == 2
+    assert loaded.seconds == pytest.approx(0.5, abs=0.06)
+    assert np.abs(loaded.waveform).max() == pytest.approx(0.5, abs=0.05)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 48_000, 96_000, 192_000])
+def test_any_rate_becomes_the_models(tmp_path: Path, rate: int) -> None:
+    path = tmp_path / "tone.wav"
+    soundfile.write(path, tone(rate, channels=8).T, rate)
+    loaded = load_audio(path, 44_100, mono=True)
+    assert loaded.waveform.shape == (1, pytest.approx(22_050, abs=1))
+    spectrum = np.abs(np.fft.rfft(loaded.waveform[0]))
+    assert np.argmax(spectrum) * 44_100 / loaded.waveform.shape[1] == pytest.approx(440, abs=2)
+
+
+def test_mono_is_the_mean_of_all_channels(tmp_path: Path) -> None:
+    path = tmp_path / "stereo.wav"
+    soundfile.write(path, np.stack([np.full(100, 0.5), np.full(100, -0.25)], 1), 44_100, "FLOAT")
+    assert np.allclose(load_audio(path, mono=True).waveform, 0.125)
+
+
+def test_resampling_does_not_depend_on_how_the_stream_is_cut() -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, (2, 50_000)).astype(np.float32)
+    whole = np.concatenate(list(resample_blocks([samples], 48_000, 44_100, 2)), axis=1)
+    pieces = [samples[:, a : a + 777] for a in range(0, 50_000, 777)]
+    cut = np.concatenate(list(resample_blocks(pieces, 48_000, 44_100, 2)), axis=1)
+    assert np.array_equal(whole, cut)
+
+
+def test_a_stream_is_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "noise.wav"
+    soundfile.write(path, np.random.default_rng(0).uniform(-1, 1, 200_000), 44_100)
+    blocks = list(stream_audio(path, 44_100))
+    assert len(blocks) > 2
+    assert np.array_equal(np.concatenate(blocks, axis=1), load_audio(path).waveform)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 2])
+def test_very_short_files(tmp_path: Path, samples: int) -> None:
+    path = tmp_path / "short.wav"
+    soundfile.write(path, np.zeros(samples), 44_100)
+    assert load_audio(path).waveform.shape == (1, samples)
+    assert probe_audio(path).samples == samples
+
+
+def test_unusable_files_get_one_line(tmp_path: Path) -> None:
+    (tmp_path / "text.wav").write_text("not audio at all")
+    (tmp_path / "empty.flac").write_bytes(b"")
+    (tmp_path / "folder.wav").mkdir()
+    soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan, 1.0]), 44_100, "FLOAT")
+    for name in ("text.wav", "empty.flac", "folder.wav", "nan.wav", "missing.wav"):
+        with pytest.raises(AudioError) as raised:
+            load_audio(tmp_path / name)
+        assert "\n" not in str(raised.value)
+        assert name in str(raised.value)
+
+
+def test_a_fifo_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(AudioError, match="not a regular file"):
+        load_audio(tmp_path / "pipe.wav")
+
+
+def test_damaged_flac_is_an_error_not_noise(tmp_path: Path) -> None:
+    path = tmp_path / "cut.flac"
+    soundfile.write(path, np.random.default_rng(0).uniform(-1, 1, 400_000), 44_100)
+    path.write_bytes(path.read_bytes()[:100_000])
+    with pytest.raises(AudioError, match=r"cut\.flac"):
+        load_audio(path)
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    def fail_midway() -> None:
+        with AudioWriter(tmp_path / "out.wav", 44_100) as writer:
+            writer.write(tone(44_100))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_midway()
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(AudioError, match="expected one of"):
+        Audio(tone(44_100), 44_100).save(tmp_path / "out.xyz")
+
+
+def test_clipping_on_write(tmp_path: Path) -> None:
+    Audio(np.array([[2.0, -2.0, 0.0]]), 44_100).save(tmp_path / "loud.wav")
+    assert np.abs(load_audio(tmp_path / "loud.wav").waveform).max() <= 1.0
+
+
+def test_waveforms_are_checked() -> None:
+    with pytest.raises(AudioError, match="channels"):
+        Audio(np.zeros(5), 44_100)
+    with pytest.raises(AudioError, match="NaN"):
+        Audio(np.array([[np.inf]]), 44_100)
+
+
+def test_finds_audio_and_leaves_hidden_files(tmp_path: Path) -> None:
+    for name in ("a.WAV", "sub/b.mp3", ".hidden/c.wav", "d.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [p.name for p in find_audio_files(tmp_path)] == ["a.WAV", "b.mp3"]

@@ -1,0 +1,92 @@
+"""Model folders: round trip, finding by name, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from bandtok.checkpoint import debug_network, find_model_folder, load_network, save_network
+from bandtok.errors import CheckpointError
+from bandtok.networks import MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save_network(debug_network(VOCODER_KIND), tmp_path / "model", "vocoder", card="# A card\n")
+    return tmp_path / "model"
+
+
+def test_a_saved_network_comes_back_in_half_precision(folder: Path) -> None:
+    before, after = debug_network(VOCODER_KIND), load_network(VOCODER_KIND, folder)
+    assert after.config == before.config
+    for name, tensor in before.state_dict().items():
+        assert torch.equal(after.state_dict()[name], tensor.half().float()), name
+    assert (folder / "README.md").read_text() == "# A card\n"
+    assert not any(p.requires_grad for p in after.parameters())
+
+
+def test_a_run_folder_is_a_name_too(folder: Path) -> None:
+    assert find_model_folder("vocoder", folder.parent) == folder
+
+
+@pytest.mark.parametrize("kind", [TOKENIZER_KIND, VOCODER_KIND, MUSIC_LM_KIND])
+def test_debug_networks_are_always_the_same(kind: object) -> None:
+    torch.manual_seed(1)
+    first = load_network(kind, "debug")  # type: ignore[arg-type]
+    state = torch.get_rng_state()
+    second = load_network(kind, "debug")  # type: ignore[arg-type]
+    assert torch.equal(state, torch.get_rng_state())
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[name])
+
+
+def change_config(folder: Path, **values: object) -> None:
+    content = json.loads((folder / "config.json").read_text())
+    content["config"] |= values
+    (folder / "config.json").write_text(json.dumps(content))
+
+
+def test_shapes_that_do_not_fit_are_refused_before_loading(folder: Path) -> None:
+    change_config(folder, model_dim=64)
+    with pytest.raises(CheckpointError, match="shape"):
+        load_network(VOCODER_KIND, folder)
+
+
+def test_missing_and_unknown_tensors_are_refused(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    renamed = {("x" if k == "norm_in.bias" else k): v for k, v in tensors.items()}
+    save_file(renamed, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"misses tensor 'norm_in\.bias'"):
+        load_network(VOCODER_KIND, folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"kind": "vocoder"}'])
+def test_damaged_configs_are_refused(folder: Path, content: bytes) -> None:
+    (folder / "config.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match="config"):
+        load_network(VOCODER_KIND, folder)
+
+
+def test_damaged_weights_are_refused(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"\x80" * 100)
+    with pytest.raises(CheckpointError, match="cannot read weights"):
+        load_network(VOCODER_KIND, folder)
+
+
+def test_another_kind_or_setting_is_refused(folder: Path) -> None:
+    with pytest.raises(CheckpointError, match="holds a vocoder; expected a tokenizer"):
+        load_network(TOKENIZER_KIND, folder)
+    change_config(folder, nonsense=1)
+    with pytest.raises(CheckpointError, match="nonsense"):
+        load_network(VOCODER_KIND, folder)
+
+
+def test_a_name_that_is_nothing_says_what_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="expected a folder"):
+        load_network(VOCODER_KIND, tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match="expected a folder"):
+        load_network(VOCODER_KIND, "nowhere")

@@ -1,0 +1,131 @@
+"""Exactness: however the input is cut or batched, the result is the same to the last bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import bandtok
+from bandtok.errors import AudioError, GridError, ModelMismatch
+from bandtok.windows import Window, WindowPlan, cut_windows, reflect_padded
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> bandtok.Tokenizer:
+    return bandtok.Tokenizer.from_pretrained("debug")
+
+
+@pytest.fixture(scope="module")
+def music() -> torch.Tensor:
+    """25 s: more than two windows."""
+    draw = np.random.default_rng(0)
+    time = np.arange(25 * 44_100) / 44_100
+    tones = sum(np.sin(2 * np.pi * f * time * (1 + 0.01 * time)) for f in (110, 440, 3000))
+    return torch.from_numpy((0.1 * tones + draw.normal(0, 0.02, len(time))).astype(np.float32))
+
+
+def encode_in_blocks(tokenizer: bandtok.Tokenizer, music: torch.Tensor, size: int) -> torch.Tensor:
+    return torch.cat(list(tokenizer.codec.encode_blocks(music.split(size))), dim=1)
+
+
+@pytest.mark.parametrize("size", [997, 4096, 44_100, 700_001])
+def test_codes_do_not_depend_on_how_the_waveform_is_cut(
+    tokenizer: bandtok.Tokenizer, music: torch.Tensor, size: int
+) -> None:
+    whole = tokenizer.encode_waveform(music[None, None])[0]
+    assert whole.shape == (16, -(-len(music) // 4096))
+    assert torch.equal(encode_in_blocks(tokenizer, music, size), whole)
+
+
+@pytest.mark.parametrize("size", [1, 7, 128, 200])
+def test_waveform_does_not_depend_on_how_the_codes_are_cut(
+    tokenizer: bandtok.Tokenizer, size: int
+) -> None:
+    codes = torch.randint(0, 64, (16, 280), generator=torch.Generator().manual_seed(0))
+    whole = tokenizer.decode_codes(codes[None])[0, 0]
+    pieces = torch.cat(list(tokenizer.codec.decode_blocks(codes.split(size, dim=1))))
+    assert torch.equal(pieces, whole)
+
+
+def test_a_batch_is_its_singles(tokenizer: bandtok.Tokenizer, music: torch.Tensor) -> None:
+    batch = torch.stack([music[:50_000], music[50_000:100_000], torch.zeros(50_000)])[:, None]
+    codes = tokenizer.encode_waveform(batch)
+    for row, single in zip(batch, codes, strict=True):
+        assert torch.equal(tokenizer.encode_waveform(row[None])[0], single)
+    waveforms = tokenizer.decode_codes(codes)
+    for row, single in zip(codes, waveforms, strict=True):
+        assert torch.equal(tokenizer.decode_codes(row[None])[0], single)
+
+
+def test_codes_far_from_a_cut_do_not_depend_on_it(
+    tokenizer: bandtok.Tokenizer, music: torch.Tensor
+) -> None:
+    whole = tokenizer.encode_waveform(music[None, None])[0]
+    part = tokenizer.encode_waveform(music[None, None, 40 * 4096 : 90 * 4096])[0]
+    reach = tokenizer.config.encoder_reach + 1
+    assert torch.equal(part[:, reach:-reach], whole[:, 40 + reach : 90 - reach])
+
+
+@pytest.mark.parametrize("samples", [0, 1, 767, 768, 769, 4095, 4096, 4097, 9000])
+def test_length_is_kept_to_the_sample(
+    tokenizer: bandtok.Tokenizer, music: torch.Tensor, samples: int
+) -> None:
+    audio = bandtok.Audio(music[None, :samples].numpy(), 44_100)
+    grid = tokenizer.encode(audio)
+    assert grid.codes.shape == (16, -(-samples // 4096))
+    assert tokenizer.decode(grid).waveform.shape == (1, samples)
+
+
+def test_other_rates_and_channels(tokenizer: bandtok.Tokenizer) -> None:
+    stereo = bandtok.Audio(np.zeros((2, 48_000), np.float32), 48_000)
+    grid = tokenizer.encode(stereo)
+    assert grid.seconds == pytest.approx(1.0, abs=1e-4)
+    assert len(np.unique(grid.codes, axis=1).T) == 1  # silence is one column over and over
+
+
+def test_bad_tensors_are_refused(tokenizer: bandtok.Tokenizer) -> None:
+    with pytest.raises(AudioError, match="expected"):
+        tokenizer.encode_waveform(torch.zeros(1, 2, 4096))
+    with pytest.raises(AudioError, match="NaN"):
+        tokenizer.encode_waveform(torch.full((1, 1, 4096), float("nan")))
+    with pytest.raises(GridError, match="0 to 63"):
+        tokenizer.decode_codes(torch.full((1, 16, 2), 64))
+    with pytest.raises(GridError, match="integers"):
+        tokenizer.decode_codes(torch.zeros(1, 16, 2))
+
+
+def test_tokens_of_another_model_are_refused_unless_forced(tokenizer: bandtok.Tokenizer) -> None:
+    grid = bandtok.TokenGrid(
+        codes=np.zeros((16, 2), np.int64), codebook_size=64, model_id="other", fingerprint="f" * 32
+    )
+    with pytest.raises(ModelMismatch, match="other"):
+        tokenizer.decode(grid)
+    assert tokenizer.decode(grid, force=True).waveform.shape == (1, 8192)
+    larger = bandtok.TokenGrid(codes=np.zeros((16, 2), np.int64), codebook_size=128)
+    with pytest.raises(ModelMismatch, match="128"):
+        tokenizer.decode(larger, force=True)
+
+
+@pytest.mark.parametrize("length", [0, 1, 5, 10, 11, 23])
+@pytest.mark.parametrize("piece", [1, 3, 50])
+def test_windows_cover_a_stream_once(length: int, piece: int) -> None:
+    stream = torch.arange(1, length + 1)[None]
+    plan = WindowPlan(core=5, halo=2, step=2)
+    windows: list[Window] = list(cut_windows(stream.split(piece, 1), plan, torch.zeros(1, 1)))
+    cores = [w.columns[0, 2 : 2 + w.valid] for w in windows]
+    assert torch.cat([torch.zeros(0), *cores]).tolist() == stream[0].tolist()
+    padded = torch.nn.functional.pad(stream[0], (2, 12))
+    for index, window in enumerate(windows):
+        size = window.columns.shape[1]
+        assert window.columns[0].tolist() == padded[5 * index : 5 * index + size].tolist()
+
+
+@pytest.mark.parametrize("length", [1, 3, 4, 5, 8, 9, 20])
+@pytest.mark.parametrize("piece", [1, 2, 7, 50])
+def test_mirrored_stream_equals_padding_the_whole(length: int, piece: int) -> None:
+    samples = torch.arange(1.0, length + 1)
+    got = torch.cat(list(reflect_padded(samples.split(piece), padding=3, multiple=4)))
+    filled = torch.nn.functional.pad(samples, (0, -length % 4))
+    expected = torch.nn.functional.pad(filled[None], (3, 3), mode="reflect")[0]
+    assert torch.equal(got, expected)

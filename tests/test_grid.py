@@ -1,0 +1,55 @@
+"""The grid, its order as a sequence, and its checks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bandtok.errors import GridError
+from bandtok.grid import TokenGrid, flatten, positions, unflatten
+
+
+def test_raster_order_spelled_out_on_two_bands_and_three_frames() -> None:
+    codes = torch.tensor([[10, 11, 12], [20, 21, 22]])
+    assert flatten(codes).tolist() == [10, 20, 11, 21, 12, 22]
+    assert positions(0, 6, 2).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1], [2, 0], [2, 1]]
+
+
+@pytest.mark.parametrize("bands", [1, 2, 16])
+@pytest.mark.parametrize("frames", [0, 1, 5])
+def test_grid_to_sequence_to_grid_is_the_identity(bands: int, frames: int) -> None:
+    codes = torch.randint(0, 99, (3, bands, frames))
+    assert torch.equal(unflatten(flatten(codes), bands), codes)
+
+
+def test_positions_start_anywhere() -> None:
+    assert torch.equal(positions(37, 9, 16), positions(0, 46, 16)[37:])
+
+
+def test_unflatten_refuses_part_of_a_frame() -> None:
+    with pytest.raises(GridError, match="multiple of 16"):
+        unflatten(torch.zeros(17, dtype=torch.int64), 16)
+
+
+def test_physics_of_the_default_grid() -> None:
+    grid = TokenGrid(codes=np.zeros((16, 107), np.int64), codebook_size=4096)
+    assert grid.frame_rate == pytest.approx(10.7666, abs=1e-4)
+    assert grid.num_samples == 107 * 4096
+    assert grid.bit_rate_bps == pytest.approx(2067.2, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("codes", "samples", "message"),
+    [
+        (np.zeros((16, 2)), None, "integers"),
+        (np.zeros(16, np.int64), None, r"\[bands, frames\]"),
+        (np.full((16, 2), 4096), None, "0 to 4095"),
+        (np.full((16, 2), -1), None, "0 to 4095"),
+        (np.zeros((16, 2), np.int64), 4096, "4097 to 8192"),
+        (np.zeros((16, 2), np.int64), 8193, "4097 to 8192"),
+    ],
+)
+def test_bad_grids_are_refused(codes: np.ndarray, samples: int | None, message: str) -> None:
+    with pytest.raises(GridError, match=message):
+        TokenGrid(codes=codes, codebook_size=4096, num_samples=samples)

@@ -1,0 +1,179 @@
+"""The loop: resuming, stopping, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.optim import SGD, Optimizer
+
+import bandtok
+from bandtok.checkpoint import load_network
+from bandtok.codec import code_fingerprint
+from bandtok.errors import CheckpointError, ConfigError, TrainingError
+from bandtok.networks import TOKENIZER_KIND
+from bandtok.recipes.run import RunReport, recipe_modules, recipe_names, train
+from bandtok.recipes.settings import override
+from bandtok.training.loop import LoopConfig, rate_scale, read_metrics, run_loop, update
+from bandtok.training.state import load_state, save_state
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("music")
+    draw = np.random.default_rng(0)
+    for index in range(3):
+        samples = draw.normal(0, 0.1, 3 * 44_100)
+        soundfile.write(folder / f"{index}.wav", samples, 44_100)
+    return folder
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(sorted((run / "state").glob("step-*"))[-1] / "tensors.safetensors")
+
+
+@pytest.mark.parametrize("kind", ["tokenizer", "vocoder"])
+def test_resumed_equals_never_stopped(music: Path, tmp_path: Path, kind: str) -> None:
+    torch.set_num_threads(1)
+    settings = {"steps": "6", "validate_every": "3"}
+    train(kind, "debug", data=music, out=tmp_path / "whole", settings=settings)
+    stopped = train(
+        kind, "debug", data=music, out=tmp_path / "cut", settings=settings, max_minutes=0
+    )
+    assert stopped.step == 0
+    assert not stopped.finished
+    _stop_after(music, tmp_path / "cut", kind, settings, steps=3)
+    result = train(kind, "debug", data=music, out=tmp_path / "cut", settings=settings, resume=True)
+    assert result.finished
+    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert whole.keys() == cut.keys()
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, cut[name]), name
+
+
+def _stop_after(music: Path, out: Path, kind: str, settings: dict[str, str], steps: int) -> None:
+    """Interrupt a run of the full length after a few steps."""
+
+    def interrupt(step: int, _total: int, _numbers: dict[str, float]) -> None:
+        if step == steps:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    report = RunReport(training=interrupt)
+    settings = {**settings, "log_every": "1"}
+    result = train(kind, "debug", data=music, out=out, settings=settings, report=report)
+    assert result.step == steps
+
+
+def test_a_run_leaves_a_model_pictures_and_numbers(music: Path, tmp_path: Path) -> None:
+    train("tokenizer", "debug", data=music, out=tmp_path / "run")
+    tokenizer = bandtok.Tokenizer.from_pretrained(tmp_path / "run", vocoder="debug")
+    assert tokenizer.codebook_size == 64
+    assert list((tmp_path / "run" / "pictures").glob("*.png"))
+    lines = read_metrics(tmp_path / "run")
+    assert {"train", "valid"} == {line["part"] for line in lines}
+    assert all(np.isfinite(v) for line in lines for v in line.values() if v != line["part"])
+    with pytest.raises(ConfigError, match="--resume"):
+        train("tokenizer", "debug", data=music, out=tmp_path / "run")
+
+
+def test_training_from_weights_alone(music: Path, tmp_path: Path) -> None:
+    train("vocoder", "debug", data=music, out=tmp_path / "first")
+    settings = {"steps": "1"}
+    second = train(
+        "vocoder", "debug", data=music, out=tmp_path / "second",
+        init=str(tmp_path / "first"), settings=settings,
+    )  # fmt: skip
+    assert second.step == 1
+
+
+def test_frozen_codes_stay_frozen(music: Path, tmp_path: Path) -> None:
+    train("tokenizer", "debug", data=music, out=tmp_path / "first")
+    train(
+        "tokenizer", "debug", data=music, out=tmp_path / "second",
+        init=str(tmp_path / "first"), settings={"freeze_codes": "true"},
+    )  # fmt: skip
+    before = load_network(TOKENIZER_KIND, tmp_path / "first")
+    after = load_network(TOKENIZER_KIND, tmp_path / "second")
+    assert code_fingerprint(before) == code_fingerprint(after)
+    assert not torch.equal(before.decoder.out.weight, after.decoder.out.weight)
+
+
+class ExplodingTask:
+    """One weight whose loss turns to infinity at step 2."""
+
+    kind = "vocoder"
+
+    def __init__(self) -> None:
+        self.network: nn.Module = nn.Linear(1, 1)
+        self.modules: Mapping[str, nn.Module] = {"network": self.network}
+        self.optimizers: Mapping[str, Optimizer] = {"network": SGD(self.network.parameters(), 0.1)}
+
+    def step(self, step: int) -> dict[str, float]:
+        scale = float("inf") if step == 2 else 1.0
+        loss = (self.network(torch.ones(1, 1)) * scale).square().sum()
+        return {"loss": float(loss), "norm": update(loss, self.network, self.optimizers["network"])}
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        return {}
+
+    def pictures(self, network: nn.Module) -> dict[str, np.ndarray]:
+        return {}
+
+
+def test_non_finite_loss_stops_and_keeps_the_last_state(tmp_path: Path) -> None:
+    task = ExplodingTask()
+    with pytest.raises(TrainingError, match="learning rate"):
+        run_loop(task, LoopConfig(steps=9, save_every=1, validate_every=99), tmp_path)
+    assert torch.isfinite(task.network.weight).all()  # type: ignore[arg-type]
+    assert [p.name for p in (tmp_path / "state").iterdir()] == ["step-00000001", "step-00000002"]
+
+
+def test_a_damaged_or_foreign_state_is_refused(tmp_path: Path) -> None:
+    module = {"a": nn.Linear(2, 2)}
+    save_state(tmp_path, 1, module, {}, {})
+    with pytest.raises(CheckpointError, match="shape"):
+        load_state(tmp_path, {"a": nn.Linear(3, 3)}, {})
+    (tmp_path / "step-00000001" / "tensors.safetensors").write_bytes(b"short")
+    with pytest.raises(CheckpointError, match="cannot read"):
+        load_state(tmp_path, module, {})
+
+
+def test_learning_rate_warms_up_and_falls() -> None:
+    config = LoopConfig(steps=100, warmup_steps=10, final_rate=0.1)
+    scales = [rate_scale(step, config) for step in range(100)]
+    assert scales[0] == pytest.approx(0.1, abs=0.01)
+    assert np.argmax(scales) == 9
+    assert scales[-1] == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["tokenizer", "vocoder", "lm"])
+def test_every_recipe_builds(kind: str) -> None:
+    for name in recipe_names(kind):
+        assert getattr(recipe_modules()[kind], name)().loop.steps > 0
+
+
+def test_settings_are_laid_over_a_recipe() -> None:
+    recipe = recipe_modules()["tokenizer"].default()
+    changed = override(
+        recipe,
+        {"steps": "7", "network.code_dim": "8", "adversarial_after": "5", "learning_rate": "1"},
+    )
+    assert (changed.loop.steps, changed.network.code_dim) == (7, 8)
+    assert changed.adversarial_after == 5
+    assert isinstance(changed.learning_rate, float)
+    for bad in ({"nonsense": "1"}, {"steps": "many"}, {"steps": "0"}, {"freeze_codes": "7"}):
+        with pytest.raises(ConfigError):
+            override(recipe, bad)
+
+
+def test_unknown_recipe_names_the_known() -> None:
+    with pytest.raises(ConfigError, match="debug, default"):
+        train("vocoder", "nonsense", data=Path(), out=Path())
