@@ -34,7 +34,7 @@ class MusicLMConfig:
         band_embedding: add a learned embedding of the band to every token. With "1d" it is the only
             thing that tells bands apart.
         tie_embeddings: use the code embedding as the output head.
-        dropout: probability used on residual branches and attention weights in training.
+        dropout: probability of dropping an element of a residual branch in training.
         window_frames: frames of context the model is trained with; longer pieces slide a window.
     """
 

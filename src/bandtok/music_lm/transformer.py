@@ -38,9 +38,7 @@ class Block(nn.Module):
     def __init__(self, config: MusicLMConfig) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(config.model_dim, bias=False)
-        self.attention = Attention(
-            config.model_dim, config.num_heads, config.num_kv_heads, config.dropout
-        )
+        self.attention = Attention(config.model_dim, config.num_heads, config.num_kv_heads)
         self.mlp_norm = nn.LayerNorm(config.model_dim, bias=False)
         self.mlp = FeedForward(config.model_dim, config.mlp_dim)
         self.dropout = config.dropout
