@@ -30,6 +30,7 @@ from bandtok.pipeline import Tokenizer
 
 app = typer.Typer(help="Measure reconstructions and tokens.", no_args_is_help=True)
 
+_WIDTH_OF_FILES = 160  # a table that goes to a file or a pipe is not folded
 _SYSTEM_NAMES = ", ".join(system.name for system in ALL_SYSTEMS)
 
 
@@ -132,7 +133,10 @@ def _print_table(rows: list[list[str]]) -> None:
     table = Table(*rows[0])
     for row in rows[1:]:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_FILES
+    console.print(table)
 
 
 def _print_files(files: list[Path], quiet: bool) -> None:
