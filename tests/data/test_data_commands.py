@@ -34,3 +34,16 @@ def test_openmusic_command_wants_its_folder_of_packages(tmp_path: Path) -> None:
     )
     assert isinstance(result.exception, DataError)
     assert "nowhere" in str(result.exception)
+
+
+def test_tokenize_command_writes_shards_and_goes_on(tmp_path: Path, write_tone: WriteTone) -> None:
+    (tmp_path / "audio").mkdir()
+    write_tone(tmp_path / "audio" / "a.wav", seconds=1.0)
+    arguments = ["tokenize", str(tmp_path / "audio"), "--out", str(tmp_path / "shards")]
+    for offsets, frames in ((1, 10), (2, 20)):
+        options = ["--model", "debug", "--device", "cpu", "--offsets", str(offsets)]
+        result = CliRunner().invoke(app, [*arguments, *options], catch_exceptions=False)
+        assert result.exit_code == 0
+        expected = f"shards: {offsets} shards, {frames * 16:,} tokens"
+        assert result.stdout.strip().endswith(expected)
+    assert len(list((tmp_path / "shards" / "codes").iterdir())) == 2

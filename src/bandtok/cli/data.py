@@ -1,4 +1,4 @@
-"""`bandtok data`: build the open-music corpus, describe a folder of one's own music."""
+"""`bandtok data`: build the open-music corpus, describe a folder of music, tokenise a corpus."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+import bandtok
 from bandtok.cli.console import Report, progress_bars
-from bandtok.cli.options import Quiet
+from bandtok.cli.options import ChosenDevice, Device, Model, Quiet
 from bandtok.data.manifest import MANIFEST_NAME, SPLITS, Track, save_manifest, scan_folder
 from bandtok.data.openmusic import build_corpus
+from bandtok.data.shards import tokenize_corpus
 
 app = typer.Typer(help="Build and describe corpora.", no_args_is_help=True)
 
@@ -55,6 +57,33 @@ def manifest(
     save_manifest(tracks, target)
     _print_summary(tracks)
     typer.echo(f"{target}: {len(tracks)} tracks")
+
+
+@app.command()
+def tokenize(
+    corpus: Annotated[Path, typer.Argument(help="Manifest, or folder of audio files.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the token shards.")],
+    offsets: Annotated[
+        int,
+        typer.Option(help="Shifts by parts of a frame at which each training track is encoded."),
+    ] = 1,
+    model: Model = None,
+    device: ChosenDevice = Device.AUTO,
+    quiet: Quiet = False,
+) -> None:
+    """Encode a corpus into token shards for training a language model; goes on where it stopped."""
+    tokenizer = bandtok.Tokenizer.from_pretrained(model, device=device.value)
+    with progress_bars(quiet) as bars, bars.task("encoding") as report:
+        shards = tokenize_corpus(
+            corpus,
+            tokenizer,
+            out,
+            offsets_per_track=offsets,
+            progress=report,
+            warn=lambda line: typer.echo(line, err=True),
+        )
+    tokens = sum(shard.num_frames for shard in shards.shards) * shards.tokenizer.num_bands
+    typer.echo(f"{out}: {len(shards.shards)} shards, {tokens:,} tokens")
 
 
 @contextlib.contextmanager
