@@ -70,6 +70,16 @@ def test_a_stream_is_the_file(tmp_path: Path) -> None:
     assert np.array_equal(np.concatenate(blocks, axis=1), load_audio(path).waveform)
 
 
+def test_a_stream_starts_anywhere_inside(tmp_path: Path) -> None:
+    path = tmp_path / "noise.wav"
+    soundfile.write(path, np.random.default_rng(0).uniform(-1, 1, 1000), 44_100)
+    part = np.concatenate(list(stream_audio(path, 44_100, start=400)), axis=1)
+    assert np.array_equal(part, load_audio(path).waveform[:, 400:])
+    for start in (-1, 1001):
+        with pytest.raises(AudioError, match="0 to 1000"):
+            list(stream_audio(path, 44_100, start=start))
+
+
 @pytest.mark.parametrize("samples", [0, 1, 2])
 def test_very_short_files(tmp_path: Path, samples: int) -> None:
     path = tmp_path / "short.wav"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from bandtok.atomic import replacing
 from bandtok.errors import AudioError
 
 AUDIO_SUFFIXES = frozenset(
@@ -113,17 +113,14 @@ class AudioWriter:
                 f"cannot write {self.path.name!r}: expected one of {', '.join(sorted(_FORMATS))}"
             )
         container, subtype = _FORMATS[suffix]
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{self.path.name}.", suffix=".part", dir=self.path.parent
-        )
-        os.close(handle)
-        self._temporary = Path(temporary)
+        self._cleanup = contextlib.ExitStack()
+        temporary = self._cleanup.enter_context(replacing(self.path))
         try:
             self._file = soundfile.SoundFile(
                 temporary, "w", sample_rate, channels, subtype, format=container
             )
         except (soundfile.LibsndfileError, ValueError, TypeError) as error:
-            self._temporary.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise AudioError(
                 f"cannot write {self.path.name!r} at {sample_rate} Hz, {channels} channels: {error}"
             ) from None
@@ -143,17 +140,8 @@ class AudioWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            self._file.close()
-            if kind is None:
-                with open(self._temporary, "rb+") as written:
-                    os.fsync(written.fileno())
-                umask = os.umask(0)
-                os.umask(umask)
-                self._temporary.chmod(0o666 & ~umask)
-                os.replace(self._temporary, self.path)
-        finally:
-            self._temporary.unlink(missing_ok=True)
+        self._file.close()
+        self._cleanup.__exit__(kind, error, trace)
 
 
 def probe_audio(path: str | os.PathLike[str]) -> AudioInfo:
@@ -201,6 +189,10 @@ def stream_audio(
     """
     with _opened(path) as file:
         if start:
+            if not 0 <= start <= file.frames:
+                raise AudioError(
+                    f"got start {start} in {Path(path).name!r}; expected 0 to {file.frames} samples"
+                )
             file.seek(start)
         channels = 1 if mono else file.channels
         yield from resample_blocks(

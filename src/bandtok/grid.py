@@ -7,7 +7,6 @@ The only file that knows that order. Band 0 holds the lowest frequencies. Knows 
 
 from __future__ import annotations
 
-import importlib
 import os
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,6 +17,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from bandtok import token_file
 from bandtok.errors import GridError
 
 
@@ -94,13 +94,12 @@ class TokenGrid:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a .btk file, atomically."""
-        _token_file().write_token_file(path, self)
+        token_file.write_token_file(path, self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TokenGrid:
         """Read a .btk file; raises a TokenFileError that says what is wrong with it."""
-        grid: TokenGrid = _token_file().read_token_file(path)
-        return grid
+        return token_file.read_token_file(path)
 
 
 def flatten(codes: Tensor) -> Tensor:
@@ -130,8 +129,3 @@ def positions(start: int, length: int, num_bands: int) -> Tensor:
 def frames_for_samples(num_samples: int, samples_per_frame: int) -> int:
     """Return how many token frames cover `num_samples`."""
     return ceil(num_samples / samples_per_frame)
-
-
-def _token_file():  # type: ignore[no-untyped-def]
-    # The container imports TokenGrid, so the way back is looked up when it is first used.
-    return importlib.import_module("bandtok.token_file")

@@ -96,8 +96,12 @@ class LogMel(nn.Module):
 
     def from_padded(self, waveform: Tensor) -> Tensor:
         """Compute the ln-mel of a waveform that already carries its `padding` on both sides."""
+        return self.of_spectrum(self.spectrum(waveform))
+
+    def spectrum(self, waveform: Tensor) -> Tensor:
+        """Return complex [batch, n_fft // 2 + 1, mel_frames] of a waveform with its `padding`."""
         config = self.config
-        spectrum = torch.stft(
+        return torch.stft(
             waveform[:, 0],
             config.n_fft,
             config.hop_length,
@@ -106,10 +110,13 @@ class LogMel(nn.Module):
             center=False,
             return_complex=True,
         )
+
+    def of_spectrum(self, spectrum: Tensor) -> Tensor:
+        """Return the ln-mel [batch, n_mels, mel_frames] of a complex spectrum."""
         # The small constant keeps the gradient of the magnitude finite at zero.
         magnitude = torch.sqrt(spectrum.real.square() + spectrum.imag.square() + 1e-9)
         mel = self.filterbank @ magnitude
-        return torch.log(mel.clamp(min=config.floor))
+        return torch.log(mel.clamp(min=self.config.floor))
 
 
 def mel_filterbank(config: MelConfig) -> np.ndarray:

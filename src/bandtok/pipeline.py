@@ -23,7 +23,7 @@ from bandtok.codec import Codec, ExternalVocoder, MelVocoder
 from bandtok.errors import CheckpointError, ConfigError, ModelMismatch
 from bandtok.grid import TokenGrid
 from bandtok.music_lm.generation import generate_codes
-from bandtok.music_lm.model import MusicLM
+from bandtok.music_lm.model import MusicLM, pack_for_decoding
 from bandtok.music_lm.sampling import SamplingConfig
 from bandtok.music_lm.text import TextEncoder, load_text_encoder
 from bandtok.networks import MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
@@ -197,6 +197,7 @@ class Tokenizer:
             num_samples=num_samples,
             model_id=self.model_id,
             fingerprint=self.fingerprint,
+            extra={"encode_mode": {"device": self.codec.device, "dtype": "float32"}},
         )
 
     def _decoded(self, grid: TokenGrid, progress: Progress | None) -> Iterator[np.ndarray]:
@@ -253,6 +254,7 @@ class MusicModel:
         """
         device = choose_device(device)
         network = load_network(MUSIC_LM_KIND, name, device)
+        pack_for_decoding(network)
         if tokenizer is None and name is not None:
             together = name == "debug" or (Path(name) / TOKENIZER_KIND.name).is_dir()
             tokenizer = name if together else None

@@ -119,7 +119,8 @@ class ExplodingTask:
     def step(self, step: int) -> dict[str, float]:
         scale = float("inf") if step == 2 else 1.0
         loss = (self.network(torch.ones(1, 1)) * scale).square().sum()
-        return {"loss": float(loss), "norm": update(loss, self.network, self.optimizers["network"])}
+        norm = update(loss, self.network, self.optimizers["network"])
+        return {"loss": float(loss.detach()), "norm": norm}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import bandtok
+from bandtok.audio import probe_audio
 from bandtok.cli import options
 from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report, clock
@@ -36,7 +37,9 @@ def encode(
     def work(job: Job, report: Report) -> Done:
         grid = tokenizer.encode(job.source, progress=report)
         grid.save(job.target)
-        return Done(values=describe_grid(grid), line=one_line_grid(grid))
+        channels = probe_audio(job.source).channels
+        values = {**describe_grid(grid), "source_channels": channels}
+        return Done(values=values, line=one_line_grid(grid) + mixing_note(channels))
 
     run_jobs(plan, work, BatchOptions(overwrite=overwrite, quiet=quiet, json=json), "encoding")
 
@@ -50,6 +53,11 @@ def describe_grid(grid: TokenGrid) -> dict[str, object]:
         "tokens": grid.num_bands * grid.num_frames,
         "bit_rate_bps": grid.bit_rate_bps,
     }
+
+
+def mixing_note(channels: int) -> str:
+    """Say what became of a source with several channels; "" for mono."""
+    return "" if channels == 1 else f", {channels} channels mixed to mono"
 
 
 def one_line_grid(grid: TokenGrid) -> str:

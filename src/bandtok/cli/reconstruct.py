@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import bandtok
-from bandtok.audio import Audio, load_audio
+from bandtok.audio import Audio, load_audio, probe_audio
 from bandtok.cli import options
 from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report
-from bandtok.cli.encode import describe_grid, one_line_grid
+from bandtok.cli.encode import describe_grid, mixing_note, one_line_grid
 from bandtok.cli.suffixes import AUDIO_INPUTS, AUDIO_OUTPUTS
 
 if TYPE_CHECKING:
@@ -61,7 +61,12 @@ def reconstruct(
         estimate.save(job.target)
         reference = load_audio(job.source, grid.sample_rate, mono=True)
         distance = _mel_distance(reference, estimate)
-        values = {**describe_grid(grid), "mel_distance": dataclasses.asdict(distance)}
+        channels = probe_audio(job.source).channels
+        values = {
+            **describe_grid(grid),
+            "source_channels": channels,
+            "mel_distance": dataclasses.asdict(distance),
+        }
         if plot is not None:
             picture = _picture_path(plot, job, output, plan.many)
             _draw(picture, reference, estimate, grid)
@@ -69,6 +74,7 @@ def reconstruct(
         line = (
             f"{one_line_grid(grid)}, mel distance {distance.all_bins:.3f} "
             f"({distance.below:.3f} below {distance.below_hz / 1000:.0f} kHz)"
+            f"{mixing_note(channels)}"
         )
         return Done(values=values, line=line)
 

@@ -35,8 +35,8 @@ class Attention(nn.Module):
         num_heads: query heads; must divide `model_dim`.
         num_kv_heads: key/value heads; must divide `num_heads`. Fewer make a smaller cache.
 
-    There is no dropout on attention weights: with it, PyTorch leaves its fused kernel on the CPU and
-    a training step takes twice as long.
+    There is no dropout on attention weights: with it, PyTorch leaves its fused kernel on the CPU
+    and a training step takes twice as long.
 
     Source: GQA (2305.13245); query-key normalisation as in 2302.05442, here with a learned gain per
     head and dimension applied after the normalisation and before the rotation.

@@ -12,12 +12,17 @@ from bandtok.mel import MelConfig
 
 @dataclass(frozen=True, kw_only=True)
 class VocoderConfig:
-    """Shape of the vocoder: `num_blocks` ConvNeXt blocks of width `model_dim` at the mel's rate."""
+    """Shape of the vocoder: `num_blocks` ConvNeXt blocks of width `model_dim` at the mel's rate.
+
+    Attributes:
+        num_corrections: how often the waveform is analysed and its magnitudes drawn to the mel.
+    """
 
     mel: MelConfig = field(default_factory=MelConfig)
     model_dim: int = 384
     num_blocks: int = 8
     expansion: int = 3
+    num_corrections: int = 3
     mel_mean: float = -4.5
     mel_std: float = 2.5
 
@@ -31,7 +36,7 @@ class VocoderConfig:
     def reach(self) -> int:
         """Mel frames on either side that a sample can depend on."""
         overlap = self.mel.n_fft // self.mel.hop_length
-        return (self.num_blocks + 1) * ConvNeXtBlock1d.reach + overlap
+        return (self.num_blocks + 1) * ConvNeXtBlock1d.reach + overlap * (1 + self.num_corrections)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -41,4 +46,4 @@ class VocoderConfig:
         return cls(**{**values, "mel": MelConfig(**values["mel"])})
 
 
-DEBUG_VOCODER = VocoderConfig(model_dim=32, num_blocks=2, expansion=2)
+DEBUG_VOCODER = VocoderConfig(model_dim=32, num_blocks=2, expansion=2, num_corrections=1)

@@ -12,17 +12,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bandtok.layers.blocks import ConvNeXtBlock1d
-from bandtok.mel import MelConfig
+from bandtok.mel import LogMel, MelConfig
 from bandtok.vocoder.config import VocoderConfig
 
 _MAX_LOG_MAGNITUDE = 6.0
+_MAX_CORRECTION = 4.0
 
 
 class Vocoder(nn.Module):
     """ConvNeXt blocks at the mel's frame rate, then magnitude and phase of a short-time spectrum.
 
+    The overlapping pieces of such a spectrum do not quite agree with one another, so the waveform's
+    own mel is off. It is analysed again and its magnitudes are drawn to the mel wanted, a few
+    times, within the same forward pass and trained through; the network learns phases for which
+    that works, and by how much the mel it was given should be sharpened.
+
     Source: Vocos (Siuzdak 2023). Ours differs in having the mel's own framing (frame i centred on
-    sample i * hop + hop / 2), so that output and input lie exactly on each other.
+    sample i * hop + hop / 2), so that output and input lie exactly on each other, and in the
+    corrections, which are Griffin-Lim's idea (1984) applied to a learned phase.
     """
 
     def __init__(self, config: VocoderConfig) -> None:
@@ -44,7 +51,11 @@ class Vocoder(nn.Module):
         )
         self.norm_out = nn.LayerNorm(dim)
         self.spectrum = nn.Linear(dim, config.mel.n_fft + 2)
+        self.refinement = nn.Linear(dim, config.mel.n_mels)
+        nn.init.zeros_(self.refinement.weight)
+        nn.init.zeros_(self.refinement.bias)
         self.overlap_add = OverlapAdd(config.mel)
+        self.correction = MelCorrection(config.mel)
 
     @property
     def reach(self) -> int:
@@ -59,6 +70,9 @@ class Vocoder(nn.Module):
         log_magnitude, phase = self.spectrum(signal).chunk(2, dim=-1)
         magnitude = log_magnitude.clamp(max=_MAX_LOG_MAGNITUDE).exp()
         waveform: Tensor = self.overlap_add(torch.polar(magnitude, phase))
+        wanted = mel + self.refinement(signal).transpose(1, 2)
+        for _ in range(self.config.num_corrections):
+            waveform = self.overlap_add(self.correction(waveform, wanted))
         return waveform
 
 
@@ -87,3 +101,29 @@ class OverlapAdd(nn.Module):
             pieces.transpose(1, 2), (1, length), (1, self.n_fft), stride=(1, self.hop_length)
         )[:, 0, 0]
         return summed[:, self.padding : self.padding + frames * self.hop_length]
+
+
+class MelCorrection(nn.Module):
+    """Analyses a waveform and draws the magnitudes of its spectrum to a mel, keeping the phases."""
+
+    spread: Tensor
+
+    def __init__(self, config: MelConfig) -> None:
+        super().__init__()
+        self.config, self.log_mel = config, LogMel(config)
+        filterbank = self.log_mel.filterbank
+        spread = filterbank / filterbank.sum(0).clamp(min=1e-8)
+        self.register_buffer("spread", spread.T.contiguous(), persistent=False)
+
+    def forward(self, waveform: Tensor, wanted: Tensor) -> Tensor:
+        """Return the corrected spectrum, complex [batch, frames, n_fft // 2 + 1].
+
+        Args:
+            waveform: [batch, 1, mel_frames * hop_length].
+            wanted: ln-mel [batch, n_mels, mel_frames].
+        """
+        padding = self.config.padding
+        spectrum = self.log_mel.spectrum(F.pad(waveform, (padding, padding)))
+        excess = wanted - self.log_mel.of_spectrum(spectrum)
+        gain = torch.exp(self.spread @ excess.clamp(-_MAX_CORRECTION, _MAX_CORRECTION))
+        return (spectrum * gain).transpose(1, 2)
