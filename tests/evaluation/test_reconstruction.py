@@ -12,6 +12,7 @@ from bandtok.audio import Audio
 from bandtok.errors import AudioError, ConfigError, GridError, MissingDependency
 from bandtok.evaluation import reconstruction
 from bandtok.evaluation.reconstruction import (
+    MelDistanceMeter,
     compare_mels,
     mel_distance,
     stft_distance,
@@ -41,6 +42,35 @@ def test_identical_recordings_are_at_distance_zero() -> None:
     distance = mel_distance(audio, audio)
     assert (distance.all_bins, distance.below, distance.below_hz) == (0.0, 0.0, 15_000.0)
     assert stft_distance(audio, audio).total == 0.0
+
+
+def measured_in_pieces(reference: Audio, estimate: Audio, size: int) -> float | None:
+    meter = MelDistanceMeter(RATE)
+    for start in range(0, reference.waveform.shape[1], size):
+        part = slice(start, start + size)
+        meter.add(reference.waveform[0, part], estimate.waveform[0, part])
+    result = meter.result()
+    return None if result is None else result.below
+
+
+@pytest.mark.parametrize("size", [999, 100_000])
+def test_a_stream_is_as_far_apart_as_the_whole(size: int) -> None:
+    first, second = noise(), noise(seed=1, level=0.1)
+    expected = mel_distance(first, second).below
+    assert measured_in_pieces(first, second, size) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_long_stream_is_measured_by_the_minute() -> None:
+    first = silence(61.0)
+    second = Audio(first.waveform + 0.1 * (np.arange(61 * RATE) > 60 * RATE), RATE)
+    assert measured_in_pieces(first, second, 44_100) == pytest.approx(
+        measured_in_pieces(first, second, 10_000_000), abs=1e-6
+    )
+    assert measured_in_pieces(first, first, 44_100) == 0.0
+
+
+def test_a_stream_shorter_than_a_mel_frame_has_no_distance() -> None:
+    assert measured_in_pieces(silence(0.01), silence(0.01), 100) is None
 
 
 def test_a_gain_is_a_constant_offset_in_the_logarithm() -> None:

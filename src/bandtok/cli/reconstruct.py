@@ -7,10 +7,11 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
 import bandtok
-from bandtok.audio import Audio, load_audio, probe_audio
+from bandtok.audio import Audio, AudioWriter, probe_audio, stream_audio
 from bandtok.cli import options
 from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report
@@ -18,8 +19,12 @@ from bandtok.cli.encode import describe_grid, mixing_note, one_line_grid
 from bandtok.cli.suffixes import AUDIO_INPUTS, AUDIO_OUTPUTS
 
 if TYPE_CHECKING:
-    from bandtok.evaluation.reconstruction import MelDistance
+    from bandtok.evaluation.reconstruction import MelDistance, MelDistanceMeter
     from bandtok.grid import TokenGrid
+    from bandtok.pipeline import Progress, Tokenizer
+
+_PLOT_SECONDS = 60.0
+_MIN_PLOT_SAMPLES = 2048
 
 Plot = Annotated[
     Path | None,
@@ -57,25 +62,19 @@ def reconstruct(
 
     def work(job: Job, report: Report) -> Done:
         grid = tokenizer.encode(job.source, progress=lambda done, all: report(done, 2 * all))
-        estimate = tokenizer.decode(grid, progress=lambda done, all: report(done + all, 2 * all))
-        estimate.save(job.target)
-        reference = load_audio(job.source, grid.sample_rate, mono=True)
-        distance = _mel_distance(reference, estimate)
+        distance = _decode_and_measure(
+            tokenizer, grid, job, lambda done, all: report(done + all, 2 * all)
+        )
         channels = probe_audio(job.source).channels
         values = {
             **describe_grid(grid),
             "source_channels": channels,
-            "mel_distance": dataclasses.asdict(distance),
+            "mel_distance": None if distance is None else dataclasses.asdict(distance),
         }
         if plot is not None:
             picture = _picture_path(plot, job, output, plan.many)
-            _draw(picture, reference, estimate, grid)
-            values["plot"] = str(picture)
-        line = (
-            f"{one_line_grid(grid)}, mel distance {distance.all_bins:.3f} "
-            f"({distance.below:.3f} below {distance.below_hz / 1000:.0f} kHz)"
-            f"{mixing_note(channels)}"
-        )
+            values["plot"] = str(picture) if _draw(picture, job, grid) else None
+        line = f"{one_line_grid(grid)}, {_distance_note(distance)}{mixing_note(channels)}"
         return Done(values=values, line=line)
 
     run_jobs(
@@ -89,15 +88,58 @@ def _picture_path(plot: Path, job: Job, output: Path, many: bool) -> Path:
     return path
 
 
-# Measuring and drawing bring large libraries along; they are loaded when there is something to do.
+def _distance_note(distance: MelDistance | None) -> str:
+    if distance is None:
+        return "too short for a mel distance"
+    return (
+        f"mel distance {distance.all_bins:.3f} "
+        f"({distance.below:.3f} below {distance.below_hz / 1000:.0f} kHz)"
+    )
 
 
-def _mel_distance(reference: Audio, estimate: Audio) -> MelDistance:
+def _decode_and_measure(
+    tokenizer: Tokenizer, grid: TokenGrid, job: Job, report: Progress
+) -> MelDistance | None:
+    """Write the decoded audio and compare it with the source on the way, in bounded memory."""
+    # Measuring brings large libraries along; they are loaded when there is something to measure.
     module = importlib.import_module("bandtok.evaluation.reconstruction")
-    distance: MelDistance = module.mel_distance(reference, estimate)
-    return distance
+    meter: MelDistanceMeter = module.MelDistanceMeter(tokenizer.sample_rate)
+    source = stream_audio(job.source, tokenizer.sample_rate, mono=True)
+    reference = np.zeros((1, 0), np.float32)
+    with AudioWriter(job.target, tokenizer.sample_rate) as writer:
+        for estimate in tokenizer.decode_stream(grid, progress=report):
+            writer.write(estimate)
+            length = estimate.shape[1]
+            while reference.shape[1] < length:
+                reference = np.concatenate([reference, next(source)], axis=1)
+            meter.add(reference[0, :length], estimate[0])
+            reference = reference[:, length:]
+    return meter.result()
 
 
-def _draw(path: Path, reference: Audio, estimate: Audio, grid: TokenGrid) -> None:
+def _draw(path: Path, job: Job, grid: TokenGrid) -> bool:
+    """Draw the first minute or less; return whether there was enough to draw."""
     module = importlib.import_module("bandtok.evaluation.plots")
-    module.plot_reconstruction(path, reference, estimate, grid)
+    frames = min(grid.num_frames, int(_PLOT_SECONDS * grid.frame_rate))
+    samples = min(frames * grid.samples_per_frame, grid.num_samples or 0)
+    if samples < _MIN_PLOT_SAMPLES:
+        return False
+    part = dataclasses.replace(grid, codes=grid.codes[:, :frames], num_samples=samples)
+    first, second = (
+        _beginning(path, samples, grid.sample_rate) for path in (job.source, job.target)
+    )
+    module.plot_reconstruction(path, first, second, part)
+    return True
+
+
+def _beginning(path: Path, samples: int, sample_rate: int) -> Audio:
+    """Load the first `samples` of a file as mono, silence where it is a little shorter."""
+    found = np.zeros((1, samples), np.float32)
+    filled = 0
+    for block in stream_audio(path, sample_rate, mono=True):
+        part = block[:, : samples - filled]
+        found[:, filled : filled + part.shape[1]] = part
+        filled += part.shape[1]
+        if filled == samples:
+            break
+    return Audio(found, sample_rate)

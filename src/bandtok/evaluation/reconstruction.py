@@ -23,6 +23,7 @@ from bandtok.errors import AudioError, ConfigError, GridError, MissingDependency
 from bandtok.mel import LogMel, MelConfig, mel_bin_centres_hz
 
 VISQOL_SAMPLE_RATE = 48_000
+_BELOW_HZ = 15_000.0
 _VISQOL_MIN_SECONDS = 1.0
 _VISQOL_LOCK = threading.Lock()  # its compiled loops may not be entered by two threads
 
@@ -63,7 +64,7 @@ def mel_distance(
     reference: Audio,
     estimate: Audio,
     *,
-    below_hz: float = 15_000.0,
+    below_hz: float = _BELOW_HZ,
     config: MelConfig | None = None,
 ) -> MelDistance:
     """Compare two recordings by their ln-mel.
@@ -83,8 +84,57 @@ def mel_distance(
     return compare_mels(log_mel_of(first, config), log_mel_of(second, config), config, below_hz)
 
 
+class MelDistanceMeter:
+    """The mel distance of two streams of any length, in bounded memory.
+
+    The streams are compared in stretches of a minute, each with its own mirrored ends, so that for
+    anything up to a minute the figure is that of `mel_distance`.
+
+    Args:
+        sample_rate: Hz of both streams.
+        config: mel settings; None means the package's.
+    """
+
+    def __init__(self, sample_rate: int, config: MelConfig | None = None) -> None:
+        self._config = config or MelConfig()
+        if sample_rate != self._config.sample_rate:
+            raise AudioError(f"got {sample_rate} Hz; expected {self._config.sample_rate} Hz")
+        self._stretch = 60 * sample_rate // self._config.hop_length * self._config.hop_length
+        self._pending: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+        self._held = 0
+        self._sums = np.zeros(2)
+        self._mel_frames = 0
+
+    def add(self, reference: np.ndarray, estimate: np.ndarray) -> None:
+        """Take the next samples of both, float32 [n] of the same n."""
+        for start in range(0, len(reference), self._stretch):
+            for pending, block in zip(self._pending, (reference, estimate), strict=True):
+                pending.append(block[start : start + self._stretch])
+            self._held += len(self._pending[0][-1])
+            if self._held >= self._stretch:
+                self._compare(self._stretch)
+
+    def result(self) -> MelDistance | None:
+        """Return the mean over all that was added; None if that is shorter than one mel frame."""
+        if self._held > self._config.padding:
+            self._compare(self._held)
+        if not self._mel_frames:
+            return None
+        means = self._sums / self._mel_frames
+        return MelDistance(all_bins=float(means[0]), below=float(means[1]), below_hz=_BELOW_HZ)
+
+    def _compare(self, length: int) -> None:
+        first, second = (np.concatenate(pending) for pending in self._pending)
+        mels = [log_mel_of(w[:length], self._config) for w in (first, second)]
+        distance = compare_mels(mels[0], mels[1], self._config)
+        self._sums += np.array([distance.all_bins, distance.below]) * mels[0].shape[1]
+        self._mel_frames += mels[0].shape[1]
+        self._pending = ([first[length:]], [second[length:]])
+        self._held = len(first) - length
+
+
 def compare_mels(
-    reference: Tensor, estimate: Tensor, config: MelConfig, below_hz: float = 15_000.0
+    reference: Tensor, estimate: Tensor, config: MelConfig, below_hz: float = _BELOW_HZ
 ) -> MelDistance:
     """Compare two ln-mels [..., n_mels, mel_frames] of the same shape.
 
