@@ -155,7 +155,10 @@ def _tokenizer_task(recipe: Any, data: Path, report: RunReport) -> TrainingTask:
 
 def _vocoder_task(recipe: Any, data: Path, report: RunReport) -> TrainingTask:
     stores = _stores(data, recipe.network.mel.sample_rate, report)
-    tokenizer = load_network(TOKENIZER_KIND, recipe.tokenizer) if recipe.tokenizer else None
+    tokenizer = None
+    if recipe.tokenizer:
+        name = None if recipe.tokenizer == "bundled" else recipe.tokenizer
+        tokenizer = load_network(TOKENIZER_KIND, name)
     return VocoderTask(recipe, stores["train"], stores["valid"], tokenizer)
 
 

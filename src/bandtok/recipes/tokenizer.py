@@ -8,12 +8,31 @@ from bandtok.training.tokenizer import TokenizerTraining
 
 
 def default() -> TokenizerTraining:
-    """The bundled tokenizer's first phase: everything trained, L1 only."""
-    return TokenizerTraining(loop=LoopConfig(steps=4000))
+    """The bundled tokenizer: 5.7 M parameters, 4,096 codes, plain L1 on the ln-mel.
+
+    Expected: mel_loss_below_15_khz .312 on the valid split of the open-music corpus, 3,292 codes
+    used by 48 crops. Hardware: one CPU core, 2.0 GB of memory; 50 minutes (beside another run).
+
+        bandtok train tokenizer default --data CORPUS --out runs/tokenizer
+
+    Longer is better: the loss was still falling.
+    """
+    return TokenizerTraining(
+        loop=LoopConfig(steps=1900, validate_every=300),
+        batch_size=6,
+        learning_rate=8e-4,
+        quantize_after=120,
+    )
 
 
 def sharpen() -> TokenizerTraining:
-    """The bundled tokenizer's second phase: codes frozen, decoder against three patch judges."""
+    """A second phase with the codes frozen: the decoder against three scales of patch judges.
+
+    Start it from a trained tokenizer. Not part of the bundled weights so far.
+    Hardware: one CPU core; about 1.8 s a step.
+
+        bandtok train tokenizer sharpen --data CORPUS --init runs/tokenizer --out runs/sharpened
+    """
     return TokenizerTraining(
         loop=LoopConfig(steps=1500, warmup_steps=200),
         learning_rate=2e-4,

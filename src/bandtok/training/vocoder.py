@@ -31,8 +31,8 @@ class VocoderTraining:
 
     Attributes:
         crop_mel_frames: length of a training crop in mel frames.
-        tokenizer: name or folder of a tokenizer whose reconstructed mels are the input; "" for
-            the real mels.
+        tokenizer: name or folder of a tokenizer whose reconstructed mels are the input; "bundled"
+            for the one in the box, "" for real mels only.
         decoded_share: share of each batch that goes through that tokenizer.
         adversarial_after: step from which the discriminators play; None for never.
     """
