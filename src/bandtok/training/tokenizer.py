@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from bandtok.adversarial.discriminators import MultiScaleMelDiscriminator
-from bandtok.adversarial.losses import adversarial_loss, discriminator_loss, feature_matching_loss
 from bandtok.data.waveforms import CropSampler, WaveformStore
 from bandtok.errors import ConfigError
 from bandtok.mel import LogMel, mel_bin_centres_hz
 from bandtok.tokenizer.config import TokenizerConfig
 from bandtok.tokenizer.model import TokenizerNetwork, TokenizerOutput
+from bandtok.training.adversary import Adversary
 from bandtok.training.images import mel_image, stack_images, usage_image
 from bandtok.training.loop import LoopConfig, update
 
@@ -73,23 +73,21 @@ class TokenizerTask:
         self.recipe = recipe
         torch.manual_seed(recipe.loop.seed)
         self.network = TokenizerNetwork(recipe.network)
-        self.discriminator = MultiScaleMelDiscriminator(recipe.num_scales)
+        self.adversary = Adversary(
+            MultiScaleMelDiscriminator(recipe.num_scales), recipe.discriminator_learning_rate
+        )
         if recipe.freeze_codes:
             self.network.encoder.requires_grad_(False)
         self.modules: Mapping[str, nn.Module] = {
             "network": self.network,
-            "discriminator": self.discriminator,
+            "discriminator": self.adversary.discriminator,
         }
         trained = [p for p in self.network.parameters() if p.requires_grad]
         self.optimizers: Mapping[str, Optimizer] = {
             "network": AdamW(
                 trained, recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay
             ),
-            "discriminator": AdamW(
-                self.discriminator.parameters(),
-                recipe.discriminator_learning_rate,
-                betas=(0.5, 0.9),
-            ),
+            "discriminator": self.adversary.optimizer,
         }
         self.log_mel = LogMel(recipe.network.mel)
         samples = recipe.crop_mel_frames * recipe.network.mel.hop_length
@@ -115,7 +113,7 @@ class TokenizerTask:
             losses["commitment_loss"] = output.commitment_loss
             total = total + recipe.commitment_weight * output.commitment_loss
         if adversary:
-            losses |= self._play_discriminator(mel, output.mel)
+            losses |= self.adversary.play(self._normalised(mel), self._normalised(output.mel))
             total = (
                 total
                 + recipe.adversarial_weight * losses["adversarial_loss"]
@@ -158,22 +156,9 @@ class TokenizerTask:
             mel: Tensor = self.log_mel(torch.from_numpy(self.crops.batch(step)))
         return mel
 
-    def _play_discriminator(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """Update the discriminators on the detached fake, then score the fake for the generator."""
+    def _normalised(self, mel: Tensor) -> Tensor:
         config = self.recipe.network
-        real, fake = ((m - config.mel_mean) / config.mel_std for m in (real, fake))
-        loss = discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
-        update(loss, self.discriminator, self.optimizers["discriminator"])
-        self.discriminator.requires_grad_(False)
-        judged = self.discriminator(fake)
-        with torch.no_grad():
-            reference = self.discriminator(real)
-        self.discriminator.requires_grad_(True)
-        return {
-            "discriminator_loss": loss.detach(),
-            "adversarial_loss": adversarial_loss(judged),
-            "feature_matching_loss": feature_matching_loss(reference, judged),
-        }
+        return (mel - config.mel_mean) / config.mel_std
 
     def _initialise_codebook(self, step: int) -> None:
         """Run k-means over latents of fresh batches."""

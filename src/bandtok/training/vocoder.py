@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from bandtok.adversarial.discriminators import MultiResolutionSpectrumDiscriminator
-from bandtok.adversarial.losses import adversarial_loss, discriminator_loss, feature_matching_loss
 from bandtok.data.waveforms import CropSampler, WaveformStore
 from bandtok.mel import LogMel, MelConfig, mel_bin_centres_hz
 from bandtok.tokenizer.model import TokenizerNetwork
+from bandtok.training.adversary import Adversary
 from bandtok.training.images import mel_image, stack_images
 from bandtok.training.loop import LoopConfig, update
 from bandtok.vocoder.config import VocoderConfig
@@ -102,10 +102,12 @@ class VocoderTask:
         self.recipe, self.tokenizer = recipe, tokenizer
         torch.manual_seed(recipe.loop.seed)
         self.network = Vocoder(recipe.network)
-        self.discriminator = MultiResolutionSpectrumDiscriminator()
+        self.adversary = Adversary(
+            MultiResolutionSpectrumDiscriminator(), recipe.discriminator_learning_rate
+        )
         self.modules: Mapping[str, nn.Module] = {
             "network": self.network,
-            "discriminator": self.discriminator,
+            "discriminator": self.adversary.discriminator,
         }
         self.optimizers: Mapping[str, Optimizer] = {
             "network": AdamW(
@@ -114,11 +116,7 @@ class VocoderTask:
                 betas=(0.9, 0.98),
                 weight_decay=recipe.weight_decay,
             ),
-            "discriminator": AdamW(
-                self.discriminator.parameters(),
-                recipe.discriminator_learning_rate,
-                betas=(0.5, 0.9),
-            ),
+            "discriminator": self.adversary.optimizer,
         }
         mel = recipe.network.mel
         self.log_mel = LogMel(mel)
@@ -147,7 +145,7 @@ class VocoderTask:
             + recipe.resolution_weight * losses["resolution_loss"]
         )
         if recipe.adversarial_after is not None and step >= recipe.adversarial_after:
-            losses |= self._play_discriminator(waveform, made)
+            losses |= self.adversary.play(waveform, made)
             total = (
                 total
                 + recipe.adversarial_weight * losses["adversarial_loss"]
@@ -180,21 +178,6 @@ class VocoderTask:
         count = round(len(mel) * self.recipe.decoded_share)
         decoded = self.tokenizer.decode_codes(self.tokenizer.encode_mel(mel[:count]))
         return torch.cat([decoded, mel[count:]])
-
-    def _play_discriminator(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """Update the discriminators on the detached fake, then score the fake for the generator."""
-        loss = discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
-        update(loss, self.discriminator, self.optimizers["discriminator"])
-        self.discriminator.requires_grad_(False)
-        judged = self.discriminator(fake)
-        with torch.no_grad():
-            reference = self.discriminator(real)
-        self.discriminator.requires_grad_(True)
-        return {
-            "discriminator_loss": loss.detach(),
-            "adversarial_loss": adversarial_loss(judged),
-            "feature_matching_loss": feature_matching_loss(reference, judged),
-        }
 
     def _reconstruct(self, network: nn.Module) -> tuple[Tensor, Tensor]:
         mel = self.log_mel(self.validation)
