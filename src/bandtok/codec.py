@@ -77,9 +77,13 @@ class Codec:
             halo=config.encoder_reach * config.reduction,
             step=_STEP_FRAMES * config.reduction,
         )
-        vocoder_reach = -(-vocoder.reach // config.reduction)
         self._decoder_plan = WindowPlan(
-            core=WINDOW_FRAMES, halo=config.decoder_reach + vocoder_reach, step=_STEP_FRAMES
+            core=WINDOW_FRAMES, halo=config.decoder_reach, step=_STEP_FRAMES
+        )
+        self._vocoder_plan = WindowPlan(
+            core=WINDOW_FRAMES * config.reduction,
+            halo=vocoder.reach,
+            step=_STEP_FRAMES * config.reduction,
         )
         self._silent_mel = torch.full((config.mel.n_mels, 1), config.mel.silence, device=device)
         self._silent_codes = self._codes_of_silence()
@@ -110,12 +114,10 @@ class Codec:
         Yields:
             float32 [n] pieces of samples on the CPU; frames * samples_per_frame in all.
         """
-        plan, size = self._decoder_plan, self.config.samples_per_frame
-        moved = (block.to(self.device) for block in blocks)
-        for window in cut_windows(moved, plan, self._silent_codes):
-            waveform = self.vocoder(self.network.decode_codes(window.columns[None]))[0, 0]
-            first = plan.halo * size
-            yield waveform[first : first + window.valid * size].cpu()
+        plan, hop = self._vocoder_plan, self.config.mel.hop_length
+        for window in cut_windows(self._decoded_mel(blocks), plan, self._silent_mel):
+            waveform = self.vocoder(window.columns[None])[0, 0]
+            yield waveform[plan.halo * hop : (plan.halo + window.valid) * hop].cpu()
 
     def encode_waveform(self, waveform: Tensor) -> Tensor:
         """Encode a batch, each row exactly as if alone.
@@ -168,14 +170,16 @@ class Codec:
 
     def decode_mel(self, codes: Tensor) -> Tensor:
         """Decode codes [bands, frames] to the ln-mel [n_mels, mel_frames] the vocoder hears."""
-        plan, reduction = self._decoder_plan, self.config.reduction
-        pieces = [self._silent_mel[:, :0]]
         with torch.inference_mode():
-            for window in cut_windows([codes.to(self.device)], plan, self._silent_codes):
-                mel = self.network.decode_codes(window.columns[None])[0]
-                first = plan.halo * reduction
-                pieces.append(mel[:, first : first + window.valid * reduction])
-        return torch.cat(pieces, dim=1)
+            return torch.cat([self._silent_mel[:, :0], *self._decoded_mel([codes])], dim=1)
+
+    def _decoded_mel(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Turn codes [bands, n] into ln-mel [n_mels, n * reduction]."""
+        plan, reduction = self._decoder_plan, self.config.reduction
+        moved = (block.to(self.device) for block in blocks)
+        for window in cut_windows(moved, plan, self._silent_codes):
+            mel = self.network.decode_codes(window.columns[None])[0]
+            yield mel[:, plan.halo * reduction : (plan.halo + window.valid) * reduction]
 
     def _mel_blocks(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
         """Turn samples into ln-mel [n_mels, n], whole token frames in all."""

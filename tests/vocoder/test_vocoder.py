@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from bandtok.checkpoint import debug_network
@@ -41,6 +42,20 @@ def test_overlap_add_inverts_the_mels_framing() -> None:
     inner = slice(1024, -1024)
     assert torch.allclose(rebuilt[0, 0, inner], samples[0, inner], atol=1e-4)
     assert LogMel()(rebuilt).shape == (1, 128, 12)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 8, 9, 20])
+def test_overlap_add_by_hand(frames: int) -> None:
+    config = MelConfig()
+    spectrum = torch.randn(1, frames, 1025, dtype=torch.complex64)
+    window = torch.hann_window(2048)
+    total = torch.zeros((frames + 3) * 512)
+    envelope = torch.zeros_like(total)
+    for frame, piece in enumerate(torch.fft.irfft(spectrum[0], 2048)):
+        total[frame * 512 : frame * 512 + 2048] += piece * window
+        envelope[frame * 512 : frame * 512 + 2048] += window.square()
+    expected = (total / envelope.clamp(min=1e-4))[768 : 768 + frames * 512]
+    assert torch.allclose(OverlapAdd(config)(spectrum)[0, 0], expected, atol=1e-4)
 
 
 def test_config_round_trip() -> None:

@@ -27,6 +27,11 @@ class VocoderConfig:
     mel_std: float = 2.5
 
     def __post_init__(self) -> None:
+        if self.mel.n_fft % self.mel.hop_length:
+            raise ConfigError(
+                f"got n_fft {self.mel.n_fft} and hop_length {self.mel.hop_length}; "
+                "expected n_fft to be a multiple of hop_length"
+            )
         if self.model_dim < 1 or self.num_blocks < 1:
             raise ConfigError(
                 f"got model_dim {self.model_dim} and num_blocks {self.num_blocks}; expected >= 1"

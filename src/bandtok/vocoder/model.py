@@ -84,23 +84,33 @@ class OverlapAdd(nn.Module):
     def __init__(self, config: MelConfig) -> None:
         super().__init__()
         self.n_fft, self.hop_length = config.n_fft, config.hop_length
+        self.overlap = config.n_fft // config.hop_length
         self.padding = config.padding
         self.register_buffer("window", torch.hann_window(config.win_length), persistent=False)
 
     def forward(self, spectrum: Tensor) -> Tensor:
         """Turn complex [batch, frames, n_fft // 2 + 1] into [batch, 1, frames * hop_length]."""
         pieces = torch.fft.irfft(spectrum, self.n_fft, dim=-1) * self.window
-        envelope = self.window.square().expand(1, spectrum.shape[1], -1)
-        waveform = self._sum(pieces) / self._sum(envelope).clamp(min=1e-4)
-        return waveform[:, None]
+        frames = spectrum.shape[1]
+        waveform = self._sum(pieces) / self._envelope(frames)
+        start = self.padding
+        return waveform[:, None, start : start + frames * self.hop_length]
 
     def _sum(self, pieces: Tensor) -> Tensor:
-        frames = pieces.shape[1]
-        length = (frames - 1) * self.hop_length + self.n_fft
-        summed = F.fold(
-            pieces.transpose(1, 2), (1, length), (1, self.n_fft), stride=(1, self.hop_length)
-        )[:, 0, 0]
-        return summed[:, self.padding : self.padding + frames * self.hop_length]
+        """Add up [batch, frames, n_fft], each a hop after the last, to [batch, samples]."""
+        parts = pieces.unflatten(-1, (self.overlap, self.hop_length))
+        last = self.overlap - 1
+        shifted = [F.pad(parts[:, :, k], (0, 0, k, last - k)) for k in range(self.overlap)]
+        return torch.stack(shifted).sum(0).flatten(1)
+
+    def _envelope(self, frames: int) -> Tensor:
+        """Return what `_sum` makes of the squared window; constant but for both ends."""
+        ends = min(frames, 2 * self.overlap)
+        envelope = self._sum(self.window.square().expand(1, ends, -1)).clamp(min=1e-4)
+        middle = envelope[:, self.overlap * self.hop_length :][:, : self.hop_length]
+        split = envelope.shape[1] // 2 // self.hop_length * self.hop_length
+        repeated = middle.repeat(1, frames - ends)
+        return torch.cat((envelope[:, :split], repeated, envelope[:, split:]), dim=1)
 
 
 class MelCorrection(nn.Module):
