@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from bandtok.cli.data import app
@@ -20,6 +22,14 @@ def test_manifest_command_writes_and_reports(tmp_path: Path, write_tone: WriteTo
     assert "skipped b.mp3" in result.stderr
     assert result.stdout.splitlines()[-1].endswith("manifest.jsonl: 1 tracks")
     assert [track.path for track in load_manifest(tmp_path)] == ["a.wav"]
+
+
+def test_manifest_command_as_json(tmp_path: Path, write_tone: WriteTone) -> None:
+    write_tone(tmp_path / "a.wav", seconds=0.5)
+    result = CliRunner().invoke(app, ["manifest", str(tmp_path), "--json"])
+    facts = json.loads(result.stdout)
+    assert facts["tracks"] == 1
+    assert sum(facts["hours"].values()) * 3600 == pytest.approx(0.5, abs=0.01)
 
 
 def test_manifest_command_without_audio_fails(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 import bandtok
-from bandtok.cli.console import Report, progress_bars
-from bandtok.cli.options import ChosenDevice, Device, Model, Quiet
+from bandtok.cli.console import Report, print_json, progress_bars
+from bandtok.cli.options import ChosenDevice, Device, Json, Model, Quiet
 from bandtok.data.manifest import MANIFEST_NAME, SPLITS, Track, save_manifest, scan_folder
 from bandtok.data.openmusic import build_corpus
 from bandtok.data.shards import tokenize_corpus
@@ -28,14 +28,14 @@ def openmusic(
         Path | None, typer.Option(help="Folder of .deb files to use before fetching any.")
     ] = None,
     quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Fetch about 20 hours of openly licensed music from Debian packages and describe it."""
     with _steps(quiet) as report:
         corpus = build_corpus(out, packages_from=packages_from, on_progress=report)
     for line in corpus.left_out:
         typer.echo(f"left out {line}", err=True)
-    _print_summary(corpus.tracks)
-    typer.echo(f"{out / MANIFEST_NAME}: {len(corpus.tracks)} tracks")
+    _print_tracks(corpus.tracks, out / MANIFEST_NAME, json)
 
 
 @app.command()
@@ -45,6 +45,7 @@ def manifest(
         Path | None, typer.Option("--out", "-o", help="File; default FOLDER/manifest.jsonl.")
     ] = None,
     quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Describe a folder of your own music: length, bandwidth, tags and split of each track."""
     with _steps(quiet) as report:
@@ -55,8 +56,7 @@ def manifest(
         )
     target = out or folder / MANIFEST_NAME
     save_manifest(tracks, target)
-    _print_summary(tracks)
-    typer.echo(f"{target}: {len(tracks)} tracks")
+    _print_tracks(tracks, target, json)
 
 
 @app.command()
@@ -70,6 +70,7 @@ def tokenize(
     model: Model = None,
     device: ChosenDevice = Device.AUTO,
     quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Encode a corpus into token shards for training a language model; goes on where it stopped."""
     tokenizer = bandtok.Tokenizer.from_pretrained(model, device=device.value)
@@ -83,7 +84,10 @@ def tokenize(
             warn=lambda line: typer.echo(line, err=True),
         )
     tokens = sum(shard.num_frames for shard in shards.shards) * shards.tokenizer.num_bands
-    typer.echo(f"{out}: {len(shards.shards)} shards, {tokens:,} tokens")
+    if json:
+        print_json({"out": str(out), "shards": len(shards.shards), "tokens": tokens})
+    else:
+        typer.echo(f"{out}: {len(shards.shards)} shards, {tokens:,} tokens")
 
 
 @contextlib.contextmanager
@@ -98,6 +102,19 @@ def _steps(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
             steps[step](done, total)
 
         yield report
+
+
+def _print_tracks(tracks: Sequence[Track], manifest_file: Path, json: bool) -> None:
+    if json:
+        hours = {
+            split: sum(track.seconds for track in tracks if track.split == split) / 3600
+            for split in SPLITS
+        }
+        facts = {"manifest": str(manifest_file), "tracks": len(tracks), "hours": hours}
+        print_json(facts)
+        return
+    _print_summary(tracks)
+    typer.echo(f"{manifest_file}: {len(tracks)} tracks")
 
 
 def _print_summary(tracks: Sequence[Track]) -> None:
