@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 import bandtok
 from bandtok.errors import AudioError, GridError, ModelMismatch
+from bandtok.pipeline import model_id
 from bandtok.windows import Window, WindowPlan, cut_windows, reflect_padded
 
 
@@ -105,6 +108,12 @@ def test_tokens_of_another_model_are_refused_unless_forced(tokenizer: bandtok.To
     larger = bandtok.TokenGrid(codes=np.zeros((16, 2), np.int64), codebook_size=128)
     with pytest.raises(ModelMismatch, match="128"):
         tokenizer.decode(larger, force=True)
+
+
+def test_token_files_name_a_folder_without_its_path(tmp_path: Path) -> None:
+    assert model_id(None) == "bandtok-default"
+    assert model_id(tmp_path / ".") == tmp_path.name
+    assert model_id("owner/name") == "owner/name"
 
 
 @pytest.mark.parametrize("length", [0, 1, 5, 10, 11, 23])

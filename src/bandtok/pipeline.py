@@ -69,7 +69,7 @@ class Tokenizer:
         device = choose_device(device)
         network = load_network(TOKENIZER_KIND, name, device)
         codec = Codec(network, _load_vocoder(name, vocoder, device), device)
-        return cls(codec, os.fspath(name) if name is not None else "bandtok-default")
+        return cls(codec, model_id(name))
 
     @property
     def config(self) -> TokenizerConfig:
@@ -330,6 +330,13 @@ class MusicModel:
             return None
         self.tokenizer.check_grid(grid)
         return torch.from_numpy(grid.codes).long()
+
+
+def model_id(name: str | os.PathLike[str] | None) -> str:
+    """Return what token files call a model: a folder's own name, or the name it was loaded by."""
+    if name is None:
+        return "bandtok-default"
+    return Path(name).resolve().name if Path(name).exists() else os.fspath(name)
 
 
 def choose_device(device: str) -> str:
