@@ -11,7 +11,7 @@ def default() -> TokenizerTraining:
     """The bundled tokenizer: 5.7 M parameters, 4,096 codes, plain L1 on the ln-mel.
 
     Expected: mel_loss_below_15_khz .312 on the valid split of the open-music corpus, 3,292 codes
-    used by 48 crops. Hardware: one CPU core, 2.0 GB of memory; 50 minutes (beside another run).
+    used by 48 crops. Hardware: one CPU core, about 1 GB of memory; 49 minutes (beside another run).
 
         bandtok train tokenizer default --data CORPUS --out runs/tokenizer
 
@@ -28,8 +28,7 @@ def default() -> TokenizerTraining:
 def sharpen() -> TokenizerTraining:
     """A second phase with the codes frozen: the decoder against three scales of patch judges.
 
-    Start it from a trained tokenizer. Not part of the bundled weights so far.
-    Hardware: one CPU core; about 1.8 s a step.
+    Start it from a trained tokenizer. Not part of the bundled weights, and not measured, so far.
 
         bandtok train tokenizer sharpen --data CORPUS --init runs/tokenizer --out runs/sharpened
     """

@@ -10,8 +10,8 @@ from bandtok.vocoder.config import DEBUG_VOCODER
 def default() -> VocoderTraining:
     """The bundled vocoder: 8.3 M parameters, three corrections, half of each batch decoded mels.
 
-    The bundled weights came in two legs (docs/experiments/LOG.md): 2,620 steps on real mels without
-    corrections, then the settings below.
+    The bundled weights came in legs (docs/experiments/LOG.md): 2,620 steps on real mels without
+    corrections, 1,449 with the settings below, 851 on decoded mels alone.
     Hardware: one CPU core, 1.7 GB of memory; about 1.1 s a step.
 
         bandtok train vocoder default --data CORPUS --out runs/vocoder
@@ -27,7 +27,7 @@ def default() -> VocoderTraining:
 def adversarial() -> VocoderTraining:
     """A second phase against three spectrum judges; start it from a trained vocoder.
 
-    Not part of the bundled weights so far.
+    Not part of the bundled weights, and not measured, so far.
 
         bandtok train vocoder adversarial --data CORPUS --init runs/vocoder --out runs/vocoder-2
     """
