@@ -27,6 +27,8 @@ def test_a_saved_network_comes_back_in_half_precision(folder: Path) -> None:
         assert torch.equal(after.state_dict()[name], tensor.half().float()), name
     assert (folder / "README.md").read_text() == "# A card\n"
     assert not any(p.requires_grad for p in after.parameters())
+    modes = {path.stat().st_mode for path in folder.iterdir()}
+    assert len(modes) == 1, "weights must be as readable as their config"
 
 
 def test_a_run_folder_is_a_name_too(folder: Path) -> None:

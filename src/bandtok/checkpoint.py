@@ -17,10 +17,10 @@ import huggingface_hub
 import safetensors
 import torch
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from bandtok.atomic import replacing, write_bytes
+from bandtok.atomic import write_bytes
 from bandtok.errors import CheckpointError
 
 BUNDLED = Path(__file__).parent / "weights"
@@ -69,8 +69,7 @@ def save_network(network: nn.Module, folder: Path, kind: str, card: str | None =
     config = {"kind": kind, "config": network.config.to_dict()}  # type: ignore[union-attr, operator]
     if card is not None:
         write_bytes(folder / CARD_FILE, card.encode())
-    with replacing(folder / WEIGHTS_FILE) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt", "kind": kind})
+    write_bytes(folder / WEIGHTS_FILE, save(tensors, metadata={"format": "pt", "kind": kind}))
     write_bytes(folder / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
 
 
