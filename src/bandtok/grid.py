@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import ceil, log2
+from math import log2
 
 import numpy as np
 import torch
@@ -124,8 +124,3 @@ def positions(start: int, length: int, num_bands: int) -> Tensor:
     return torch.stack(
         (torch.div(index, num_bands, rounding_mode="floor"), index % num_bands), dim=-1
     )
-
-
-def frames_for_samples(num_samples: int, samples_per_frame: int) -> int:
-    """Return how many token frames cover `num_samples`."""
-    return ceil(num_samples / samples_per_frame)
