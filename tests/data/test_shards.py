@@ -13,7 +13,7 @@ from bandtok.audio import Audio
 from bandtok.data.manifest import Track, save_manifest
 from bandtok.data.shards import TokenCorpus, tokenize_corpus
 from bandtok.errors import DataError
-from bandtok.grid import TokenGrid, frames_for_samples
+from bandtok.grid import TokenGrid
 
 RATE, SPACING = 8000, 400
 
@@ -28,7 +28,7 @@ class LoudnessTokenizer:
     def encode(self, audio: Audio) -> TokenGrid:
         self.calls += 1
         waveform = audio.resampled(RATE).waveform[0]
-        frames = frames_for_samples(len(waveform), SPACING)
+        frames = -(-len(waveform) // SPACING)
         padded = np.pad(waveform, (0, frames * SPACING - len(waveform)))
         loud = np.abs(padded.reshape(frames, SPACING)).max(axis=1)
         codes = np.stack([(loud * 99).astype(np.int32)] * 2)
