@@ -111,7 +111,7 @@ def find_model_folder(kind: str, name: str | os.PathLike[str] | None) -> Path:
     if name is None:
         return _checked_folder(BUNDLED / kind, "the bundled weights")
     path = Path(name)
-    for candidate in (path / kind, path / "model", path):
+    for candidate in (path / kind, path / "model" / kind, path / "model", path):
         if (candidate / CONFIG_FILE).is_file():
             return candidate
     if path.exists() or len(path.parts) != 2 or path.is_absolute():

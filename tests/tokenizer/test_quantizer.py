@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bandtok.tokenizer.quantizer import Quantizer
+from bandtok.tokenizer.quantizer import Quantizer, rotated
 
 
 @pytest.fixture
@@ -34,6 +34,19 @@ def test_straight_through_gradient_is_one(quantizer: Quantizer, latents: torch.T
     assert latents.grad is not None
     assert torch.equal(latents.grad, torch.ones_like(latents))
     assert torch.allclose(result.quantized, quantizer.decode(result.codes), atol=1e-6)
+
+
+def test_rotation_gives_the_entry_and_keeps_angles(latents: torch.Tensor) -> None:
+    entries = torch.randn(latents.shape, generator=torch.Generator().manual_seed(1))
+    latents.requires_grad_()
+    passed = rotated(latents, entries)
+    assert torch.allclose(passed, entries, atol=1e-5)
+    pull = torch.randn(latents.shape, generator=torch.Generator().manual_seed(2))
+    (passed * pull).sum().backward()
+    assert latents.grad is not None
+    at_entry = torch.cosine_similarity(pull, entries, dim=1)
+    at_latent = torch.cosine_similarity(latents.grad, latents.detach(), dim=1)
+    assert torch.allclose(at_entry, at_latent, atol=1e-5)
 
 
 def test_forward_changes_no_buffer(quantizer: Quantizer, latents: torch.Tensor) -> None:

@@ -19,7 +19,7 @@ import bandtok
 from bandtok.checkpoint import load_network
 from bandtok.codec import code_fingerprint
 from bandtok.errors import CheckpointError, ConfigError, TrainingError
-from bandtok.networks import TOKENIZER_KIND
+from bandtok.networks import TOKENIZER_KIND, VOCODER_KIND
 from bandtok.recipes.run import RunReport, recipe_modules, recipe_names, train
 from bandtok.recipes.settings import override
 from bandtok.training.loop import LoopConfig, rate_scale, read_metrics, run_loop, update
@@ -40,10 +40,21 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return load_file(sorted((run / "state").glob("step-*"))[-1] / "tensors.safetensors")
 
 
-@pytest.mark.parametrize("kind", ["tokenizer", "vocoder"])
-def test_resumed_equals_never_stopped(music: Path, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [
+        ("tokenizer", {}),
+        ("tokenizer", {"codebook_rule": "gradient", "prediction_weight": "0.1"}),
+        ("tokenizer", {"codebook_rule": "simvq", "rotation": "true", "smoothness_weight": "0.1"}),
+        ("tokenizer", {"codebook_rule": "lattice", "network.code_dim": "3"}),
+        ("vocoder", {}),
+    ],
+)
+def test_resumed_equals_never_stopped(
+    music: Path, tmp_path: Path, kind: str, changed: dict[str, str]
+) -> None:
     torch.set_num_threads(1)
-    settings = {"steps": "6", "validate_every": "3"}
+    settings = {"steps": "6", "validate_every": "3", **changed}
     train(kind, "debug", data=music, out=tmp_path / "whole", settings=settings)
     stopped = train(
         kind, "debug", data=music, out=tmp_path / "cut", settings=settings, max_minutes=0
@@ -92,6 +103,35 @@ def test_training_from_weights_alone(music: Path, tmp_path: Path) -> None:
         init=str(tmp_path / "first"), settings=settings,
     )  # fmt: skip
     assert second.step == 1
+
+
+def test_joint_training_moves_both_and_keeps_the_codes(music: Path, tmp_path: Path) -> None:
+    train("tokenizer", "debug", data=music, out=tmp_path / "tokenizer")
+    train("vocoder", "debug", data=music, out=tmp_path / "vocoder")
+    sizes = {"model_dim": "32", "num_blocks": "2", "expansion": "2", "num_corrections": "1"}
+    short = {"steps": "2", "batch_size": "2", "crop_mel_frames": "32", "validation_crops": "2"}
+    train(
+        "vocoder", "joint", data=music, out=tmp_path / "joint", init=str(tmp_path / "vocoder"),
+        settings={**sizes, **short, "tokenizer": str(tmp_path / "tokenizer")},
+    )  # fmt: skip
+    for kind, moved in ((TOKENIZER_KIND, "decoder.out.weight"), (VOCODER_KIND, "spectrum.weight")):
+        before = load_network(kind, tmp_path / kind.name).state_dict()
+        after = load_network(kind, tmp_path / "joint").state_dict()
+        assert not torch.equal(before[moved], after[moved])
+    fingerprints = {
+        code_fingerprint(load_network(TOKENIZER_KIND, tmp_path / run))
+        for run in ("tokenizer", "joint")
+    }
+    assert len(fingerprints) == 1
+
+
+def test_a_new_codebook_size_can_start_from_old_weights(music: Path, tmp_path: Path) -> None:
+    train("tokenizer", "debug", data=music, out=tmp_path / "first")
+    train(
+        "tokenizer", "debug", data=music, out=tmp_path / "second",
+        init=str(tmp_path / "first"), settings={"codebook_size": "32", "quantize_after": "0"},
+    )  # fmt: skip
+    assert load_network(TOKENIZER_KIND, tmp_path / "second").config.codebook_size == 32
 
 
 def test_frozen_codes_stay_frozen(music: Path, tmp_path: Path) -> None:

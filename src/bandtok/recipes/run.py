@@ -9,8 +9,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from torch import nn
+
 from bandtok.atomic import write_text
-from bandtok.checkpoint import load_network
+from bandtok.checkpoint import check_shapes, load_network
 from bandtok.data.manifest import load_manifest, manifest_folder
 from bandtok.data.shards import TokenCorpus
 from bandtok.data.waveforms import WaveformStore
@@ -21,6 +23,7 @@ from bandtok.recipes import music_lm as music_lm_recipes
 from bandtok.recipes import tokenizer as tokenizer_recipes
 from bandtok.recipes import vocoder as vocoder_recipes
 from bandtok.recipes.settings import describe, override
+from bandtok.training.joint import JointTask, JointTraining
 from bandtok.training.loop import LoopResult, TrainingTask, run_loop
 from bandtok.training.music_lm import MusicLMTask
 from bandtok.training.tokenizer import TokenizerTask
@@ -101,7 +104,7 @@ def train(
     task = _BUILDERS[kind](complete, data, report)
     if init is not None and not resume:
         start = load_network(_NETWORK_KINDS[kind], init)
-        task.network.load_state_dict(start.state_dict())
+        _start_from(task, start)
     facts = {"kind": kind, "recipe": recipe, "settings": describe(complete)}
     write_text(out / "recipe.json", json.dumps(facts, indent=2) + "\n")
     return run_loop(
@@ -112,6 +115,17 @@ def train(
         max_minutes=max_minutes,
         report=report.training,
     )
+
+
+def _start_from(task: TrainingTask, start: nn.Module) -> None:
+    """Take over weights; not a codebook that this run will start by k-means anyway."""
+    weights, target = start.state_dict(), task.network
+    if isinstance(task, JointTask):
+        target = task.network.vocoder
+    if isinstance(task, TokenizerTask) and not task.recipe.freeze_codes:
+        weights["quantizer.codebook"] = task.network.quantizer.codebook
+    check_shapes(target.state_dict(), {k: tuple(v.shape) for k, v in weights.items()}, "--init")
+    target.load_state_dict(weights)
 
 
 def _recipes(kind: str) -> ModuleType:
@@ -159,6 +173,10 @@ def _vocoder_task(recipe: Any, data: Path, report: RunReport) -> TrainingTask:
     if recipe.tokenizer:
         name = None if recipe.tokenizer == "bundled" else recipe.tokenizer
         tokenizer = load_network(TOKENIZER_KIND, name)
+    if isinstance(recipe, JointTraining):
+        if tokenizer is None:
+            raise ConfigError("joint training needs a tokenizer; got --set tokenizer= (nothing)")
+        return JointTask(recipe, stores["train"], stores["valid"], tokenizer)
     return VocoderTask(recipe, stores["train"], stores["valid"], tokenizer)
 
 

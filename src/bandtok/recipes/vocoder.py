@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bandtok.training.joint import JointTraining
 from bandtok.training.loop import LoopConfig
 from bandtok.training.vocoder import VocoderTraining
 from bandtok.vocoder.config import DEBUG_VOCODER
@@ -36,6 +37,22 @@ def adversarial() -> VocoderTraining:
         learning_rate=2e-4,
         tokenizer="bundled",
         adversarial_after=100,
+    )
+
+
+def joint() -> JointTraining:
+    """A last phase with the tokenizer's decoder, codes frozen; start it from a trained vocoder.
+
+    Leaves two models that belong together, RUN/model/tokenizer and RUN/model/vocoder.
+
+        bandtok train vocoder joint --data CORPUS --init runs/vocoder --out runs/joint
+    """
+    return JointTraining(
+        loop=LoopConfig(steps=2000, warmup_steps=100),
+        batch_size=5,
+        crop_mel_frames=96,
+        learning_rate=4e-4,
+        tokenizer="bundled",
     )
 
 

@@ -42,6 +42,9 @@ class Quantizer(nn.Module):
         dead_share: an entry is dead when its averaged count falls below this share of the count
             it would have if all were used alike.
 
+    Attributes:
+        rotation: gradients pass by rotation instead of straight through; matters to training only.
+
     Source: van den Oord et al. 2017 (appendix A.1) for the moving averages; Dhariwal et al. 2020
     for replacing dead entries by data. The count and sum of a replaced entry restart with it.
     """
@@ -55,6 +58,7 @@ class Quantizer(nn.Module):
     ) -> None:
         super().__init__()
         self.decay, self.dead_share = decay, dead_share
+        self.rotation = False
         codebook = torch.randn(codebook_size, code_dim)
         self.register_buffer("codebook", codebook)
         self.register_buffer("counts", torch.ones(codebook_size), persistent=False)
@@ -64,8 +68,9 @@ class Quantizer(nn.Module):
         """Quantise; changes no buffer."""
         codes = self.encode(latents)
         entries = self.decode(codes)
+        passed = rotated if self.rotation else straight_through
         return Quantized(
-            quantized=latents + (entries - latents).detach(),
+            quantized=passed(latents, entries),
             codes=codes,
             commitment_loss=(latents - entries.detach()).square().mean(),
         )
@@ -88,12 +93,17 @@ class Quantizer(nn.Module):
     def update(self, latents: Tensor, codes: Tensor) -> None:
         """Move every entry towards the latents that chose it."""
         rows, chosen = rearrange(latents, "b c h w -> (b h w) c"), codes.reshape(-1)
-        counts = torch.bincount(chosen, minlength=len(self.codebook)).to(rows.dtype)
         sums = torch.zeros_like(self.sums).index_add_(0, chosen, rows)
-        self.counts.lerp_(counts, 1 - self.decay)
+        self.follow_counts(codes)
         self.sums.lerp_(sums, 1 - self.decay)
         seen = self.counts > 1e-4
         self.codebook[seen] = self.sums[seen] / self.counts[seen, None]
+
+    @torch.no_grad()
+    def follow_counts(self, codes: Tensor) -> None:
+        """Average how often each entry is chosen; moves none."""
+        counts = torch.bincount(codes.reshape(-1), minlength=len(self.codebook))
+        self.counts.lerp_(counts.to(self.counts.dtype), 1 - self.decay)
 
     @torch.no_grad()
     def revive(self, latents: Tensor, generator: torch.Generator) -> int:
@@ -133,3 +143,28 @@ def nearest_entry(rows: Tensor, codebook: Tensor) -> Tensor:
     """Return the index of the Euclidean-nearest entry for each row; the lowest index wins a tie."""
     scores = torch.addmm(codebook.square().sum(1) * -0.5, rows, codebook.T)
     return scores.argmax(dim=1)
+
+
+def straight_through(latents: Tensor, entries: Tensor) -> Tensor:
+    """Return `entries`, with the gradient of `latents`."""
+    return latents + (entries - latents).detach()
+
+
+def rotated(latents: Tensor, entries: Tensor) -> Tensor:
+    """Return `entries` as the latents rotated and stretched onto them; both are then constants.
+
+    Vectors lie along dimension 1. A gradient keeps its angle to the vector it belongs to.
+
+    Source: Fifty et al. 2024, "Restructuring vector quantization with the rotation trick".
+    """
+    length, target = latents.norm(dim=1, keepdim=True), entries.norm(dim=1, keepdim=True)
+    source = (latents / length.clamp(min=1e-6)).detach()
+    aim = (entries / target.clamp(min=1e-6)).detach()
+    middle = source + aim
+    middle = (middle / middle.norm(dim=1, keepdim=True).clamp(min=1e-6)).detach()
+    turned = (
+        latents
+        - 2 * middle * (latents * middle).sum(1, keepdim=True)
+        + 2 * aim * (latents * source).sum(1, keepdim=True)
+    )
+    return turned * (target / length.clamp(min=1e-6)).detach()

@@ -23,7 +23,6 @@ from matplotlib.image import imsave
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bandtok.checkpoint import save_network
 from bandtok.errors import ConfigError, TrainingError
 from bandtok.training.state import load_state, save_state
 from bandtok.training.tracking import Tracker
@@ -33,18 +32,19 @@ class TrainingTask(Protocol):
     """What the loop needs of a kind of training.
 
     Attributes:
-        kind: name of the kind of network, for the export.
         network: what is trained, averaged and exported.
         modules: every module with state of its own, `network` included.
         optimizers: stepped by the task, their learning rates set by the loop.
     """
 
-    kind: str
-    modules: Mapping[str, nn.Module]
-    optimizers: Mapping[str, Optimizer]
-
     @property
     def network(self) -> nn.Module: ...
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]: ...
+
+    @property
+    def optimizers(self) -> Mapping[str, Optimizer]: ...
 
     def step(self, step: int) -> dict[str, float]:
         """Draw the batch of this step, play it, update, and return what is to be logged."""
@@ -56,6 +56,10 @@ class TrainingTask(Protocol):
 
     def pictures(self, network: nn.Module) -> dict[str, np.ndarray]:
         """Return named images, uint8 [height, width, 3]."""
+        ...
+
+    def export(self, network: nn.Module, folder: Path) -> None:
+        """Write the averaged network as one model or more, for load_network, below `folder`."""
         ...
 
 
@@ -212,7 +216,7 @@ def _validate(
     for name, image in images.items():
         imsave(out / "pictures" / f"{name}-{step:08d}.png", image)
         tracker.image(name, step, image)
-    save_network(averaged, out / "model", task.kind)
+    task.export(averaged, out / "model")
     return numbers
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
+from bandtok.checkpoint import save_network
 from bandtok.data.captions import caption_variants, full_caption
 from bandtok.data.shards import Shard, TokenCorpus
 from bandtok.data.token_windows import WindowSampler
@@ -27,6 +29,7 @@ from bandtok.music_lm.config import MusicLMConfig
 from bandtok.music_lm.generation import generate_codes
 from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.text import TextEncoder, TextStates, pad_states
+from bandtok.networks import MUSIC_LM_KIND
 from bandtok.training.images import stack_images
 from bandtok.training.loop import LoopConfig, update
 
@@ -98,8 +101,6 @@ class MusicLMTask:
         encoder: the text encoder that the recipe's network names.
     """
 
-    kind = "music_lm"
-
     def __init__(self, recipe: MusicLMTraining, corpus: TokenCorpus, encoder: TextEncoder) -> None:
         self.recipe = recipe
         self.device = _device(recipe.device)
@@ -154,6 +155,9 @@ class MusicLMTask:
         width = min(grid.shape[1] for grid in grids)
         images = [grid_image(grid[:, :width], self.config.codebook_size) for grid in grids]
         return {"grid-real-sampled": stack_images(images)}
+
+    def export(self, network: nn.Module, folder: Path) -> None:
+        save_network(network, folder, MUSIC_LM_KIND.name)
 
     def _caption(self, shard: Shard, draw: np.random.Generator) -> str:
         index, share = int(draw.integers(self.recipe.captions_per_track)), draw.random()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,14 +11,18 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from bandtok.adversarial.discriminators import MultiScaleMelDiscriminator
+from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import CropSampler, WaveformStore
 from bandtok.errors import ConfigError
 from bandtok.mel import LogMel, mel_bin_centres_hz
+from bandtok.networks import TOKENIZER_KIND
 from bandtok.tokenizer.config import TokenizerConfig
 from bandtok.tokenizer.model import TokenizerNetwork, TokenizerOutput
 from bandtok.training.adversary import Adversary
+from bandtok.training.codebooks import codebook_rule
 from bandtok.training.images import mel_image, stack_images, usage_image
 from bandtok.training.loop import LoopConfig, update
+from bandtok.training.regularity import Foresight, smoothness_loss
 
 _INITIALISATION_VECTORS_PER_ENTRY = 16
 
@@ -30,7 +34,12 @@ class TokenizerTraining:
     Attributes:
         crop_mel_frames: length of a training crop in mel frames.
         quantize_after: steps without the codebook; k-means over fresh batches then starts it.
-        revive_every: steps between replacements of dead entries.
+        codebook_rule: how entries follow the data: "ema", "gradient", "simvq" or "lattice".
+        codebook_learning_rate: for the rules that have one.
+        rotation: gradients pass the codebook by rotation instead of straight through.
+        revive_every: steps between replacements of dead entries; None for never.
+        smoothness_weight: of how far latents move from frame to frame, in their own spread.
+        prediction_weight: of how well a small causal network foresees the next frame's latents.
         adversarial_after: step from which the discriminators play; None for never.
         freeze_codes: train only the decoder, so that every code stays what it is.
     """
@@ -50,7 +59,12 @@ class TokenizerTraining:
     num_scales: int = 3
     adversarial_after: int | None = None
     quantize_after: int = 200
-    revive_every: int = 20
+    codebook_rule: str = "ema"
+    codebook_learning_rate: float = 2e-3
+    rotation: bool = False
+    revive_every: int | None = 20
+    smoothness_weight: float = 0.0
+    prediction_weight: float = 0.0
     freeze_codes: bool = False
     validation_crops: int = 48
 
@@ -65,8 +79,6 @@ class TokenizerTraining:
 class TokenizerTask:
     """Plays tokenizer training for the loop; see loop.TrainingTask."""
 
-    kind = "tokenizer"
-
     def __init__(
         self, recipe: TokenizerTraining, train: WaveformStore, valid: WaveformStore
     ) -> None:
@@ -76,18 +88,36 @@ class TokenizerTask:
         self.adversary = Adversary(
             MultiScaleMelDiscriminator(recipe.num_scales), recipe.discriminator_learning_rate
         )
+        self.network.quantizer.rotation = recipe.rotation
+        self.rule = codebook_rule(
+            recipe.codebook_rule, self.network.quantizer, recipe.codebook_learning_rate
+        )
+        self.foresight = Foresight(recipe.network.code_dim) if recipe.prediction_weight else None
         if recipe.freeze_codes:
             self.network.encoder.requires_grad_(False)
-        self.modules: Mapping[str, nn.Module] = {
+        self.modules: dict[str, nn.Module] = {
             "network": self.network,
             "discriminator": self.adversary.discriminator,
+            "codebook": self.rule.module,
         }
         trained = [p for p in self.network.parameters() if p.requires_grad]
-        self.optimizers: Mapping[str, Optimizer] = {
+        self.optimizers: dict[str, Optimizer] = {
             "network": AdamW(
                 trained, recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay
             ),
             "discriminator": self.adversary.optimizer,
+            **self.rule.optimizers,
+        }
+        if self.foresight is not None:
+            self.modules["foresight"] = self.foresight
+            self.optimizers["foresight"] = AdamW(self.foresight.parameters(), recipe.learning_rate)
+        self.weights = {
+            "mel_loss": recipe.mel_weight,
+            "commitment_loss": recipe.commitment_weight,
+            "smoothness_loss": recipe.smoothness_weight,
+            "prediction_loss": recipe.prediction_weight,
+            "adversarial_loss": recipe.adversarial_weight,
+            "feature_matching_loss": recipe.feature_matching_weight,
         }
         self.log_mel = LogMel(recipe.network.mel)
         samples = recipe.crop_mel_frames * recipe.network.mel.hop_length
@@ -101,27 +131,19 @@ class TokenizerTask:
     def step(self, step: int) -> dict[str, float]:
         """Reconstruct, judge, sum up, update; then move the codebook."""
         recipe, network = self.recipe, self.network.train()
-        quantize = recipe.freeze_codes or step >= recipe.quantize_after
         if step == recipe.quantize_after and not recipe.freeze_codes:
             self._initialise_codebook(step)
+        quantize = recipe.freeze_codes or step >= recipe.quantize_after
         mel = self._mel(step)
         output = network(mel, quantize=quantize)
-        adversary = recipe.adversarial_after is not None and step >= recipe.adversarial_after
         losses = {"mel_loss": (output.mel - mel).abs().mean()}
-        total = recipe.mel_weight * losses["mel_loss"]
-        if quantize and not recipe.freeze_codes:
-            losses["commitment_loss"] = output.commitment_loss
-            total = total + recipe.commitment_weight * output.commitment_loss
-        if adversary:
+        if not recipe.freeze_codes:
+            losses |= self._latent_losses(output, quantize)
+        if recipe.adversarial_after is not None and step >= recipe.adversarial_after:
             losses |= self.adversary.play(self._normalised(mel), self._normalised(output.mel))
-            total = (
-                total
-                + recipe.adversarial_weight * losses["adversarial_loss"]
-                + recipe.feature_matching_weight * losses["feature_matching_loss"]
-            )
-        norm = update(total, network, self.optimizers["network"])
+        total = torch.stack([w * losses[n] for n, w in self.weights.items() if n in losses]).sum()
         numbers = {name: float(loss.detach()) for name, loss in losses.items()}
-        numbers["gradient_norm"] = norm
+        numbers["gradient_norm"] = self._update(total)
         if quantize and not recipe.freeze_codes:
             numbers |= self._move_codebook(step, output)
         return numbers
@@ -151,6 +173,27 @@ class TokenizerTask:
             "usage-per-band": usage_image(codes, network.config.codebook_size),
         }
 
+    def export(self, network: nn.Module, folder: Path) -> None:
+        save_network(network, folder, TOKENIZER_KIND.name)
+
+    def _latent_losses(self, output: TokenizerOutput, quantized: bool) -> dict[str, Tensor]:
+        losses = {}
+        if quantized:
+            losses["commitment_loss"] = output.commitment_loss
+        if self.recipe.smoothness_weight:
+            losses["smoothness_loss"] = smoothness_loss(output.latents)
+        if self.foresight is not None:
+            losses["prediction_loss"] = self.foresight(output.latents)
+        return losses
+
+    def _update(self, total: Tensor) -> float:
+        if self.foresight is not None:
+            self.optimizers["foresight"].zero_grad(set_to_none=True)
+        norm = update(total, self.network, self.optimizers["network"])
+        if self.foresight is not None:
+            self.optimizers["foresight"].step()
+        return norm
+
     def _mel(self, step: int) -> Tensor:
         with torch.no_grad():
             mel: Tensor = self.log_mel(torch.from_numpy(self.crops.batch(step)))
@@ -168,16 +211,14 @@ class TokenizerTask:
             while sum(map(len, rows)) < wanted:
                 latents = self.network.encode_latents(self._mel(step + 1_000_000 + len(rows)))
                 rows.append(latents.permute(0, 2, 3, 1).reshape(-1, latents.shape[1]))
-        self.network.quantizer.initialise(torch.cat(rows), self._generator(step))
+        self.rule.start(torch.cat(rows), self._generator(step))
 
     def _move_codebook(self, step: int, output: TokenizerOutput) -> dict[str, float]:
-        quantizer = self.network.quantizer
-        quantizer.update(output.latents.detach(), output.codes)
+        latents, every = output.latents.detach(), self.recipe.revive_every
+        self.rule.move(latents, output.codes)
         numbers = {"batch_codes_used": float(len(output.codes.unique()))}
-        if step % self.recipe.revive_every == 0 and step < 0.9 * self.recipe.loop.steps:
-            numbers["revived"] = float(
-                quantizer.revive(output.latents.detach(), self._generator(step))
-            )
+        if every and step % every == 0 and step < 0.9 * self.recipe.loop.steps:
+            numbers["revived"] = float(self.rule.revive(latents, self._generator(step)))
         return numbers
 
     def _generator(self, step: int) -> torch.Generator:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +17,10 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from bandtok.adversarial.discriminators import MultiResolutionSpectrumDiscriminator
+from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import CropSampler, WaveformStore
 from bandtok.mel import LogMel, MelConfig, mel_bin_centres_hz
+from bandtok.networks import VOCODER_KIND
 from bandtok.tokenizer.model import TokenizerNetwork
 from bandtok.training.adversary import Adversary
 from bandtok.training.images import mel_image, stack_images
@@ -90,8 +94,6 @@ class MultiResolutionMelLoss(nn.Module):
 class VocoderTask:
     """Plays vocoder training for the loop; see loop.TrainingTask."""
 
-    kind = "vocoder"
-
     def __init__(
         self,
         recipe: VocoderTraining,
@@ -101,7 +103,7 @@ class VocoderTask:
     ) -> None:
         self.recipe, self.tokenizer = recipe, tokenizer
         torch.manual_seed(recipe.loop.seed)
-        self.network = Vocoder(recipe.network)
+        self.network = self.player(Vocoder(recipe.network))
         self.adversary = Adversary(
             MultiResolutionSpectrumDiscriminator(), recipe.discriminator_learning_rate
         )
@@ -111,10 +113,7 @@ class VocoderTask:
         }
         self.optimizers: Mapping[str, Optimizer] = {
             "network": AdamW(
-                self.network.parameters(),
-                recipe.learning_rate,
-                betas=(0.9, 0.98),
-                weight_decay=recipe.weight_decay,
+                self.parameter_groups(), betas=(0.9, 0.98), weight_decay=recipe.weight_decay
             ),
             "discriminator": self.adversary.optimizer,
         }
@@ -128,14 +127,31 @@ class VocoderTask:
         self.validation = torch.from_numpy(held_out.batch(0))
         self.audible = torch.from_numpy(mel_bin_centres_hz(mel) < 15_000)
 
+    def player(self, vocoder: Vocoder) -> nn.Module:
+        """Return what is trained."""
+        return vocoder
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the trained parameters with their learning rates."""
+        return [{"params": list(self.network.parameters()), "lr": self.recipe.learning_rate}]
+
     def step(self, step: int) -> dict[str, float]:
         """Make a waveform of the mel, judge, sum up, update."""
-        recipe, network = self.recipe, self.network.train()
+        network = self.network.train()
         waveform = torch.from_numpy(self.crops.batch(step))
         with torch.no_grad():
             mel = self.log_mel(waveform)
             heard = self._heard(mel)
-        made = network(heard)
+        total, losses = self.judge(network(heard), waveform, mel, step)
+        norm = update(total, network, self.optimizers["network"])
+        numbers = {name: float(loss.detach()) for name, loss in losses.items()}
+        return {**numbers, "gradient_norm": norm}
+
+    def judge(
+        self, made: Tensor, waveform: Tensor, mel: Tensor, step: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weighted sum of losses of a waveform made, and each loss by name."""
+        recipe = self.recipe
         losses = {
             "mel_loss": (self.log_mel(made) - mel).abs().mean(),
             "resolution_loss": self.resolutions(made, waveform),
@@ -151,9 +167,7 @@ class VocoderTask:
                 + recipe.adversarial_weight * losses["adversarial_loss"]
                 + recipe.feature_matching_weight * losses["feature_matching_loss"]
             )
-        norm = update(total, network, self.optimizers["network"])
-        numbers = {name: float(loss.detach()) for name, loss in losses.items()}
-        return {**numbers, "gradient_norm": norm}
+        return total, losses
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         mel, rebuilt = self._reconstruct(network)
@@ -170,6 +184,9 @@ class VocoderTask:
             for before, after in zip(mel[:4], rebuilt[:4], strict=True)
         ]
         return {"mel-before-after": stack_images(rows)}
+
+    def export(self, network: nn.Module, folder: Path) -> None:
+        save_network(network, folder, VOCODER_KIND.name)
 
     def _heard(self, mel: Tensor) -> Tensor:
         """Send the first `decoded_share` of the batch through the tokenizer."""
