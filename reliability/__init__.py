@@ -1,0 +1,1 @@
+"""Long checks that the program keeps its word; see docs/reliability.md."""
