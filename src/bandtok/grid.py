@@ -8,7 +8,7 @@ The only file that knows that order. Band 0 holds the lowest frequencies. Knows 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import log2
 
@@ -91,6 +91,21 @@ class TokenGrid:
     def bit_rate_bps(self) -> float:
         """Bits per second at log2(codebook_size) bits a token."""
         return self.num_bands * self.frame_rate * log2(self.codebook_size)
+
+    def part(self, first: int, last: int) -> TokenGrid:
+        """Return frames `first` to `last` - 1 as a grid of its own.
+
+        Raises:
+            GridError: if they are not all in this grid.
+        """
+        if not 0 <= first <= last <= self.num_frames:
+            raise GridError(
+                f"got frames {first} to {last}; expected a range inside 0 to {self.num_frames}"
+            )
+        to_the_end = last == self.num_frames and last > first
+        assert self.num_samples is not None
+        samples = self.num_samples - first * self.samples_per_frame if to_the_end else None
+        return replace(self, codes=self.codes[:, first:last], num_samples=samples)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a .btk file, atomically."""

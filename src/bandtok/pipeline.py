@@ -19,8 +19,8 @@ from torch import Tensor
 
 from bandtok.audio import Audio, probe_audio, resample_blocks, stream_audio
 from bandtok.checkpoint import load_network
-from bandtok.codec import Codec, ExternalVocoder, MelVocoder
-from bandtok.errors import CheckpointError, ConfigError, ModelMismatch
+from bandtok.codec import WINDOW_FRAMES, Codec, ExternalVocoder, MelVocoder
+from bandtok.errors import CheckpointError, ConfigError, GridError, ModelMismatch
 from bandtok.grid import TokenGrid
 from bandtok.music_lm.generation import generate_codes
 from bandtok.music_lm.model import MusicLM, pack_for_decoding
@@ -159,6 +159,27 @@ class Tokenizer:
         self.check_grid(grid, force)
         return self._decoded(grid, progress)
 
+    def decode_range(self, grid: TokenGrid, first: int, last: int, force: bool = False) -> Audio:
+        """Decode a part; the same samples, bit for bit, as cut out of the whole.
+
+        Args:
+            grid: made by this tokenizer.
+            first, last: samples `first` to `last` - 1 at the model's rate.
+            force: as in `decode`.
+
+        Raises:
+            GridError: if the range is not inside the grid. ModelMismatch: as in `decode`.
+        """
+        assert grid.num_samples is not None
+        if not 0 <= first <= last <= grid.num_samples:
+            raise GridError(
+                f"got samples {first} to {last}; expected a range inside 0 to {grid.num_samples}"
+            )
+        begin, end = frames_to_decode(first, last, self.samples_per_frame, grid.num_frames)
+        whole = self.decode(grid.part(begin, end), force=force)
+        skipped = begin * self.samples_per_frame
+        return Audio(whole.waveform[:, first - skipped : last - skipped], self.sample_rate)
+
     def encode_waveform(self, waveform: Tensor) -> Tensor:
         """Encode a batch: float [batch, 1, samples] -> int64 [batch, bands, frames]."""
         return self.codec.encode_waveform(waveform)
@@ -210,6 +231,19 @@ class Tokenizer:
             done = min(done + len(waveform) // self.samples_per_frame, grid.num_frames)
             if progress:
                 progress(done, grid.num_frames)
+
+
+def frames_to_decode(
+    first: int, last: int, samples_per_frame: int, num_frames: int
+) -> tuple[int, int]:
+    """Return the frames to decode for samples `first` to `last` - 1 to be those of the whole.
+
+    Whole windows, and one more on either side, since every window sees into its neighbours.
+    """
+    width = WINDOW_FRAMES * samples_per_frame
+    begin = max(first // width - 1, 0) * WINDOW_FRAMES
+    end = min((-(-last // width) + 1) * WINDOW_FRAMES, num_frames)
+    return begin, max(begin, end)
 
 
 @dataclass(frozen=True, kw_only=True)
