@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import bandtok
 from reliability.equality import run_cases
+
+import bandtok
 
 
 def test_random_cuts_batches_and_ranges_agree_with_the_whole() -> None:

@@ -10,6 +10,7 @@ from bandtok import __version__
 from bandtok.cli.decode import decode
 from bandtok.cli.encode import encode
 from bandtok.cli.generate import generate
+from bandtok.cli.golden import golden
 from bandtok.cli.group import OneLineErrors
 from bandtok.cli.info import info, verify
 from bandtok.cli.reconstruct import reconstruct
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for command in (encode, decode, reconstruct, generate, info, verify, train):
+for command in (encode, decode, reconstruct, generate, info, verify, golden, train):
     app.command()(command)
 
 
