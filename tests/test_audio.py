@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +146,52 @@ def test_finds_audio_and_leaves_hidden_files(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert [p.name for p in find_audio_files(tmp_path)] == ["a.WAV", "b.mp3"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".wav", "a\0b.wav", "loop.wav", "broken.wav"])
+def test_names_that_lead_nowhere_are_audio_errors(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    (tmp_path / "broken.wav").symlink_to("nothing.wav")
+    with pytest.raises(AudioError, match="no such audio file"):
+        load_audio(tmp_path / name)
+
+
+def test_names_that_are_not_unicode(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.flac"))
+    Audio(tone(44_100), 44_100).save(path)
+    assert load_audio(path).seconds == 0.5
+    path.write_bytes(b"no audio")
+    with pytest.raises(AudioError) as raised:
+        load_audio(path)
+    assert str(raised.value).isprintable()
+
+
+FULL_DISK = """
+import os, resource, signal, sys
+import numpy as np
+from bandtok.audio import Audio, AudioError
+path = sys.argv[1]
+sound = Audio(np.random.default_rng(0).uniform(-1, 1, (1, 20_000)), 44_100)
+sound.save(path)
+whole = os.path.getsize(path)
+os.unlink(path)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+for room in {0, 10, whole // 2, whole - whole // 20, whole - 100, whole - 1}:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    try:
+        sound.save(path)
+    except AudioError as error:
+        assert "File too large" in str(error), error
+    else:
+        sys.exit(f"{room} of {whole} bytes were enough")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX")
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path, suffix: str) -> None:
+    """libsndfile drops errors of the last bytes, which it writes when the file is closed."""
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / f"tone{suffix}")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(tmp_path.iterdir()) == []

@@ -116,20 +116,31 @@ class AudioWriter:
         self._cleanup = contextlib.ExitStack()
         temporary = self._cleanup.enter_context(replacing(self.path))
         try:
+            self._disk = self._cleanup.enter_context(_DiskFile(temporary))
             self._file = soundfile.SoundFile(
-                temporary, "w", sample_rate, channels, subtype, format=container
+                self._disk, "w", sample_rate, channels, subtype, format=container
             )
-        except (soundfile.LibsndfileError, ValueError, TypeError) as error:
-            temporary.unlink(missing_ok=True)
+        except (soundfile.LibsndfileError, OSError, ValueError, TypeError) as error:
+            self._cleanup.__exit__(type(error), error, None)
+            reason = getattr(error, "strerror", None) or getattr(error, "error_string", error)
             raise AudioError(
-                f"cannot write {self.path.name!r} at {sample_rate} Hz, {channels} channels: {error}"
+                f"cannot write {self.path.name!r} at {sample_rate} Hz, {channels} channels: "
+                f"{reason}"
             ) from None
 
     def write(self, waveform: np.ndarray) -> None:
-        """Append float [channels, samples]."""
+        """Append float [channels, samples].
+
+        Raises:
+            AudioError: if the disk is full or the file has reached its greatest size.
+        """
         clipped = np.clip(waveform, -1.0, 1.0).T
-        for start in range(0, len(clipped), _BLOCK_FRAMES):  # libvorbis overflows on huge writes
-            self._file.write(clipped[start : start + _BLOCK_FRAMES])
+        try:
+            for start in range(0, len(clipped), _BLOCK_FRAMES):
+                # In pieces: libvorbis overflows its stack on huge writes.
+                self._file.write(clipped[start : start + _BLOCK_FRAMES])
+        except (soundfile.LibsndfileError, AssertionError) as error:
+            raise self._failure(error) from None
 
     def __enter__(self) -> AudioWriter:
         return self
@@ -140,8 +151,58 @@ class AudioWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        failed: BaseException | None = None
+        try:
+            self._file.close()
+            self._disk.check()
+        except (soundfile.LibsndfileError, OSError) as late:
+            failed = self._failure(late)
+        told = error or failed
+        self._cleanup.__exit__(type(told) if told else None, told, trace)
+        if error is None and failed is not None:
+            raise failed
+
+    def _failure(self, error: Exception) -> AudioError:
+        known = self._disk.error or error
+        # soundfile asserts that libsndfile took all samples; it says nothing more then.
+        reason = getattr(known, "strerror", None) or getattr(known, "error_string", "not all taken")
+        return AudioError(f"cannot write {self.path.name!r}: {reason}")
+
+
+class _DiskFile:
+    """A new file for libsndfile, which forgets errors of its last writes: this remembers them.
+
+    Unbuffered, so that no later seek can fail; libsndfile has a buffer of its own.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "w+b", buffering=0)  # noqa: SIM115 (closed by __exit__)
+        self.error: OSError | None = None
+        self.seek, self.tell, self.read = self._file.seek, self._file.tell, self._file.read
+
+    def write(self, data: memoryview) -> int:
+        """Write all of `data`; return how much of it the file took."""
+        done = 0
+        try:
+            while done < len(data):
+                done += self._file.write(data[done:])
+        except OSError as error:
+            self.error = self.error or error
+        return done
+
+    def flush(self) -> None:
+        """Do nothing: there is no buffer."""
+
+    def check(self) -> None:
+        """Raise the first error of a write."""
+        if self.error:
+            raise self.error
+
+    def __enter__(self) -> _DiskFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._file.close()
-        self._cleanup.__exit__(kind, error, trace)
 
 
 def probe_audio(path: str | os.PathLike[str]) -> AudioInfo:
@@ -247,12 +308,12 @@ def check_finite(waveform: np.ndarray, what: str) -> None:
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
     name = Path(path).name
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise AudioError(f"no such audio file: {os.fspath(path)!r}")
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise AudioError(f"{os.fspath(path)!r} is not a regular file; expected an audio file")
     try:
-        file = soundfile.SoundFile(os.fspath(path))
+        file = soundfile.SoundFile(os.fsencode(path))
     except (soundfile.LibsndfileError, OSError, TypeError, ValueError) as error:
         reason = getattr(error, "error_string", str(error))
         raise AudioError(f"cannot read {name!r} as audio: {reason}") from None
