@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -29,7 +31,7 @@ from bandtok.token_file import (
     salvage_token_file,
     write_token_file,
 )
-from bandtok.token_format import END_MAGIC, MAGIC, TokenFileHeader, file_bytes
+from bandtok.token_format import END_MAGIC, MAGIC, MAX_HEADER_BYTES, TokenFileHeader, file_bytes
 
 
 def make_grid(
@@ -401,3 +403,38 @@ def test_reading_codes_needs_numpy_only(tmp_path: Path) -> None:
         "assert not {'torch', 'soundfile', 'einops', 'bandtok.grid'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_named_pipe_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.btk")
+    for read in (read_token_file, salvage_token_file):
+        with pytest.raises(NotATokenFile, match="not a regular file"):
+            read(tmp_path / "pipe.btk")
+
+
+@pytest.mark.parametrize("num_samples", [0, 1, 4096 * 4, 4096 * 5 + 1, 2**63 - 1])
+def test_salvage_ignores_a_length_that_the_blocks_deny(tmp_path: Path, num_samples: int) -> None:
+    header = TokenFileHeader(**fields(num_samples=num_samples))  # type: ignore[arg-type]
+    (tmp_path / "a.btk").write_bytes(file_bytes(header, np.zeros((16, 5), np.int32)))
+    kept = salvage_token_file(tmp_path / "a.btk")
+    assert (kept.grid.num_frames, kept.grid.num_samples) == (5, 5 * 4096)
+    assert "expected that many frames" in kept.damage
+
+
+def test_the_longest_header_is_read(tmp_path: Path) -> None:
+    grid = make_grid()
+    write_token_file(tmp_path / "a.btk", grid)
+    length = struct.unpack_from("<I", (tmp_path / "a.btk").read_bytes(), 12)[0]
+    longest = {**grid.extra, "x": "y" * (MAX_HEADER_BYTES - length - len(',"x":""'))}
+    write_token_file(tmp_path / "a.btk", dataclasses.replace(grid, extra=longest))
+    assert struct.unpack_from("<I", (tmp_path / "a.btk").read_bytes(), 12)[0] == MAX_HEADER_BYTES
+    assert read_token_file(tmp_path / "a.btk").extra == longest
+
+
+def test_messages_do_not_command_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "\x1b[2J\n.btk"
+    path.write_bytes(header_with(json.dumps(fields(model_id=["\x1b]0;x\x07"])).encode()))
+    with pytest.raises(TokenFileError) as raised:
+        read_token_file(path)
+    assert str(raised.value).isprintable()

@@ -19,9 +19,29 @@
 Messages are one line: what was got, what was expected, what to do.
 """
 
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    """Return `text` as one line that a terminal shows and does not obey.
+
+    File names and headers may hold line breaks, control sequences and half surrogates. White space
+    becomes a blank; the rest becomes escapes such as backslash, x, 1, b.
+    """
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else _escape(sign) for sign in text)
+
+
+def _escape(sign: str) -> str:
+    return " " if sign.isspace() else sign.encode("unicode_escape").decode("ascii")
+
 
 class BandTokError(Exception):
-    """Base of every error the package raises on purpose."""
+    """Base of every error the package raises on purpose; its message is one printable line."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(printable(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class AudioError(BandTokError, ValueError):

@@ -79,7 +79,7 @@ def salvage_token_file(path: str | os.PathLike[str]) -> Salvage:
     Raises:
         TokenFileError: if the header itself is damaged.
     """
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=_without_waiting) as file:
         source = Source(file, Path(path).name)
         header, seed, offset = read_header(source)
         blocks, damage = [np.zeros((header.bands, 0), np.int32)], "nothing: every block is whole"
@@ -89,6 +89,7 @@ def salvage_token_file(path: str | os.PathLike[str]) -> Salvage:
                 block = read_block(source, header, seed, offset, first_frame)
                 blocks.append(block.codes)
                 offset, first_frame = block.end, first_frame + block.codes.shape[1]
+            check_length(header, first_frame, source.name)
         except TokenFileError as error:
             damage = str(error)
     codes = np.concatenate(blocks, axis=1)
@@ -112,7 +113,7 @@ class TokenFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._file = open(path, "rb")  # noqa: SIM115 (closed by close())
+        self._file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 (closed by close())
         try:
             self._source = Source(self._file, Path(path).name)
             self.size_bytes = self._source.size
@@ -198,6 +199,11 @@ class TokenFile:
             yield entry, block
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a named pipe without a writer would otherwise block for ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def _header_of(grid: TokenGrid) -> TokenFileHeader:
     extra = dict(grid.extra)
     promoted = {name: extra.pop(name) for name in _PROMOTED if name in extra}
@@ -216,10 +222,12 @@ def _header_of(grid: TokenGrid) -> TokenFileHeader:
 
 
 def _as_grid(header: TokenFileHeader, codes: np.ndarray, cut: bool = False) -> TokenGrid:
-    """Make the TokenGrid; `cut` shortens its length to the frames that are there."""
+    """Make the TokenGrid; `cut` takes whole frames if they do not fit the length that was said."""
     num_samples = header.num_samples
     if cut and num_samples is not None:
-        num_samples = min(num_samples, codes.shape[1] * header.samples_per_frame)
+        whole = codes.shape[1] * header.samples_per_frame
+        fits = whole - header.samples_per_frame < num_samples <= whole
+        num_samples = num_samples if fits else whole
     extra = dict(header.extra)
     if header.channels != 1:
         extra["channels"] = header.channels

@@ -8,11 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reliability.raw_token_file import RawFile
 from typer.testing import Result
 
 from bandtok.grid import TokenGrid
+from bandtok.token_format import TokenFileHeader, file_bytes
 
 Run = Callable[..., Result]
+TOY_HEADER = (
+    b'{"bands":2,"codebook_size":4,"model_id":"toy","num_samples":null,"sample_rate":44100,'
+    b'"samples_per_frame":4096}'
+)
 
 
 @pytest.fixture
@@ -75,3 +81,46 @@ def test_salvage(run: Run, tokens: Path, tmp_path: Path) -> None:
     assert run("verify", damaged, "--salvage", kept).exit_code == 1
     again = run("verify", damaged, "--salvage", kept, "--overwrite", "--json")
     assert json.loads(again.stdout)["frames"] == 512
+
+
+def test_info_of_a_hostile_header(run: Run, tmp_path: Path) -> None:
+    """Neither the sizes nor the texts of a stranger's header reach memory or terminal unchecked."""
+    path = tmp_path / "a.btk"
+    header = TokenFileHeader(
+        codebook_size=2**31 - 1,
+        bands=65535,
+        sample_rate=1,
+        samples_per_frame=1,
+        num_samples=0,
+        model_id="\x1b[2J\nname",
+        extra={"\x1b]0;t\x07": "\x9b31m"},
+    )
+    path.write_bytes(file_bytes(header, np.zeros((65535, 0), np.int32)))
+    result = run("info", path)
+    assert result.exit_code == 0
+    assert "\\x1b[2J name" in result.stdout
+    assert all(line.isprintable() for line in result.stdout.splitlines())
+    result = run("info", path, "--json")
+    assert json.loads(result.stdout)["model_id"] == "\x1b[2J\nname"
+
+
+def test_info_of_half_surrogates(run: Run, tmp_path: Path) -> None:
+    text = TOY_HEADER.replace(b'"toy"', rb'"\ud800"')
+    path = tmp_path / "a.btk"
+    path.write_bytes(RawFile(header=text).to_bytes())
+    result = run("info", path)
+    assert result.exit_code == 0
+    assert r"\ud800" in result.stdout
+    result = run("info", path, "--json")
+    assert json.loads(result.stdout)["model_id"] == "\ud800"
+
+
+def test_salvage_never_writes_over_the_damaged_file(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a.btk"
+    path.write_bytes(RawFile(header=TOY_HEADER).to_bytes()[:-1])
+    before = path.read_bytes()
+    (tmp_path / "link.btk").symlink_to("a.btk")
+    for target in (path, tmp_path / "link.btk"):
+        result = run("verify", path, "--salvage", target, "--overwrite")
+        assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+        assert path.read_bytes() == before

@@ -6,6 +6,7 @@ skipped, and a broken file costs one line and not the rest.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ import typer
 
 from bandtok.cli.console import ProgressBars, Report, print_json, progress_bars
 from bandtok.cli.group import fail, one_line
-from bandtok.errors import BandTokError, DataError
+from bandtok.errors import BandTokError, DataError, printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +144,7 @@ def _run_one(
             return
         refuse_existing(job.target, options.overwrite)
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        with bars.task(job.source.name) as report:
+        with bars.task(printable(job.source.name)) as report:
             result = work(job, report)
     except (BandTokError, OSError) as error:
         if not many:
@@ -155,7 +156,7 @@ def _run_one(
     tally.done += 1
     entry.update(status="done", **result.values)
     if not options.json and not options.quiet:
-        typer.echo(f"{job.source} -> {job.target}: {result.line}")
+        typer.echo(printable(f"{job.source} -> {job.target}: {result.line}"))
 
 
 def _single_job(source: Path, output: Path, suffix: str, allowed: Collection[str]) -> Job:
@@ -190,17 +191,22 @@ def _sources(
 
 def _files_in(folder: Path, output: Path, suffixes: Collection[str]) -> list[Path]:
     """List files by suffix; hidden ones, and an output folder inside this one, are left out."""
-    made_here = output.resolve() if output.resolve() != folder.resolve() else None
+    made_here = _real(output) if _real(output) != _real(folder) else None
     return sorted(
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in suffixes
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not (made_here and path.resolve().is_relative_to(made_here))
+        and not (made_here and _real(path).is_relative_to(made_here))
     )
 
 
 def _refuse_own_source(job: Job) -> None:
-    if job.target.resolve() == job.source.resolve():
+    if _real(job.target) == _real(job.source):
         raise typer.BadParameter(f"{job.source} would be written over itself; choose another OUT")
+
+
+def _real(path: Path) -> Path:
+    # Path.resolve raises on a loop of links, which the work itself will report.
+    return Path(os.path.realpath(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
@@ -57,7 +58,8 @@ def progress_bars(quiet: bool) -> Iterator[ProgressBars]:
 
 def print_json(document: Mapping[str, object]) -> None:
     """Print one JSON document on stdout."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=not unicode))
 
 
 def clock(seconds: float) -> str:

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-from bandtok.errors import BandTokError
+from bandtok.errors import BandTokError, printable
 
 # Name -> (module with a typer `app`, help). Loaded when used: they bring large libraries along.
 SUB_PROGRAMS = {
@@ -36,6 +36,8 @@ class OneLineErrors(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Run the program and exit; the signature is typer's."""
+        if hasattr(sys.stdout, "reconfigure"):  # a sign the terminal does not have is no failure
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except typer.TyperException as error:
@@ -83,13 +85,13 @@ def one_line(error: BaseException) -> str:
     """Return an error's message as one line; for an OSError, file and reason."""
     if isinstance(error, OSError) and error.strerror and not isinstance(error, BandTokError):
         where = f"{error.filename}: " if error.filename is not None else ""
-        return f"{where}{error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+        return printable(f"{where}{error.strerror}")
+    return printable(" ".join(str(error).split())) or type(error).__name__
 
 
 def fail(message: str) -> int:
     """Write one line on stderr and return the exit code of a failed job."""
-    typer.echo(f"bandtok: {message}", err=True)
+    typer.echo(f"bandtok: {printable(message)}", err=True)
     return 1
 
 
@@ -97,4 +99,4 @@ def _report_usage(error: typer.TyperException) -> None:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "bandtok"
     message = " ".join(error.format_message().split()).rstrip(".")
-    typer.echo(f"bandtok: {message}; see '{command} --help'", err=True)
+    typer.echo(f"bandtok: {printable(message)}; see '{command} --help'", err=True)

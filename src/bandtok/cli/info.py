@@ -14,8 +14,8 @@ from bandtok.cli import options
 from bandtok.cli.batch import refuse_existing
 from bandtok.cli.console import clock, print_json
 from bandtok.cli.group import fail, one_line
-from bandtok.errors import BandTokError
-from bandtok.evaluation.usage import CodebookUsage, UsageCounter
+from bandtok.errors import BandTokError, DataError, printable
+from bandtok.evaluation.usage import CodebookUsage, grid_usage
 from bandtok.token_file import TokenFile, salvage_token_file, write_token_file
 
 TokenPath = Annotated[Path, typer.Argument(metavar="FILE", help="Token file.", show_default=False)]
@@ -35,10 +35,7 @@ SalvageTo = Annotated[
 def info(file: TokenPath, quiet: options.Quiet = False, json: options.Json = False) -> None:
     """Show a token file's header, model, length, bit rate and codebook usage."""
     with TokenFile(file) as tokens:
-        header = tokens.header
-        counter = UsageCounter(header.codebook_size, header.bands)
-        counter.add(tokens.read())
-        values = _describe(tokens, counter.usage())
+        values = _describe(tokens, grid_usage(tokens.read(), tokens.header.codebook_size))
     if json:
         print_json({"file": str(file), **values})
     else:
@@ -77,7 +74,7 @@ def _verdict(file: Path, silent: bool) -> dict[str, object]:
             "error": one_line(error),
         }
     if not silent:
-        typer.echo(f"{file}: whole, {found}")
+        typer.echo(printable(f"{file}: whole, {found}"))
     return {"file": str(file), "whole": True}
 
 
@@ -85,6 +82,8 @@ def _salvage(files: list[Path], target: Path, overwrite: bool, quiet: bool, json
     if len(files) != 1:
         raise typer.BadParameter("--salvage takes exactly one token file")
     refuse_existing(target, overwrite)
+    if target.exists() and target.samefile(files[0]):
+        raise DataError(f"{target} is the damaged file itself; choose another name for the copy")
     kept = salvage_token_file(files[0])
     write_token_file(target, kept.grid)
     if json:
@@ -98,7 +97,8 @@ def _salvage(files: list[Path], target: Path, overwrite: bool, quiet: bool, json
             }
         )
     elif not quiet:
-        typer.echo(f"{target}: {clock(kept.grid.seconds)} kept; damage: {kept.damage}")
+        line = f"{target}: {clock(kept.grid.seconds)} kept; damage: {kept.damage}"
+        typer.echo(printable(line))
 
 
 def _describe(tokens: TokenFile, usage: CodebookUsage) -> dict[str, object]:
@@ -138,7 +138,7 @@ def _describe(tokens: TokenFile, usage: CodebookUsage) -> dict[str, object]:
 def _print_table(values: dict[str, object]) -> None:
     table = Table(show_header=False, box=None)
     for name, value in _for_people(values).items():
-        table.add_row(name, value)
+        table.add_row(printable(name), printable(value))
     Console(soft_wrap=True, highlight=False, markup=False).print(table)
 
 

@@ -97,11 +97,30 @@ class UsageCounter:
         )
 
 
-def code_statistics(counts: np.ndarray) -> CodeStatistics:
-    """Turn counts, int [codebook_size], into statistics; no tokens give zeros."""
+def grid_usage(codes: np.ndarray, codebook_size: int) -> CodebookUsage:
+    """Return the statistics of one grid, int [bands, frames], in memory that its size bounds.
+
+    The same numbers as :class:`UsageCounter` gives, for any codebook size that a file may state.
+    """
+
+    def statistics(part: np.ndarray) -> CodeStatistics:
+        return code_statistics(np.unique(part, return_counts=True)[1], codebook_size)
+
+    return CodebookUsage(
+        codebook_size=codebook_size, overall=statistics(codes), bands=tuple(map(statistics, codes))
+    )
+
+
+def code_statistics(counts: np.ndarray, codebook_size: int | None = None) -> CodeStatistics:
+    """Turn counts into statistics; no tokens give zeros.
+
+    Args:
+        counts: int [codebook_size], or those of the codes that occur only.
+        codebook_size: needed in the latter case.
+    """
     total = int(counts.sum())
     used = int((counts > 0).sum())
-    codebook_size = len(counts)
+    codebook_size = codebook_size or len(counts)
     if total == 0:
         return CodeStatistics(
             num_tokens=0,
