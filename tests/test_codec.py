@@ -51,6 +51,16 @@ def test_waveform_does_not_depend_on_how_the_codes_are_cut(
     assert torch.equal(pieces, whole)
 
 
+@pytest.mark.parametrize("known", [1, 2, 3])
+def test_going_on_after_known_windows(
+    tokenizer: bandtok.Tokenizer, music: torch.Tensor, known: int
+) -> None:
+    music = torch.cat([music, music.flip(0)])  # five windows
+    whole = encode_in_blocks(tokenizer, music, 99_999)
+    rest = list(tokenizer.codec.encode_blocks(music.split(99_999), known_windows=known))
+    assert torch.equal(torch.cat(rest, dim=1), whole[:, known * 128 :])
+
+
 def test_a_batch_is_its_singles(tokenizer: bandtok.Tokenizer, music: torch.Tensor) -> None:
     batch = torch.stack([music[:50_000], music[50_000:100_000], torch.zeros(50_000)])[:, None]
     codes = tokenizer.encode_waveform(batch)

@@ -2,6 +2,7 @@
 
     samples -> mel -> codes        codes -> mel -> samples
 
+Two channels are the codes of their mean, and pan rows above them (:mod:`bandtok.stereo`).
 Everything is computed in windows at fixed places with as much context as the networks can see. A
 piece of music is taken to stand in silence. Knows nothing of files or text.
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import tee
 from typing import Protocol
 
 import torch
@@ -18,8 +21,9 @@ from torch import Tensor, nn
 
 from bandtok.errors import AudioError, GridError
 from bandtok.mel import LogMel
+from bandtok.stereo.rows import PanRows, beside
 from bandtok.tokenizer.model import TokenizerNetwork
-from bandtok.windows import WindowPlan, cut_windows, reflect_padded
+from bandtok.windows import WindowPlan, cut_overlapping, cut_windows, reflect_padded
 
 WINDOW_FRAMES = 128
 _STEP_FRAMES = 16
@@ -88,18 +92,39 @@ class Codec:
         self._silent_mel = torch.full((config.mel.n_mels, 1), config.mel.silence, device=device)
         self._silent_codes = self._codes_of_silence()
 
+    @cached_property
+    def pan_rows(self) -> PanRows:
+        """What makes and reads the further rows of stereo grids.
+
+        Raises:
+            GridError: if the codebook is too small for them.
+        """
+        return PanRows(
+            self.log_mel,
+            num_bands=self.config.num_bands,
+            reduction=self.config.reduction,
+            codebook_size=self.config.codebook_size,
+            window_frames=WINDOW_FRAMES,
+            step_frames=_STEP_FRAMES,
+        )
+
     @torch.inference_mode()
-    def encode_blocks(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+    def encode_blocks(self, blocks: Iterable[Tensor], known_windows: int = 0) -> Iterator[Tensor]:
         """Encode a stream of mono samples in bounded memory.
 
         Args:
             blocks: float32 [n] pieces at the model's sample rate, cut anywhere.
+            known_windows: leave out the codes of that many windows of WINDOW_FRAMES frames at the
+                start, and nearly all the work on them; the rest is as it would be.
 
         Yields:
             int64 [bands, n] pieces on the CPU; ceil(samples / samples_per_frame) frames in all.
         """
         plan = self._encoder_plan
-        for window in cut_windows(self._mel_blocks(blocks), plan, self._silent_mel):
+        mels = self._mel_blocks(blocks, known_windows - 1)
+        for index, window in enumerate(cut_windows(mels, plan, self._silent_mel)):
+            if index < known_windows:
+                continue
             codes = self.network.encode_mel(window.columns[None])[0]
             first = plan.halo // self.config.reduction
             yield codes[:, first : first + window.valid // self.config.reduction].cpu()
@@ -118,6 +143,32 @@ class Codec:
         for window in cut_windows(self._decoded_mel(blocks), plan, self._silent_mel):
             waveform = self.vocoder(window.columns[None])[0, 0]
             yield waveform[plan.halo * hop : (plan.halo + window.valid) * hop].cpu()
+
+    @torch.inference_mode()
+    def encode_stereo_blocks(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Encode a stream of two channels in bounded memory.
+
+        Args:
+            blocks: float32 [2, n] pieces of mid and side at the model's rate, cut anywhere.
+
+        Yields:
+            int64 [bands + pan rows, n] on the CPU; the lower rows are the codes of mid alone.
+        """
+        for_mid, for_pan = tee(blocks)
+        codes = self.encode_blocks(block[0] for block in for_mid)
+        yield from beside(codes, self.pan_rows.measure(for_pan))
+
+    @torch.inference_mode()
+    def decode_stereo_blocks(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Decode a stream of int64 [bands + pan rows, n] pieces to float32 [2, n] on the CPU.
+
+        Raises:
+            GridError: if a token of a pan row is not one.
+        """
+        for_mid, for_pan = tee(blocks)
+        bands = self.config.num_bands
+        mid = self.decode_blocks(block[:bands] for block in for_mid)
+        yield from self.pan_rows.spread(mid, (block[bands:] for block in for_pan))
 
     def encode_waveform(self, waveform: Tensor) -> Tensor:
         """Encode a batch, each row exactly as if alone.
@@ -147,16 +198,18 @@ class Codec:
         """Decode a batch, each row exactly as if alone.
 
         Args:
-            codes: int [batch, bands, frames].
+            codes: int [batch, bands, frames], or with the pan rows of stereo above the bands.
 
         Returns:
-            float32 [batch, 1, frames * samples_per_frame].
+            float32 [batch, 1, frames * samples_per_frame]; [batch, 2, ...] of stereo.
 
         Raises:
             GridError: if the shape is wrong or a code is not in the codebook.
         """
         bands, size = self.config.num_bands, self.config.codebook_size
-        if codes.ndim != 3 or codes.shape[1] != bands or codes.is_floating_point():
+        rows = codes.shape[1] if codes.ndim == 3 else 0
+        stereo = rows > bands and rows == bands + self.pan_rows.num_rows
+        if not (rows == bands or stereo) or codes.is_floating_point():
             raise GridError(
                 f"got codes of shape {tuple(codes.shape)} and type {codes.dtype}; "
                 f"expected integers [batch, {bands}, frames]"
@@ -165,8 +218,13 @@ class Codec:
             raise GridError(
                 f"got codes from {int(codes.min())} to {int(codes.max())}; expected 0 to {size - 1}"
             )
-        rows = [torch.cat([torch.zeros(0), *self.decode_blocks([row.long()])]) for row in codes]
-        return torch.stack(rows)[:, None] if rows else torch.zeros(0, 1, 0)
+        singles = [self._decode_one(row.long(), stereo) for row in codes]
+        return torch.stack(singles) if singles else torch.zeros(0, 1 + stereo, 0)
+
+    def _decode_one(self, codes: Tensor, stereo: bool) -> Tensor:
+        if stereo:
+            return torch.cat([torch.zeros(2, 0), *self.decode_stereo_blocks([codes])], dim=1)
+        return torch.cat([torch.zeros(0), *self.decode_blocks([codes])])[None]
 
     def decode_mel(self, codes: Tensor) -> Tensor:
         """Decode codes [bands, frames] to the ln-mel [n_mels, mel_frames] the vocoder hears."""
@@ -181,12 +239,15 @@ class Codec:
             mel = self.network.decode_codes(window.columns[None])[0]
             yield mel[:, plan.halo * reduction : (plan.halo + window.valid) * reduction]
 
-    def _mel_blocks(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Turn samples into ln-mel [n_mels, n], whole token frames in all."""
+    def _mel_blocks(self, blocks: Iterable[Tensor], skipped: int) -> Iterator[Tensor]:
+        """Turn samples into ln-mel [n_mels, n], whole token frames in all.
+
+        The first `skipped` pieces are silence instead.
+        """
         padding = self.config.mel.padding
         stream = reflect_padded(blocks, padding, self.config.samples_per_frame)
         core = WINDOW_FRAMES * self.config.samples_per_frame
-        for samples in _overlapping(stream, core, padding):
+        for samples in cut_overlapping(stream, core, padding):
             yield self.log_mel.from_padded(samples[None, None].to(self.device))[0]
 
     def _codes_of_silence(self) -> Tensor:
@@ -208,15 +269,3 @@ def code_fingerprint(network: TokenizerNetwork) -> str:
             digest.update(f"{key}{tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]
-
-
-def _overlapping(stream: Iterable[Tensor], core: int, halo: int) -> Iterator[Tensor]:
-    """Cut samples that carry their own `halo` at both ends; the last piece is as long as it is."""
-    buffer = torch.zeros(0)
-    for block in stream:
-        buffer = torch.cat((buffer, block), dim=-1)
-        while buffer.shape[-1] >= core + 2 * halo:
-            yield buffer[: core + 2 * halo]
-            buffer = buffer[core:]
-    if buffer.shape[-1] > 2 * halo:
-        yield buffer
