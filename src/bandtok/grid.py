@@ -19,6 +19,7 @@ from torch import Tensor
 
 from bandtok import token_file
 from bandtok.errors import GridError
+from bandtok.token_format import PAN_BITS, pan_row_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +27,15 @@ class TokenGrid:
     """A piece of music as a grid of tokens.
 
     Args:
-        codes: int [bands, frames], each in [0, codebook_size).
+        codes: int [bands, frames], each in [0, codebook_size); pan rows of stereo come last.
         codebook_size: number of entries of the shared codebook.
         sample_rate: Hz of the audio the grid stands for.
         samples_per_frame: audio samples covered by one token frame.
         num_samples: length of the original in samples at `sample_rate`; None means whole frames.
         model_id: name of the tokenizer that made it.
         fingerprint: hash over that tokenizer's config and weights.
+        pan_bands: 0 for mono; for stereo, the rows of sound below the pan rows, which say how the
+            two channels relate (docs/token-file.md).
 
     Raises:
         GridError: if shape, type, range or length do not fit.
@@ -46,6 +49,7 @@ class TokenGrid:
     model_id: str = ""
     fingerprint: str = ""
     extra: dict[str, object] = field(default_factory=dict)
+    pan_bands: int = 0
 
     def __post_init__(self) -> None:
         codes = np.asarray(self.codes)
@@ -59,6 +63,7 @@ class TokenGrid:
                 f"got codes from {codes.min()} to {codes.max()}; "
                 f"expected 0 to {self.codebook_size - 1}"
             )
+        self._check_rows(codes.shape[0])
         whole = codes.shape[1] * self.samples_per_frame
         samples = whole if self.num_samples is None else self.num_samples
         if not whole - self.samples_per_frame < samples <= whole:
@@ -69,9 +74,28 @@ class TokenGrid:
         object.__setattr__(self, "codes", np.ascontiguousarray(codes, dtype=np.int32))
         object.__setattr__(self, "num_samples", samples)
 
+    def _check_rows(self, rows: int) -> None:
+        pan_rows = pan_row_count(self.pan_bands, self.codebook_size)
+        if self.pan_bands and (not pan_rows or rows != self.pan_bands + pan_rows):
+            raise GridError(
+                f"got {rows} rows with pan_bands {self.pan_bands} at {self.codebook_size} entries; "
+                f"expected {self.pan_bands + pan_rows} rows and at least {1 << PAN_BITS} entries"
+            )
+
     @property
     def num_bands(self) -> int:
+        """Rows that hold sound: all but the pan rows of stereo."""
+        return self.pan_bands or self.num_rows
+
+    @property
+    def num_rows(self) -> int:
+        """All rows: tokens in a frame."""
         return int(self.codes.shape[0])
+
+    @property
+    def channels(self) -> int:
+        """Channels that the grid decodes to."""
+        return 2 if self.pan_bands else 1
 
     @property
     def num_frames(self) -> int:
@@ -90,7 +114,11 @@ class TokenGrid:
     @property
     def bit_rate_bps(self) -> float:
         """Bits per second at log2(codebook_size) bits a token."""
-        return self.num_bands * self.frame_rate * log2(self.codebook_size)
+        return self.num_rows * self.frame_rate * log2(self.codebook_size)
+
+    def mono(self) -> TokenGrid:
+        """Return the rows of sound as a mono grid: what encoding in mono would have given."""
+        return replace(self, codes=self.codes[: self.num_bands], pan_bands=0)
 
     def part(self, first: int, last: int) -> TokenGrid:
         """Return frames `first` to `last` - 1 as a grid of its own.

@@ -27,6 +27,7 @@ from bandtok.music_lm.model import MusicLM, pack_for_decoding
 from bandtok.music_lm.sampling import SamplingConfig
 from bandtok.music_lm.text import TextEncoder, load_text_encoder
 from bandtok.networks import MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
+from bandtok.stereo.rows import mid_and_side
 from bandtok.tokenizer.config import TokenizerConfig
 
 Progress = Callable[[int, int], None]
@@ -40,7 +41,8 @@ _DECODE_BLOCK_FRAMES = 512
 class Tokenizer:
     """Audio to token grids and back; made by :meth:`from_pretrained`.
 
-    The model is mono: files with several channels are mixed down to their mean.
+    The model is mono: files with several channels are mixed down to their mean, unless stereo is
+    asked for, which adds rows that say how left and right follow from it.
     """
 
     def __init__(self, codec: Codec, model_id: str) -> None:
@@ -106,25 +108,38 @@ class Tokenizer:
         """Hash over all that gives a code its meaning."""
         return self.codec.fingerprint
 
-    def encode(self, source: AudioSource, progress: Progress | None = None) -> TokenGrid:
+    def encode(
+        self, source: AudioSource, progress: Progress | None = None, stereo: bool = False
+    ) -> TokenGrid:
         """Encode a file or a waveform, in bounded memory apart from the result.
 
         Args:
             source: path of anything libsndfile reads, or Audio; any rate, any number of channels.
             progress: called with (token frames done, about how many in all).
+            stereo: keep two channels, in pan rows above the bands; a mono source is in the centre.
 
         Returns:
-            A grid [bands, frames] that remembers the length in samples at the model's rate.
+            A grid [bands, frames] that remembers the length in samples at the model's rate; of
+            stereo, [bands + pan rows, frames], whose lower rows are the mono grid.
 
         Raises:
-            AudioError: if the source is unreadable, damaged, or holds NaN or infinity.
+            AudioError: if the source is unreadable, damaged, holds NaN or infinity, or has more
+                channels than stereo takes.
+            GridError: if the codebook is too small for stereo.
         """
         counter = _SampleCounter()
-        blocks = counter.counted(self._sample_blocks(source))
         total = ceil(_expected_seconds(source) * self.frame_rate)
-        pieces = [torch.zeros(self.num_bands, 0, dtype=torch.int64)]
+        if stereo:
+            rows = self.num_bands + self.codec.pan_rows.num_rows
+            stream = counter.counted(self._mid_side_blocks(source))
+            found = self.codec.encode_stereo_blocks(stream)
+        else:
+            rows = self.num_bands
+            stream = (block[0] for block in counter.counted(self._sample_blocks(source)))
+            found = self.codec.encode_blocks(stream)
+        pieces = [torch.zeros(rows, 0, dtype=torch.int64)]
         done = 0
-        for codes in self.codec.encode_blocks(blocks):
+        for codes in found:
             pieces.append(codes)
             done += codes.shape[1]
             if progress:
@@ -142,20 +157,21 @@ class Tokenizer:
             force: decode even a grid that says it was made by another model.
 
         Returns:
-            Mono audio of exactly the original's length at the model's rate.
+            Audio of exactly the original's length at the model's rate, with the grid's channels.
 
         Raises:
             ModelMismatch: if the grid was made by another model.
         """
         blocks = self.decode_stream(grid, progress, force)
         return Audio(
-            np.concatenate([np.zeros((1, 0), np.float32), *blocks], axis=1), self.sample_rate
+            np.concatenate([np.zeros((grid.channels, 0), np.float32), *blocks], axis=1),
+            self.sample_rate,
         )
 
     def decode_stream(
         self, grid: TokenGrid, progress: Progress | None = None, force: bool = False
     ) -> Iterator[np.ndarray]:
-        """Decode piece by piece: yields float32 [1, n]; arguments and errors as in `decode`."""
+        """Decode piece by piece: yields float32 [channels, n]; otherwise as `decode`."""
         self.check_grid(grid, force)
         return self._decoded(grid, progress)
 
@@ -185,7 +201,7 @@ class Tokenizer:
         return self.codec.encode_waveform(waveform)
 
     def decode_codes(self, codes: Tensor) -> Tensor:
-        """Decode a batch: int [batch, bands, frames] -> float32 [batch, 1, samples]."""
+        """Decode a batch: int [batch, rows, frames] -> float32 [batch, channels, samples]."""
         return self.codec.decode_codes(codes)
 
     def check_grid(self, grid: TokenGrid, force: bool = False) -> None:
@@ -209,6 +225,14 @@ class Tokenizer:
             return resample_blocks([mono.waveform], mono.sample_rate, self.sample_rate, 1)
         return stream_audio(source, self.sample_rate, mono=True)
 
+    def _mid_side_blocks(self, source: AudioSource) -> Iterator[np.ndarray]:
+        if isinstance(source, Audio):
+            rate, blocks = source.sample_rate, iter([source.waveform])
+        else:
+            rate = probe_audio(source).sample_rate
+            blocks = stream_audio(source, rate, mono=False)
+        return resample_blocks(mid_and_side(blocks), rate, self.sample_rate, 2)
+
     def _grid(self, codes: Tensor, num_samples: int) -> TokenGrid:
         return TokenGrid(
             codes=codes.numpy(),
@@ -219,16 +243,22 @@ class Tokenizer:
             model_id=self.model_id,
             fingerprint=self.fingerprint,
             extra={"encode_mode": {"device": self.codec.device, "dtype": "float32"}},
+            pan_bands=self.num_bands if len(codes) > self.num_bands else 0,
         )
 
     def _decoded(self, grid: TokenGrid, progress: Progress | None) -> Iterator[np.ndarray]:
         codes = torch.from_numpy(grid.codes).long()
         assert grid.num_samples is not None
         left, done = grid.num_samples, 0
-        for waveform in self.codec.decode_blocks(codes.split(_DECODE_BLOCK_FRAMES, dim=1)):
-            yield waveform[None, :left].numpy()
-            left -= min(left, len(waveform))
-            done = min(done + len(waveform) // self.samples_per_frame, grid.num_frames)
+        blocks = codes.split(_DECODE_BLOCK_FRAMES, dim=1)
+        if grid.pan_bands:
+            waveforms = self.codec.decode_stereo_blocks(blocks)
+        else:
+            waveforms = (mono[None] for mono in self.codec.decode_blocks(blocks))
+        for waveform in waveforms:
+            yield waveform[:, :left].numpy()
+            left -= min(left, waveform.shape[1])
+            done = min(done + waveform.shape[1] // self.samples_per_frame, grid.num_frames)
             if progress:
                 progress(done, grid.num_frames)
 
@@ -363,7 +393,7 @@ class MusicModel:
         if grid is None:
             return None
         self.tokenizer.check_grid(grid)
-        return torch.from_numpy(grid.codes).long()
+        return torch.from_numpy(grid.mono().codes).long()
 
 
 def model_id(name: str | os.PathLike[str] | None) -> str:
@@ -393,7 +423,7 @@ def choose_device(device: str) -> str:
 
 
 class _SampleCounter:
-    """Counts the samples of a mono stream that passes through."""
+    """Counts the samples of a stream that passes through."""
 
     def __init__(self) -> None:
         self.samples = 0
@@ -401,7 +431,7 @@ class _SampleCounter:
     def counted(self, blocks: Iterable[np.ndarray]) -> Iterator[Tensor]:
         for block in blocks:
             self.samples += block.shape[1]
-            yield torch.from_numpy(np.ascontiguousarray(block[0]))
+            yield torch.from_numpy(np.ascontiguousarray(block))
 
 
 def _expected_seconds(source: AudioSource) -> float:

@@ -207,9 +207,12 @@ def _without_waiting(path: str, flags: int) -> int:
 def _header_of(grid: TokenGrid) -> TokenFileHeader:
     extra = dict(grid.extra)
     promoted = {name: extra.pop(name) for name in _PROMOTED if name in extra}
+    if grid.pan_bands:
+        promoted["channels"] = grid.channels
     return TokenFileHeader(
         codebook_size=grid.codebook_size,
-        bands=grid.num_bands,
+        bands=grid.num_rows,
+        pan_bands=grid.pan_bands,
         sample_rate=grid.sample_rate,
         samples_per_frame=grid.samples_per_frame,
         num_samples=grid.num_samples,
@@ -229,7 +232,7 @@ def _as_grid(header: TokenFileHeader, codes: np.ndarray, cut: bool = False) -> T
         fits = whole - header.samples_per_frame < num_samples <= whole
         num_samples = num_samples if fits else whole
     extra = dict(header.extra)
-    if header.channels != 1:
+    if header.channels != 1 and not header.pan_bands:
         extra["channels"] = header.channels
     if header.encode_mode:
         extra["encode_mode"] = header.encode_mode
@@ -243,5 +246,6 @@ def _as_grid(header: TokenFileHeader, codes: np.ndarray, cut: bool = False) -> T
         model_id=header.model_id,
         fingerprint=header.fingerprint,
         extra=extra,
+        pan_bands=header.pan_bands,
     )
     return grid

@@ -29,8 +29,11 @@ from bandtok.errors import (
 MAGIC = b"\x89BTK\r\n\x1a\n"
 END_MAGIC = b"\x1aBTKEND\n"
 VERSION = (1, 0)
+_PAN_VERSION = (1, 1)  # the first that knows pan rows; files without them stay as they were
 MAX_HEADER_BYTES = 1 << 16
 MAX_PAYLOAD_BYTES = 1 << 20
+PAN_BITS = 6
+"""Bits that the relation of two channels takes in a band and frame of a stereo grid."""
 _TOKENS_PER_BLOCK = 1 << 12
 _BLOCK_MARK, FOOTER_MARK = b"BLCK", b"FOOT"
 _PREFIX = struct.Struct("<8sHHI")  # magic, major, minor, header bytes
@@ -48,7 +51,7 @@ class TokenFileHeader:
 
     Args:
         codebook_size: number of entries of the codebook, 1 to 2^31 - 1.
-        bands: rows of the grid, 1 to 65535.
+        bands: rows of the grid, pan rows included, 1 to 65535.
         sample_rate: Hz of the audio.
         samples_per_frame: audio samples a frame.
         num_samples: length of the original in samples at `sample_rate`; None if unknown.
@@ -59,6 +62,7 @@ class TokenFileHeader:
         encode_mode: how the tokens were computed (`dtype`, `device`).
         extra: anything else.
         version: (major, minor) of the file.
+        pan_bands: of a stereo grid, the rows that hold sound; pan rows follow them. Otherwise 0.
     """
 
     codebook_size: int
@@ -73,6 +77,7 @@ class TokenFileHeader:
     encode_mode: dict[str, object] = field(default_factory=dict)
     extra: dict[str, object] = field(default_factory=dict)
     version: tuple[int, int] = VERSION
+    pan_bands: int = 0
 
     def __post_init__(self) -> None:
         for name, most in (
@@ -85,10 +90,27 @@ class TokenFileHeader:
             _check_int(name, getattr(self, name), 1, most)
         if self.num_samples is not None:
             _check_int("num_samples", self.num_samples, 0, 2**63 - 1)
+        _check_int("pan_bands", self.pan_bands, 0, 2**16 - 1)
+        if self.pan_bands:
+            self._check_pan_rows()
         for name in ("model_id", "fingerprint", "tool_version"):
             _check_type(name, getattr(self, name), str)
         for name in ("encode_mode", "extra"):
             _check_type(name, getattr(self, name), dict)
+
+    def _check_pan_rows(self) -> None:
+        rows = pan_row_count(self.pan_bands, self.codebook_size)
+        if not rows or self.bands != self.pan_bands + rows or self.channels != 2:
+            raise TokenFileError(
+                f"got {self.bands} rows, {self.channels} channels and pan_bands {self.pan_bands} "
+                f"at {self.codebook_size} entries; expected {self.pan_bands + rows} rows, "
+                f"2 channels and at least {1 << PAN_BITS} entries"
+            )
+
+    @property
+    def sound_bands(self) -> int:
+        """Rows that hold sound: all but the pan rows."""
+        return self.pan_bands or self.bands
 
     @property
     def bits_per_code(self) -> int:
@@ -123,6 +145,17 @@ class Block:
     end: int
 
 
+def pan_bands_per_token(codebook_size: int) -> int:
+    """Return how many bands of a stereo grid share a token of its pan rows; 0: there is no room."""
+    return (codebook_size.bit_length() - 1) // PAN_BITS
+
+
+def pan_row_count(num_bands: int, codebook_size: int) -> int:
+    """Return the pan rows that a stereo grid of `num_bands` has; 0: the codebook is too small."""
+    per_token = pan_bands_per_token(codebook_size)
+    return -(-num_bands // per_token) if per_token else 0
+
+
 class Source:
     """A regular file whose size is known, read at given offsets."""
 
@@ -153,7 +186,8 @@ class Source:
 
 def file_bytes(header: TokenFileHeader, codes: np.ndarray) -> bytes:
     text = _header_json(header)
-    prefix = _PREFIX.pack(MAGIC, *header.version, len(text))
+    version = _PAN_VERSION if header.pan_bands else header.version
+    prefix = _PREFIX.pack(MAGIC, *version, len(text))
     seed = _CRC.pack(zlib.crc32(prefix + text))
     pieces, entries, digest = [prefix, seed, text], [], hashlib.sha256()
     offset = sum(map(len, pieces))
@@ -175,6 +209,8 @@ def file_bytes(header: TokenFileHeader, codes: np.ndarray) -> bytes:
 
 def _header_json(header: TokenFileHeader) -> bytes:
     fields = {name: value for name, value in vars(header).items() if name != "version"}
+    if not header.pan_bands:
+        del fields["pan_bands"]
     try:
         text = json.dumps(
             fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False

@@ -67,6 +67,18 @@ def cut_windows(blocks: Iterable[Tensor], plan: WindowPlan, edge: Tensor) -> Ite
         buffer, rest = buffer[..., core:], rest - core
 
 
+def cut_overlapping(blocks: Iterable[Tensor], core: int, halo: int) -> Iterator[Tensor]:
+    """Cut samples [..., n] that carry their own `halo` at both ends; the last may be short."""
+    buffer: Tensor | None = None
+    for block in blocks:
+        buffer = block if buffer is None else torch.cat((buffer, block), dim=-1)
+        while buffer.shape[-1] >= core + 2 * halo:
+            yield buffer[..., : core + 2 * halo]
+            buffer = buffer[..., core:]
+    if buffer is not None and buffer.shape[-1] > 2 * halo:
+        yield buffer
+
+
 def reflect_padded(blocks: Iterable[Tensor], padding: int, multiple: int) -> Iterator[Tensor]:
     """Fill a stream of samples with zeros to a multiple, and mirror `padding` samples at both ends.
 

@@ -16,6 +16,9 @@ from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 Force = Annotated[
     bool, typer.Option("--force", help="Decode tokens even if another model made them.")
 ]
+Mono = Annotated[
+    bool, typer.Option("--mono", help="Decode stereo tokens to one channel, their mean.")
+]
 
 
 def decode(
@@ -25,6 +28,7 @@ def decode(
     vocoder: options.Vocoder = None,
     device: options.ChosenDevice = options.Device.AUTO,
     format: options.FolderFormat = options.AudioFormat.WAV,
+    mono: Mono = False,
     force: Force = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
@@ -41,16 +45,22 @@ def decode(
     tokenizer = bandtok.Tokenizer.from_pretrained(model, vocoder=vocoder, device=device.value)
 
     def work(job: Job, report: Report) -> Done:
-        grid = bandtok.TokenGrid.load(job.source)
+        loaded = bandtok.TokenGrid.load(job.source)
+        grid = loaded.mono() if mono else loaded
         samples = 0
-        with AudioWriter(job.target, tokenizer.sample_rate) as writer:
+        with AudioWriter(job.target, tokenizer.sample_rate, grid.channels) as writer:
             for block in tokenizer.decode_stream(grid, force=force):
                 writer.write(block)
                 samples += block.shape[1]
                 report(samples / tokenizer.sample_rate, grid.seconds)
         seconds = samples / tokenizer.sample_rate
         return Done(
-            values={"seconds": seconds, "sample_rate": tokenizer.sample_rate}, line=clock(seconds)
+            values={
+                "seconds": seconds,
+                "sample_rate": tokenizer.sample_rate,
+                "channels": grid.channels,
+            },
+            line=clock(seconds),
         )
 
     run_jobs(plan, work, BatchOptions(overwrite=overwrite, quiet=quiet, json=json), "decoding")

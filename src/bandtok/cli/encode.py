@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def encode(
     inputs: options.AudioInputs,
     output: options.Output,
+    stereo: options.Stereo = False,
     model: options.Model = None,
     device: options.ChosenDevice = options.Device.AUTO,
     overwrite: options.Overwrite = False,
@@ -35,11 +36,11 @@ def encode(
     tokenizer = bandtok.Tokenizer.from_pretrained(model, device=device.value)
 
     def work(job: Job, report: Report) -> Done:
-        grid = tokenizer.encode(job.source, progress=report)
+        grid = tokenizer.encode(job.source, progress=report, stereo=stereo)
         grid.save(job.target)
         channels = probe_audio(job.source).channels
         values = {**describe_grid(grid), "source_channels": channels}
-        return Done(values=values, line=one_line_grid(grid) + mixing_note(channels))
+        return Done(values=values, line=one_line_grid(grid) + mixing_note(channels, grid))
 
     run_jobs(plan, work, BatchOptions(overwrite=overwrite, quiet=quiet, json=json), "encoding")
 
@@ -48,21 +49,27 @@ def describe_grid(grid: TokenGrid) -> dict[str, object]:
     """Return what --json says about a grid."""
     return {
         "seconds": grid.seconds,
+        "channels": grid.channels,
         "bands": grid.num_bands,
+        "pan_rows": grid.num_rows - grid.num_bands,
         "frames": grid.num_frames,
-        "tokens": grid.num_bands * grid.num_frames,
+        "tokens": grid.num_rows * grid.num_frames,
         "bit_rate_bps": grid.bit_rate_bps,
     }
 
 
-def mixing_note(channels: int) -> str:
-    """Say what became of a source with several channels; "" for mono."""
-    return "" if channels == 1 else f", {channels} channels mixed to mono"
+def mixing_note(channels: int, grid: TokenGrid) -> str:
+    """Say what became of a source's channels, where their number changed; "" otherwise."""
+    if channels == grid.channels:
+        return ""
+    if channels == 1:
+        return ", mono in the centre"
+    return f", {channels} channels mixed to mono"
 
 
 def one_line_grid(grid: TokenGrid) -> str:
     """Return the same for people."""
     return (
-        f"{clock(grid.seconds)}, {grid.num_bands} x {grid.num_frames} tokens, "
-        f"{grid.bit_rate_bps:.0f} bit/s"
+        f"{clock(grid.seconds)}, {grid.num_rows} x {grid.num_frames} tokens, "
+        f"{'stereo, ' if grid.channels == 2 else ''}{grid.bit_rate_bps:.0f} bit/s"
     )

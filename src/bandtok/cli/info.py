@@ -35,7 +35,9 @@ SalvageTo = Annotated[
 def info(file: TokenPath, quiet: options.Quiet = False, json: options.Json = False) -> None:
     """Show a token file's header, model, length, bit rate and codebook usage."""
     with TokenFile(file) as tokens:
-        values = _describe(tokens, grid_usage(tokens.read(), tokens.header.codebook_size))
+        header = tokens.header
+        sound = tokens.read()[: header.sound_bands]
+        values = _describe(tokens, grid_usage(sound, header.codebook_size))
     if json:
         print_json({"file": str(file), **values})
     else:
@@ -119,7 +121,8 @@ def _describe(tokens: TokenFile, usage: CodebookUsage) -> dict[str, object]:
         "channels": header.channels,
         "samples_per_frame": header.samples_per_frame,
         "frame_rate": frame_rate,
-        "bands": header.bands,
+        "bands": header.sound_bands,
+        "pan_rows": header.bands - header.sound_bands,
         "frames": tokens.num_frames,
         "codebook_size": header.codebook_size,
         "bits_per_code": header.bits_per_code,
@@ -153,8 +156,8 @@ def _for_people(values: dict[str, object]) -> dict[str, str]:
         "encoded": " ".join(f"{key} {value}" for key, value in _pairs(values["encode_mode"]))
         or "not said",
         "length": f"{clock(seconds)} ({seconds:.3f} s) at {values['sample_rate']} Hz, "
-        f"{values['channels']} channel(s)",
-        "grid": f"{values['bands']} bands x {values['frames']} frames, "
+        f"{_channels(values)}",
+        "grid": f"{values['bands']} bands{_pan_rows(values)} x {values['frames']} frames, "
         f"{values['frame_rate']:.4f} frames/s",
         "codebook": f"{values['codebook_size']} entries, {values['bits_per_code']} bits a token",
         "bit rate": f"{values['bit_rate_bps']:.1f} bit/s",
@@ -163,6 +166,15 @@ def _for_people(values: dict[str, object]) -> dict[str, str]:
         "file": f"{values['size_bytes']} bytes, {values['blocks']} blocks",
         **{f"extra.{key}": str(value) for key, value in _pairs(values["extra"])},
     }
+
+
+def _channels(values: dict[str, object]) -> str:
+    kind = "channels, pan rows" if values["pan_rows"] else "channel(s)"
+    return f"{values['channels']} {kind}"
+
+
+def _pan_rows(values: dict[str, object]) -> str:
+    return f" + {values['pan_rows']} pan rows" if values["pan_rows"] else ""
 
 
 def _pairs(value: object) -> list[tuple[str, object]]:

@@ -54,6 +54,10 @@ ChosenDevice = Annotated[Device, typer.Option("--device", help="Where the networ
 FolderFormat = Annotated[
     AudioFormat, typer.Option("--format", help="Format of the files in an output folder.")
 ]
+Stereo = Annotated[
+    bool,
+    typer.Option("--stereo", help="Keep two channels: half as many tokens again in most models."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print results as one JSON document.")]

@@ -40,6 +40,7 @@ def reconstruct(
     inputs: options.AudioInputs,
     output: options.Output,
     plot: Plot = None,
+    stereo: options.Stereo = False,
     model: options.Model = None,
     vocoder: options.Vocoder = None,
     device: options.ChosenDevice = options.Device.AUTO,
@@ -61,7 +62,9 @@ def reconstruct(
     tokenizer = bandtok.Tokenizer.from_pretrained(model, vocoder=vocoder, device=device.value)
 
     def work(job: Job, report: Report) -> Done:
-        grid = tokenizer.encode(job.source, progress=lambda done, all: report(done, 2 * all))
+        grid = tokenizer.encode(
+            job.source, progress=lambda done, all: report(done, 2 * all), stereo=stereo
+        )
         distance = _decode_and_measure(
             tokenizer, grid, job, lambda done, all: report(done + all, 2 * all)
         )
@@ -74,7 +77,8 @@ def reconstruct(
         if plot is not None:
             picture = _picture_path(plot, job, output, plan.many)
             values["plot"] = str(picture) if _draw(picture, job, grid) else None
-        line = f"{one_line_grid(grid)}, {_distance_note(distance)}{mixing_note(channels)}"
+        line = f"{one_line_grid(grid)}, {_distance_note(distance)}"
+        line += mixing_note(channels, grid)
         return Done(values=values, line=line)
 
     run_jobs(
@@ -100,21 +104,40 @@ def _distance_note(distance: MelDistance | None) -> str:
 def _decode_and_measure(
     tokenizer: Tokenizer, grid: TokenGrid, job: Job, report: Progress
 ) -> MelDistance | None:
-    """Write the decoded audio and compare it with the source on the way, in bounded memory."""
+    """Write the decoded audio and compare it with the source on the way, in bounded memory.
+
+    Of stereo, each channel is compared with its own, and the mean is returned.
+    """
     # Measuring brings large libraries along; they are loaded when there is something to measure.
     module = importlib.import_module("bandtok.evaluation.reconstruction")
-    meter: MelDistanceMeter = module.MelDistanceMeter(tokenizer.sample_rate)
-    source = stream_audio(job.source, tokenizer.sample_rate, mono=True)
+    meters: list[MelDistanceMeter] = [
+        module.MelDistanceMeter(tokenizer.sample_rate) for _ in range(grid.channels)
+    ]
+    source = stream_audio(job.source, tokenizer.sample_rate, mono=grid.channels == 1)
     reference = np.zeros((1, 0), np.float32)
-    with AudioWriter(job.target, tokenizer.sample_rate) as writer:
+    with AudioWriter(job.target, tokenizer.sample_rate, grid.channels) as writer:
         for estimate in tokenizer.decode_stream(grid, progress=report):
             writer.write(estimate)
             length = estimate.shape[1]
             while reference.shape[1] < length:
-                reference = np.concatenate([reference, next(source)], axis=1)
-            meter.add(reference[0, :length], estimate[0])
+                block = next(source)
+                reference = np.concatenate([reference[: len(block)], block], axis=1)
+            originals = np.broadcast_to(reference, (grid.channels, reference.shape[1]))
+            for meter, original, decoded in zip(meters, originals, estimate, strict=True):
+                meter.add(original[:length], decoded)
             reference = reference[:, length:]
-    return meter.result()
+    return _mean([meter.result() for meter in meters])
+
+
+def _mean(distances: list[MelDistance | None]) -> MelDistance | None:
+    found = [distance for distance in distances if distance is not None]
+    if not found:
+        return None
+    return dataclasses.replace(
+        found[0],
+        all_bins=sum(distance.all_bins for distance in found) / len(found),
+        below=sum(distance.below for distance in found) / len(found),
+    )
 
 
 def _draw(path: Path, job: Job, grid: TokenGrid) -> bool:
@@ -124,7 +147,8 @@ def _draw(path: Path, job: Job, grid: TokenGrid) -> bool:
     samples = min(frames * grid.samples_per_frame, grid.num_samples or 0)
     if samples < _MIN_PLOT_SAMPLES:
         return False
-    part = dataclasses.replace(grid, codes=grid.codes[:, :frames], num_samples=samples)
+    mono = grid.mono()
+    part = dataclasses.replace(mono, codes=mono.codes[:, :frames], num_samples=samples)
     first, second = (
         _beginning(path, samples, grid.sample_rate) for path in (job.source, job.target)
     )
