@@ -7,12 +7,12 @@ crops of a step depend only on (seed, step), so that a resumed run sees the same
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from bandtok.atomic import replacing
 from bandtok.audio import stream_audio
 from bandtok.data.manifest import Track
 from bandtok.errors import AudioError, DataError
@@ -128,12 +128,7 @@ def _decoded(path: Path, cache: Path, sample_rate: int) -> np.ndarray:
             np.round(np.clip(block[0], -1, 1) * 32767).astype(np.int16)
             for block in stream_audio(path, sample_rate)
         ]
-        temporary = target.with_suffix(f".{os.getpid()}.part")
-        try:
-            with open(temporary, "wb") as file:
-                np.save(file, np.concatenate(blocks) if blocks else np.zeros(0, np.int16))
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(target) as temporary:
+            np.save(temporary, np.concatenate(blocks) if blocks else np.zeros(0, np.int16))
     array: np.ndarray = np.load(target, mmap_mode="r")
     return array
