@@ -45,6 +45,20 @@ class MelDistance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MelTexture:
+    """How much an ln-mel changes from one frame (or bin) to the next, over how much the original's
+    does; 1 is right, less is blurred, more is rough.
+
+    Attributes:
+        time: over neighbouring mel frames.
+        band: over neighbouring mel bins.
+    """
+
+    time: float | None
+    band: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class StftDistance:
     """Multi-resolution STFT distance.
 
@@ -158,6 +172,24 @@ def compare_mels(
         below=float(difference[..., kept, :].mean()),
         below_hz=below_hz,
     )
+
+
+def mel_texture(
+    reference: Tensor, estimate: Tensor, config: MelConfig, below_hz: float = _BELOW_HZ
+) -> MelTexture:
+    """Compare how lively two ln-mels [..., n_mels, mel_frames] of the same shape are.
+
+    A distance rewards blur where the original cannot be told; this does not. None stands for a
+    ratio to nothing: silence, or a single frame.
+    """
+    kept = torch.from_numpy(mel_bin_centres_hz(config) < below_hz)
+    pair = (reference[..., kept, :].double(), estimate[..., kept, :].double())
+    return MelTexture(time=_ratio(pair, -1), band=_ratio(pair, -2))
+
+
+def _ratio(pair: tuple[Tensor, Tensor], dim: int) -> float | None:
+    original, made = (mel.diff(dim=dim).abs().sum() for mel in pair)
+    return float(made / original) if original > 0 else None
 
 
 def log_mel_of(waveform: np.ndarray, config: MelConfig) -> Tensor:

@@ -88,7 +88,8 @@ def write_usage_report(report: UsageReport, folder: str | os.PathLike[str]) -> l
 def means_rows(report: ReconstructionReport) -> Table:
     """Return mean and interval by system, for any table; the first row is the heading."""
     limit = f"{report.settings.below_hz / 1000:g} kHz"
-    rows = [["system", "mel, all bins", f"mel, below {limit}", "STFT", "ViSQOL"]]
+    head = ["system", "mel, all bins", f"mel, below {limit}", "STFT", "ViSQOL"]
+    rows = [[*head, "time texture", "band texture"]]
     for system in report.settings.systems:
         means = report.means[system]
         rows.append([system, *(_estimate(means.get(name)) for name in MEASURES)])
@@ -165,7 +166,8 @@ def _reconstruction_notes(report: ReconstructionReport) -> list[str]:
         f"{settings.split or 'all'}. Mean and 95 % bootstrap interval over tracks. Mel: mean "
         "absolute difference of ln-mels, lower is better. STFT: spectral convergence plus "
         "log-magnitude distance, lower is better. ViSQOL: audio mode, higher is better, 4.73 at "
-        "most.",
+        "most. Texture: how much the ln-mel changes from frame to frame, or from bin to bin, over "
+        "how much the original's does; 1 is right, less is blurred.",
         "Griffin-Lim seeks the mel itself, so its mel figures say nothing of how it sounds; "
         "compare systems with a waveform by STFT and ViSQOL too.",
         f"Usage is counted on {counted}.",

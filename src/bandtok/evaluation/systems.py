@@ -17,7 +17,9 @@ from bandtok.audio import Audio
 from bandtok.errors import AudioError, ConfigError
 from bandtok.evaluation.reconstruction import (
     compare_mels,
-    mel_distance,
+    log_mel_of,
+    matched_waveforms,
+    mel_texture,
     stft_distance,
     visqol_score,
 )
@@ -106,12 +108,15 @@ class ClipMeasures:
         mel_below: the same over the bins below the limit.
         stft: multi-resolution STFT distance.
         visqol: ViSQOL score, audio mode.
+        time_texture, band_texture: liveliness of the ln-mel over the original's; see MelTexture.
     """
 
     mel: float
     mel_below: float
     stft: float | None = None
     visqol: float | None = None
+    time_texture: float | None = None
+    band_texture: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,22 +185,24 @@ def measure(
     num_iterations: int = 32,
 ) -> ClipMeasures:
     """Measure one system on one clip."""
-    if not system.has_waveform:
-        config = tokenizer.config.mel
-        whole = clip.reference.waveform.shape[1] // config.hop_length
-        distance = compare_mels(
-            clip.mel[..., :whole], clip.decoded_mel[..., :whole], config, below_hz
-        )
-        return ClipMeasures(mel=distance.all_bins, mel_below=distance.below)
-    estimate = reconstruct(system, clip, tokenizer, num_iterations)
-    distance = mel_distance(
-        clip.reference, estimate, below_hz=below_hz, config=tokenizer.config.mel
-    )
+    config = tokenizer.config.mel
+    whole = clip.reference.waveform.shape[1] // config.hop_length
+    estimate = None
+    if system.has_waveform:
+        estimate = reconstruct(system, clip, tokenizer, num_iterations)
+        pair = matched_waveforms(clip.reference, estimate, config.sample_rate)
+        mel, made = (log_mel_of(waveform, config) for waveform in pair)
+    else:
+        mel, made = clip.mel[0, :, :whole], clip.decoded_mel[0, :, :whole]
+    distance = compare_mels(mel, made, config, below_hz)
+    texture = mel_texture(mel, made, config, below_hz)
     return ClipMeasures(
         mel=distance.all_bins,
         mel_below=distance.below,
-        stft=stft_distance(clip.reference, estimate).total,
-        visqol=_visqol_or_none(clip.reference, estimate) if visqol else None,
+        stft=stft_distance(clip.reference, estimate).total if estimate else None,
+        visqol=_visqol_or_none(clip.reference, estimate) if visqol and estimate else None,
+        time_texture=texture.time,
+        band_texture=texture.band,
     )
 
 
