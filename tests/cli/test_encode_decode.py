@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from typer.testing import Result
 
 import bandtok
 from bandtok.audio import load_audio, probe_audio
+from bandtok.cli import encode as encode_module
 
 Run = Callable[..., Result]
 MakeSong = Callable[..., Path]
@@ -43,6 +45,37 @@ def test_a_streamed_decode_is_the_whole_decode(
     whole = tokenizer.decode(bandtok.TokenGrid.load(tokens)).waveform
     streamed = load_audio(tmp_path / "s.wav").waveform
     np.testing.assert_allclose(streamed, np.clip(whole, -1, 1), atol=1e-4)
+
+
+def test_a_range_is_cut_out_of_the_whole(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
+    tokens, whole, part = (tmp_path / name for name in ("t.btk", "whole.wav", "part.wav"))
+    run("encode", make_song(), "-o", tokens, *DEBUG)
+    run("decode", tokens, "-o", whole, *DEBUG)
+    result = run("decode", tokens, "-o", part, "--start", "0.1", "--end", "0.25", *DEBUG)
+    assert result.exit_code == 0
+    expected = load_audio(whole).waveform[:, 4_410:11_025]
+    np.testing.assert_array_equal(load_audio(part).waveform, expected)
+    result = run("decode", tokens, "-o", tmp_path / "no.wav", "--start", "7", *DEBUG)
+    assert result.exit_code == 1
+    assert "expected a range inside" in result.stderr
+    assert not (tmp_path / "no.wav").exists()
+
+
+def test_encode_verify_reads_back(
+    run: Run, make_song: MakeSong, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("encode", make_song(), "-o", tmp_path / "t.btk", "--verify", *DEBUG).exit_code == 0
+    read = encode_module.read_token_file
+
+    def misread(path: Path) -> bandtok.TokenGrid:
+        grid = read(path)
+        grid.codes[3, 0] ^= 1
+        return grid
+
+    monkeypatch.setattr(encode_module, "read_token_file", misread)
+    result = run("encode", make_song(), "-o", tmp_path / "u.btk", "--verify", *DEBUG)
+    assert result.exit_code == 1
+    assert "does not hold the tokens" in result.stderr
 
 
 def test_a_folder_with_a_broken_file(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
@@ -123,3 +156,21 @@ def test_an_unknown_model_is_one_line(run: Run, make_song: MakeSong, tmp_path: P
     result = run("encode", make_song(), "-o", tmp_path / "t.btk", "--model", tmp_path / "none")
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_what_codecs_print_about_a_damaged_file_is_not_shown(
+    run: Run, make_song: MakeSong, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    song = make_song("song.mp3")
+    data = bytearray(song.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 400] = bytes(range(200)) * 2
+    song.write_bytes(data)
+    load_audio(song)
+    if not capfd.readouterr().err:
+        pytest.skip("this libsndfile says nothing about damaged mp3 files")
+    result = run("encode", song, "-o", tmp_path / "t.btk", *DEBUG)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert capfd.readouterr().err == ""
+    os.write(2, b"open again")
+    assert capfd.readouterr().err == "open again"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import typer
 
-from bandtok.cli.console import ProgressBars, Report, print_json, progress_bars
+from bandtok.cli.console import ProgressBars, Report, print_json, progress_bars, silent_codecs
 from bandtok.cli.group import fail, one_line
 from bandtok.errors import BandTokError, DataError, printable
 
@@ -104,7 +104,11 @@ def run_jobs(
         BandTokError, OSError: if the only job failed.
     """
     tally, taken = _Tally(), dict[Path, Path]()
-    with progress_bars(options.quiet) as bars, bars.task(f"{verb} files") as report:
+    with (
+        silent_codecs(),
+        progress_bars(options.quiet) as bars,
+        bars.task(f"{verb} files") as report,
+    ):
         for index, job in enumerate(plan.jobs):
             if plan.many:
                 report(index, len(plan.jobs))

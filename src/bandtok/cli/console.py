@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import ExitStack, contextmanager
+from typing import Protocol, TextIO
 
 import typer
 from rich.console import Console
@@ -54,6 +55,34 @@ def progress_bars(quiet: bool) -> Iterator[ProgressBars]:
         disable=quiet or not console.is_terminal,
     ) as bars:
         yield ProgressBars(bars)
+
+
+@contextmanager
+def silent_codecs() -> Iterator[None]:
+    """Keep what C libraries print about damaged files (libmpg123 does) off the terminal.
+
+    Only this process's file descriptor 2 is turned away; Python's own messages still get through.
+    """
+    with ExitStack() as stack:
+        python, sys_stderr = os.dup(2), sys.stderr
+        stack.callback(os.close, python)
+        if _is_descriptor_two(sys_stderr):
+            encoding = sys_stderr.encoding
+            sys.stderr = stack.enter_context(
+                open(python, "w", 1, encoding, errors="backslashreplace", closefd=False)
+            )
+        stack.callback(setattr, sys, "stderr", sys_stderr)
+        stack.callback(os.dup2, python, 2)
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+
+
+def _is_descriptor_two(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == 2
+    except (OSError, ValueError):
+        return False
 
 
 def print_json(document: Mapping[str, object]) -> None:
