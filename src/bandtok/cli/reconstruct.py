@@ -121,7 +121,8 @@ def _decode_and_measure(
             length = estimate.shape[1]
             while reference.shape[1] < length:
                 block = next(source)
-                reference = np.concatenate([reference[: len(block)], block], axis=1)
+                held = np.broadcast_to(reference, (len(block), reference.shape[1]))
+                reference = np.concatenate([held, block], axis=1)
             originals = np.broadcast_to(reference, (grid.channels, reference.shape[1]))
             for meter, original, decoded in zip(meters, originals, estimate, strict=True):
                 meter.add(original[:length], decoded)

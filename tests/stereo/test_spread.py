@@ -1,0 +1,94 @@
+"""Two channels from one: levels, coherence, reach."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from bandtok.mel import LogMel
+from bandtok.stereo.pan import symbol_table
+from bandtok.stereo.spread import FILTER_SAMPLES, OUTSIDE, Spread, decorrelation_filter
+
+FRAME = 4096
+INSIDE = slice(2 * FRAME, -2 * FRAME)
+
+
+@pytest.fixture(scope="module")
+def spread() -> Spread:
+    return Spread(LogMel(), 16, 8)
+
+
+def noise(frames: int) -> Tensor:
+    return 0.1 * torch.randn(frames * FRAME, generator=torch.Generator().manual_seed(0))
+
+
+def chord(frames: int) -> Tensor:
+    time = torch.arange(frames * FRAME) / 44_100
+    return sum(0.1 * torch.sin(2 * torch.pi * f * time) for f in (220.0, 277.2, 329.6, 2500.0))
+
+
+@pytest.mark.parametrize("sound", [noise, chord])
+@pytest.mark.parametrize("symbol", [0, 4, 6, 13, 22, 36, 43, 48, 52, 58])
+def test_level_and_coherence_are_those_of_the_symbol(
+    spread: Spread, sound: object, symbol: int
+) -> None:
+    mid = sound(16)  # type: ignore[operator]
+    left, right = spread(mid, torch.full((16, 16), symbol))[:, INSIDE].double()
+    table = symbol_table()
+    level_db = 10 * torch.log10(left.square().sum() / right.square().sum())
+    coherence = (left * right).sum() / (left.norm() * right.norm())
+    assert float(level_db) == pytest.approx(table.level_db[symbol], abs=0.5)
+    assert float(coherence) == pytest.approx(table.coherence[symbol], abs=0.08)
+    torch.testing.assert_close((left + right).float() / 2, mid[INSIDE])
+
+
+def test_the_centre_is_the_mid_to_the_bit_and_a_hard_side_leaves_the_other_empty(
+    spread: Spread,
+) -> None:
+    mid = noise(6)
+    both = spread(mid, torch.zeros(16, 6, dtype=torch.int64))
+    assert torch.equal(both, mid.expand(2, -1))
+    left, right = spread(mid, torch.full((16, 6), 62))[:, INSIDE]
+    torch.testing.assert_close(left, 2 * mid[INSIDE])
+    assert right.abs().max() < 1e-6
+
+
+def test_silence_stays_silent(spread: Spread) -> None:
+    assert not spread(torch.zeros(4 * FRAME), torch.full((16, 4), 4)).any()
+
+
+def test_opposite_symbols_swap_levels(spread: Spread) -> None:
+    mid = noise(8)
+    first = spread(mid, torch.full((16, 8), 38))[:, INSIDE]
+    second = spread(mid, torch.full((16, 8), 42))[:, INSIDE]
+    torch.testing.assert_close(
+        first.square().sum(1), second.flip(0).square().sum(1), rtol=0.03, atol=0
+    )
+
+
+def test_nothing_beyond_the_reach_matters(spread: Spread) -> None:
+    draw = torch.Generator().manual_seed(3)
+    mid, symbols = noise(9), torch.randint(0, 64, (16, 9), generator=draw)
+    near = slice((4 - spread.reach) * FRAME, (5 + spread.reach) * FRAME)
+    other_mid, other_symbols = torch.zeros_like(mid), torch.full_like(symbols, OUTSIDE)
+    other_mid[near] = mid[near]
+    columns = slice(4 - spread.reach, 5 + spread.reach)
+    other_symbols[:, columns] = symbols[:, columns]
+    middle = slice(4 * FRAME, 5 * FRAME)
+    torch.testing.assert_close(
+        spread(mid, symbols)[:, middle],
+        spread(other_mid, other_symbols)[:, middle],
+        rtol=1e-4,
+        atol=1e-6,
+    )
+
+
+def test_the_filter_is_flat_short_and_always_the_same() -> None:
+    taps = decorrelation_filter()
+    assert taps.shape == (FILTER_SAMPLES,)
+    assert np.linalg.norm(taps) == pytest.approx(1, abs=1e-6)
+    response_db = 20 * np.log10(np.abs(np.fft.rfft(taps, 1 << 14)) + 1e-9)
+    assert np.mean(np.abs(response_db)) < 2
+    np.testing.assert_array_equal(taps, decorrelation_filter())
