@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bandtok.audio import Audio
     from bandtok.errors import BandTokError
     from bandtok.grid import TokenGrid
+    from bandtok.journal import EncodingJournal
     from bandtok.pipeline import Clip, MusicModel, Tokenizer
 
 __version__ = "0.1.0"
@@ -23,6 +24,7 @@ __all__ = [
     "TokenGrid",
     "Audio",
     "Clip",
+    "EncodingJournal",
     "BandTokError",
     "__version__",
 ]
@@ -33,6 +35,7 @@ _HOMES = {
     "TokenGrid": "bandtok.grid",
     "Audio": "bandtok.audio",
     "Clip": "bandtok.pipeline",
+    "EncodingJournal": "bandtok.journal",
     "BandTokError": "bandtok.errors",
 }
 

@@ -109,18 +109,24 @@ class Codec:
         )
 
     @torch.inference_mode()
-    def encode_blocks(self, blocks: Iterable[Tensor], known_windows: int = 0) -> Iterator[Tensor]:
+    def encode_blocks(
+        self, blocks: Iterable[Tensor], known: Tensor | None = None
+    ) -> Iterator[Tensor]:
         """Encode a stream of mono samples in bounded memory.
 
         Args:
             blocks: float32 [n] pieces at the model's sample rate, cut anywhere.
-            known_windows: leave out the codes of that many windows of WINDOW_FRAMES frames at the
-                start, and nearly all the work on them; the rest is as it would be.
+            known: the first codes, [bands, frames], found before: whole windows of WINDOW_FRAMES
+                frames. They are handed out as they are and nearly all work on them is saved.
 
         Yields:
             int64 [bands, n] pieces on the CPU; ceil(samples / samples_per_frame) frames in all.
         """
-        plan = self._encoder_plan
+        plan, known_windows = self._encoder_plan, 0
+        if known is not None:
+            assert known.shape[1] % WINDOW_FRAMES == 0, "known codes are whole windows"
+            known_windows = known.shape[1] // WINDOW_FRAMES
+            yield known
         mels = self._mel_blocks(blocks, known_windows - 1)
         for index, window in enumerate(cut_windows(mels, plan, self._silent_mel)):
             if index < known_windows:
@@ -145,17 +151,20 @@ class Codec:
             yield waveform[plan.halo * hop : (plan.halo + window.valid) * hop].cpu()
 
     @torch.inference_mode()
-    def encode_stereo_blocks(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+    def encode_stereo_blocks(
+        self, blocks: Iterable[Tensor], known: Tensor | None = None
+    ) -> Iterator[Tensor]:
         """Encode a stream of two channels in bounded memory.
 
         Args:
             blocks: float32 [2, n] pieces of mid and side at the model's rate, cut anywhere.
+            known: the first codes of mid, as for `encode_blocks`.
 
         Yields:
             int64 [bands + pan rows, n] on the CPU; the lower rows are the codes of mid alone.
         """
         for_mid, for_pan = tee(blocks)
-        codes = self.encode_blocks(block[0] for block in for_mid)
+        codes = self.encode_blocks((block[0] for block in for_mid), known)
         yield from beside(codes, self.pan_rows.measure(for_pan))
 
     @torch.inference_mode()
@@ -247,7 +256,11 @@ class Codec:
         padding = self.config.mel.padding
         stream = reflect_padded(blocks, padding, self.config.samples_per_frame)
         core = WINDOW_FRAMES * self.config.samples_per_frame
-        for samples in cut_overlapping(stream, core, padding):
+        silent = self._silent_mel.expand(-1, WINDOW_FRAMES * self.config.reduction)
+        for index, samples in enumerate(cut_overlapping(stream, core, padding)):
+            if index < skipped:
+                yield silent
+                continue
             yield self.log_mel.from_padded(samples[None, None].to(self.device))[0]
 
     def _codes_of_silence(self) -> Tensor:

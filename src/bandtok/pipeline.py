@@ -22,6 +22,7 @@ from bandtok.checkpoint import load_network
 from bandtok.codec import WINDOW_FRAMES, Codec, ExternalVocoder, MelVocoder
 from bandtok.errors import CheckpointError, ConfigError, GridError, ModelMismatch
 from bandtok.grid import TokenGrid
+from bandtok.journal import EncodingJournal
 from bandtok.music_lm.generation import generate_codes
 from bandtok.music_lm.model import MusicLM, pack_for_decoding
 from bandtok.music_lm.sampling import SamplingConfig
@@ -35,6 +36,8 @@ AudioSource = str | os.PathLike[str] | Audio
 Item = TypeVar("Item")
 
 MAX_DURATION_SECONDS = 3600.0
+JOURNAL_FRAMES = 4 * 1024
+"""Frames between two notes in the journal of a long encoding: 6.3 minutes of music."""
 _DECODE_BLOCK_FRAMES = 512
 
 
@@ -109,7 +112,11 @@ class Tokenizer:
         return self.codec.fingerprint
 
     def encode(
-        self, source: AudioSource, progress: Progress | None = None, stereo: bool = False
+        self,
+        source: AudioSource,
+        progress: Progress | None = None,
+        stereo: bool = False,
+        journal: EncodingJournal | None = None,
     ) -> TokenGrid:
         """Encode a file or a waveform, in bounded memory apart from the result.
 
@@ -117,6 +124,8 @@ class Tokenizer:
             source: path of anything libsndfile reads, or Audio; any rate, any number of channels.
             progress: called with (token frames done, about how many in all).
             stereo: keep two channels, in pan rows above the bands; a mono source is in the centre.
+            journal: keeps what is found every few minutes of music, and is asked first what a
+                stopped call found; the caller discards it once the result is saved.
 
         Returns:
             A grid [bands, frames] that remembers the length in samples at the model's rate; of
@@ -129,21 +138,26 @@ class Tokenizer:
         """
         counter = _SampleCounter()
         total = ceil(_expected_seconds(source) * self.frame_rate)
+        codes = journal.known_codes() if journal else None
+        known = None if codes is None else torch.from_numpy(codes).long()
         if stereo:
             rows = self.num_bands + self.codec.pan_rows.num_rows
             stream = counter.counted(self._mid_side_blocks(source))
-            found = self.codec.encode_stereo_blocks(stream)
+            found = self.codec.encode_stereo_blocks(stream, known)
         else:
             rows = self.num_bands
             stream = (block[0] for block in counter.counted(self._sample_blocks(source)))
-            found = self.codec.encode_blocks(stream)
+            found = self.codec.encode_blocks(stream, known)
         pieces = [torch.zeros(rows, 0, dtype=torch.int64)]
-        done = 0
-        for codes in found:
-            pieces.append(codes)
-            done += codes.shape[1]
+        done = kept = 0
+        for piece in found:
+            pieces.append(piece)
+            done += piece.shape[1]
             if progress:
                 progress(min(done, total), total)
+            if journal and done - kept >= JOURNAL_FRAMES:
+                kept = done // WINDOW_FRAMES * WINDOW_FRAMES
+                journal.keep(self._grid(torch.cat(pieces, dim=1)[: self.num_bands, :kept]))
         return self._grid(torch.cat(pieces, dim=1), counter.samples)
 
     def decode(
@@ -169,32 +183,41 @@ class Tokenizer:
         )
 
     def decode_stream(
-        self, grid: TokenGrid, progress: Progress | None = None, force: bool = False
+        self,
+        grid: TokenGrid,
+        progress: Progress | None = None,
+        force: bool = False,
+        samples: tuple[int, int] | None = None,
     ) -> Iterator[np.ndarray]:
-        """Decode piece by piece: yields float32 [channels, n]; otherwise as `decode`."""
-        self.check_grid(grid, force)
-        return self._decoded(grid, progress)
-
-    def decode_range(self, grid: TokenGrid, first: int, last: int, force: bool = False) -> Audio:
-        """Decode a part; the same samples, bit for bit, as cut out of the whole.
+        """Decode piece by piece: yields float32 [channels, n]; otherwise as `decode`.
 
         Args:
-            grid: made by this tokenizer.
-            first, last: samples `first` to `last` - 1 at the model's rate.
-            force: as in `decode`.
+            grid, progress, force: as in `decode`.
+            samples: decode only the samples from the first up to before the second; the same, bit
+                for bit, as cut out of the whole.
 
         Raises:
-            GridError: if the range is not inside the grid. ModelMismatch: as in `decode`.
+            GridError: if that range is not inside the grid. ModelMismatch: as in `decode`.
         """
+        self.check_grid(grid, force)
         assert grid.num_samples is not None
+        if samples is None:
+            return self._decoded(grid, progress)
+        first, last = samples
         if not 0 <= first <= last <= grid.num_samples:
             raise GridError(
                 f"got samples {first} to {last}; expected a range inside 0 to {grid.num_samples}"
             )
         begin, end = frames_to_decode(first, last, self.samples_per_frame, grid.num_frames)
-        whole = self.decode(grid.part(begin, end), force=force)
         skipped = begin * self.samples_per_frame
-        return Audio(whole.waveform[:, first - skipped : last - skipped], self.sample_rate)
+        whole = self._decoded(grid.part(begin, end), progress)
+        return _cut_out(whole, first - skipped, last - skipped)
+
+    def decode_range(self, grid: TokenGrid, first: int, last: int, force: bool = False) -> Audio:
+        """Decode samples `first` to `last` - 1; arguments and errors as in `decode_stream`."""
+        blocks = self.decode_stream(grid, force=force, samples=(first, last))
+        empty = np.zeros((grid.channels, 0), np.float32)
+        return Audio(np.concatenate([empty, *blocks], axis=1), self.sample_rate)
 
     def encode_waveform(self, waveform: Tensor) -> Tensor:
         """Encode a batch: float [batch, 1, samples] -> int64 [batch, bands, frames]."""
@@ -233,7 +256,7 @@ class Tokenizer:
             blocks = stream_audio(source, rate, mono=False)
         return resample_blocks(mid_and_side(blocks), rate, self.sample_rate, 2)
 
-    def _grid(self, codes: Tensor, num_samples: int) -> TokenGrid:
+    def _grid(self, codes: Tensor, num_samples: int | None = None) -> TokenGrid:
         return TokenGrid(
             codes=codes.numpy(),
             codebook_size=self.codebook_size,
@@ -274,6 +297,18 @@ def frames_to_decode(
     begin = max(first // width - 1, 0) * WINDOW_FRAMES
     end = min((-(-last // width) + 1) * WINDOW_FRAMES, num_frames)
     return begin, max(begin, end)
+
+
+def _cut_out(blocks: Iterable[np.ndarray], first: int, last: int) -> Iterator[np.ndarray]:
+    """Yield columns `first` to `last` - 1 of a stream of [channels, n] blocks."""
+    start = 0
+    for block in blocks:
+        part = block[:, max(first - start, 0) : max(last - start, 0)]
+        start += block.shape[1]
+        if part.shape[1]:
+            yield part
+        if start >= last:
+            return
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +12,19 @@ from bandtok.cli import options
 from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report, clock
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
+from bandtok.errors import GridError
+
+if TYPE_CHECKING:
+    from bandtok.grid import TokenGrid
 
 Force = Annotated[
     bool, typer.Option("--force", help="Decode tokens even if another model made them.")
+]
+Start = Annotated[
+    float, typer.Option("--start", metavar="SECONDS", min=0, help="Decode from here on.")
+]
+End = Annotated[
+    float | None, typer.Option("--end", metavar="SECONDS", min=0, help="Decode up to here.")
 ]
 Mono = Annotated[
     bool, typer.Option("--mono", help="Decode stereo tokens to one channel, their mean.")
@@ -28,6 +38,8 @@ def decode(
     vocoder: options.Vocoder = None,
     device: options.ChosenDevice = options.Device.AUTO,
     format: options.FolderFormat = options.AudioFormat.WAV,
+    start: Start = 0.0,
+    end: End = None,
     mono: Mono = False,
     force: Force = False,
     overwrite: options.Overwrite = False,
@@ -47,12 +59,13 @@ def decode(
     def work(job: Job, report: Report) -> Done:
         loaded = bandtok.TokenGrid.load(job.source)
         grid = loaded.mono() if mono else loaded
+        wanted = _range(grid, start, end)
         samples = 0
         with AudioWriter(job.target, tokenizer.sample_rate, grid.channels) as writer:
-            for block in tokenizer.decode_stream(grid, force=force):
+            for block in tokenizer.decode_stream(grid, force=force, samples=wanted):
                 writer.write(block)
                 samples += block.shape[1]
-                report(samples / tokenizer.sample_rate, grid.seconds)
+                report(samples, wanted[1] - wanted[0])
         seconds = samples / tokenizer.sample_rate
         return Done(
             values={
@@ -64,3 +77,16 @@ def decode(
         )
 
     run_jobs(plan, work, BatchOptions(overwrite=overwrite, quiet=quiet, json=json), "decoding")
+
+
+def _range(grid: TokenGrid, start: float, end: float | None) -> tuple[int, int]:
+    """Return the samples wanted; the range is cut to the grid, but must lie in it somewhere."""
+    assert grid.num_samples is not None
+    first = round(start * grid.sample_rate)
+    last = grid.num_samples if end is None else min(round(end * grid.sample_rate), grid.num_samples)
+    if first > last or (first == last and first):
+        raise GridError(
+            f"got --start {start:g} and --end {grid.seconds if end is None else end:g}; expected a "
+            f"range inside the piece's {grid.seconds:g} s"
+        )
+    return first, last

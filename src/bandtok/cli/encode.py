@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
 
 import bandtok
 from bandtok.audio import probe_audio
@@ -10,15 +13,25 @@ from bandtok.cli import options
 from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report, clock
 from bandtok.cli.suffixes import AUDIO_INPUTS, TOKEN_SUFFIX
+from bandtok.errors import TokenFileError
+from bandtok.token_file import read_token_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bandtok.grid import TokenGrid
+    from bandtok.journal import EncodingJournal
+
+_LONG_SECONDS = 900.0  # from here on a stopped encoding goes on where it was
+
+Verify = Annotated[bool, typer.Option("--verify", help="Read every token file back and compare.")]
 
 
 def encode(
     inputs: options.AudioInputs,
     output: options.Output,
     stereo: options.Stereo = False,
+    verify: Verify = False,
     model: options.Model = None,
     device: options.ChosenDevice = options.Device.AUTO,
     overwrite: options.Overwrite = False,
@@ -36,13 +49,32 @@ def encode(
     tokenizer = bandtok.Tokenizer.from_pretrained(model, device=device.value)
 
     def work(job: Job, report: Report) -> Done:
-        grid = tokenizer.encode(job.source, progress=report, stereo=stereo)
+        journal = _journal(job, tokenizer.fingerprint)
+        grid = tokenizer.encode(job.source, progress=report, stereo=stereo, journal=journal)
         grid.save(job.target)
+        if verify:
+            _read_back(job.target, grid)
+        if journal:
+            journal.discard()
         channels = probe_audio(job.source).channels
         values = {**describe_grid(grid), "source_channels": channels}
         return Done(values=values, line=one_line_grid(grid) + mixing_note(channels, grid))
 
     run_jobs(plan, work, BatchOptions(overwrite=overwrite, quiet=quiet, json=json), "encoding")
+
+
+def _journal(job: Job, fingerprint: str) -> EncodingJournal | None:
+    """Return where a long piece's codes are kept while they are found; None for a short one."""
+    if probe_audio(job.source).seconds < _LONG_SECONDS:
+        return None
+    return bandtok.EncodingJournal.beside(job.target, job.source, fingerprint)
+
+
+def _read_back(path: Path, grid: TokenGrid) -> None:
+    """Raise TokenFileError unless the file says what the grid says."""
+    written = read_token_file(path)
+    if not np.array_equal(written.codes, grid.codes) or written.num_samples != grid.num_samples:
+        raise TokenFileError(f"{path} does not hold the tokens that were written; encode it again")
 
 
 def describe_grid(grid: TokenGrid) -> dict[str, object]:
