@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import bandtok
 from bandtok.cli import options
 from bandtok.cli.console import print_json
-from bandtok.golden import VECTORS, GoldenResult, compare_golden, write_golden
+
+if TYPE_CHECKING:
+    from bandtok.golden import GoldenResult
 
 Vectors = Annotated[
-    Path, typer.Option("--vectors", metavar="DIR", help="Vectors of your own.", exists=True)
+    Path | None, typer.Option("--vectors", metavar="DIR", help="Vectors of your own.", exists=True)
 ]
 Write = Annotated[
     bool, typer.Option("--write", help="Make the vectors in --vectors anew instead of comparing.")
@@ -24,21 +27,22 @@ Write = Annotated[
 
 def golden(
     model: options.Model = None,
-    vectors: Vectors = VECTORS,
+    vectors: Vectors = None,
     write: Write = False,
     device: options.ChosenDevice = options.Device.AUTO,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
     """Compare this machine's tokens and sound with golden vectors; exit code 1 if too far off."""
-    if write and vectors == VECTORS:
+    if write and vectors is None:
         raise typer.BadParameter("--write needs --vectors: a folder that holds input.flac")
     tokenizer = bandtok.Tokenizer.from_pretrained(model, device=device.value)
     name = Path(model).name if model else "bundled"
+    module = importlib.import_module("bandtok.golden")
     if write:
-        write_golden(tokenizer, name, vectors)
+        module.write_golden(tokenizer, name, vectors)
         return
-    result = compare_golden(tokenizer, name, vectors)
+    result = module.compare_golden(tokenizer, name, vectors or module.VECTORS)
     if json:
         snr = result.snr_db if math.isfinite(result.snr_db) else None
         print_json({**dataclasses.asdict(result), "snr_db": snr, "passed": result.passed})
