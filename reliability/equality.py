@@ -118,6 +118,19 @@ def _length_and_repeat(
     return "twice, and the length", same and back.waveform.shape[1] == len(music)
 
 
+def _stereo(
+    tokenizer: bandtok.Tokenizer, music: Tensor, draw: np.random.Generator
+) -> tuple[str, bool]:
+    both = torch.stack([music, music.roll(4_321) * 0.7]).numpy()
+    audio = bandtok.Audio(both, tokenizer.sample_rate)
+    grid = tokenizer.encode(audio, stereo=True)
+    same = np.array_equal(grid.mono().codes, tokenizer.encode(audio).codes)
+    first, last = sorted(int(n) for n in draw.integers(0, len(music) + 1, 2))
+    whole = tokenizer.decode(grid).waveform[:, first:last]
+    part = tokenizer.decode_range(grid, first, last).waveform
+    return f"mono rows, and samples {first} to {last} alone", same and np.array_equal(part, whole)
+
+
 Compare = Callable[[bandtok.Tokenizer, Tensor, np.random.Generator], tuple[str, bool]]
 _KINDS: dict[str, Compare] = {
     "encoding: cut = whole": _encode_cut,
@@ -126,6 +139,7 @@ _KINDS: dict[str, Compare] = {
     "decoding: batch = singles": _decode_batch,
     "decoding: range = part of whole": _decode_range,
     "both: twice = once, length kept": _length_and_repeat,
+    "stereo: mono rows = mono, range = part of whole": _stereo,
 }
 
 

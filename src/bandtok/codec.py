@@ -126,10 +126,10 @@ class Codec:
         if known is not None:
             assert known.shape[1] % WINDOW_FRAMES == 0, "known codes are whole windows"
             known_windows = known.shape[1] // WINDOW_FRAMES
-            yield known
         mels = self._mel_blocks(blocks, known_windows - 1)
         for index, window in enumerate(cut_windows(mels, plan, self._silent_mel)):
-            if index < known_windows:
+            if known is not None and index < known_windows:
+                yield known[:, index * WINDOW_FRAMES : (index + 1) * WINDOW_FRAMES]
                 continue
             codes = self.network.encode_mel(window.columns[None])[0]
             first = plan.halo // self.config.reduction
