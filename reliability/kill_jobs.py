@@ -195,7 +195,9 @@ def _read_state(folder: Path) -> dict[str, torch.Tensor]:
 
 def _other_run(out: Path, reference: Path) -> list[str]:
     """State tensors, exported model, pictures and logged numbers, bit for bit."""
-    names = [sorted(path.name for path in (run / "state").glob("*")) for run in (out, reference)]
+    names = [
+        sorted(path.name for path in (run / "state").glob("step-*")) for run in (out, reference)
+    ]
     if names[0] != names[1]:
         return [f"states {names[0]}; expected {names[1]}"]
     wrong = []
