@@ -6,7 +6,7 @@ PYTEST_ARGS ?= -n 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo test lint format check docs bench clean
+.PHONY: help install demo test lint format check docs bench reliability clean
 
 help:
 	@echo "make demo   install, then run the main job on real music with the bundled weights"
@@ -15,6 +15,7 @@ help:
 	@echo "make check  test, docs and the build of the package"
 	@echo "make docs   check that the documentation agrees with the program"
 	@echo "make bench  time the tokenizer against published codecs on this machine"
+	@echo "make reliability  the long checks: fuzzing, kills, bad input, equality, hours of music"
 	@echo "make clean  remove .venv and everything that was built"
 
 install: $(VENV)/.installed
@@ -55,6 +56,15 @@ docs: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.codec_speed
+
+reliability: $(VENV)/.installed
+	$(BIN)/python -m reliability.equality --cases 600 --write docs/reliability/equality.md
+	$(BIN)/python -m reliability.numerics --write docs/reliability/numerics.md
+	$(BIN)/python -m reliability.fuzz_reader --inputs 1000000 --write docs/reliability/fuzz-reader.md
+	$(BIN)/python -m reliability.fuzz_audio --inputs 20000 --write docs/reliability/fuzz-audio.md
+	$(BIN)/python -m reliability.bad_input --write docs/reliability/bad-input.md
+	$(BIN)/python -m reliability.kills --kills 200 --write docs/reliability/kills.md
+	$(BIN)/python -m reliability.long_input --hours 3 --write docs/reliability/long-input.md
 
 clean:
 	rm -rf $(VENV) build dist demo-output .mypy_cache .ruff_cache .pytest_cache \
