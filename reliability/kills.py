@@ -272,7 +272,8 @@ def _section(chains: list[Chain], arguments: argparse.Namespace, seconds: float)
     return Section(
         title="kill -9 at random moments",
         command=f"python -m reliability.kills --kills {arguments.kills} "
-        f"--jobs {','.join(arguments.jobs)} --seed {arguments.seed}",
+        f"--jobs {','.join(arguments.jobs)} --seed {arguments.seed} --tracks {arguments.tracks} "
+        f"--steps {arguments.steps} --fresh-every {arguments.fresh_every}",
         columns=_COLUMNS,
         rows=rows,
         note=f"No half file under a final name after any kill, finished files not made again, and "
