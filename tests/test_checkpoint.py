@@ -58,6 +58,35 @@ def test_shapes_that_do_not_fit_are_refused_before_loading(folder: Path) -> None
         load_network(VOCODER_KIND, folder)
 
 
+@pytest.mark.parametrize("change", [{"model_dim": 10**6}, {"model_dim": 10**5, "expansion": 900}])
+def test_a_config_cannot_ask_for_memory_that_the_weights_do_not_fill(
+    folder: Path, change: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+    monkeypatch.setattr(torch.nn.init, "trunc_normal_", lambda t, **_: built.append(t.device.type))
+    change_config(folder, **change)
+    with pytest.raises(CheckpointError, match="shape"):
+        load_network(VOCODER_KIND, folder)
+    assert set(built) <= {"meta"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model_dim": 10**7},
+        {"num_blocks": 10**6},
+        {"num_corrections": 10**6},
+        {"expansion": 10**400},
+        {"mel_mean": -1e30},
+        {"mel": {"n_fft": 1 << 20, "win_length": 1 << 20}},
+    ],
+)
+def test_absurd_sizes_in_a_config_are_refused(folder: Path, change: dict[str, object]) -> None:
+    change_config(folder, **change)
+    with pytest.raises(CheckpointError, match=r"config\.json: got .* expected at most"):
+        load_network(VOCODER_KIND, folder)
+
+
 def test_missing_and_unknown_tensors_are_refused(folder: Path) -> None:
     tensors = load_file(folder / "model.safetensors")
     renamed = {("x" if k == "norm_in.bias" else k): v for k, v in tensors.items()}

@@ -26,6 +26,8 @@ from bandtok.errors import CheckpointError
 BUNDLED = Path(__file__).parent / "weights"
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
 _MAX_CONFIG_BYTES = 1 << 20
+_MAX_SIZE = 1 << 20  # of any number in a config, apart from those whose name holds one of these
+_MAX_SIZES = {"_blocks": 256, "_layers": 256, "_corrections": 64, "n_fft": 1 << 15, "n_mels": 1024}
 
 
 class NetworkConfig(Protocol):
@@ -124,8 +126,12 @@ def find_model_folder(kind: str, name: str | os.PathLike[str] | None) -> Path:
 
 def _read_network(kind: NetworkKind, folder: Path) -> nn.Module:
     config = _read_config(kind, folder / CONFIG_FILE)
+    with torch.device("meta"):  # shapes without memory, until the weights agree with them
+        outline = kind.network(config)
+    path = folder / WEIGHTS_FILE
+    check_shapes(outline.state_dict(), _read_shapes(path), str(path))
     network = kind.network(config)
-    _load_weights(network, folder / WEIGHTS_FILE)
+    network.load_state_dict(load_file(path))
     return network
 
 
@@ -141,21 +147,31 @@ def _read_config(kind: NetworkKind, path: Path) -> Any:
         raise CheckpointError(f"{path} is not a BandTok model config") from None
     if found != kind.name:
         raise CheckpointError(f"{path.parent} holds a {found}; expected a {kind.name}")
+    _check_sizes(values, path)
     try:
         return kind.config.from_dict(values)
     except (TypeError, KeyError, ValueError) as error:
         raise CheckpointError(f"{path} does not describe a {kind.name}: {error}") from None
 
 
-def _load_weights(network: nn.Module, path: Path) -> None:
-    expected = network.state_dict()
+def _check_sizes(values: object, path: Path) -> None:
+    """Refuse numbers so large that building the network would take all memory or for ever."""
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} is not a BandTok model config")
+    for name, value in values.items():
+        if isinstance(value, dict):
+            _check_sizes(value, path)
+        most = next((most for part, most in _MAX_SIZES.items() if part in name), _MAX_SIZE)
+        if isinstance(value, int | float) and not -most <= value <= most:
+            raise CheckpointError(f"{path}: got {name} {value!r:.30}; expected at most {most}")
+
+
+def _read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
     except (OSError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"cannot read weights {str(path)!r}: {error}") from None
-    check_shapes(expected, shapes, str(path))
-    network.load_state_dict(load_file(path))
 
 
 def check_shapes(
