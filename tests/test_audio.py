@@ -195,3 +195,23 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path, suffix: str)
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("total", [0, 2**36 - 1])
+def test_a_length_that_cannot_be_is_refused(tmp_path: Path, total: int) -> None:
+    """FLAC files written to a pipe do not know their length; a forged one may be anything."""
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.1, 0.1, 9000), 44_100)
+    data = bytearray(path.read_bytes())
+    start = int.from_bytes(data[18:26], "big")
+    data[18:26] = (start >> 36 << 36 | total).to_bytes(8, "big")
+    path.write_bytes(data)
+    for read in (probe_audio, load_audio):
+        with pytest.raises(AudioError, match="its length is wrong or not known"):
+            read(path)
+
+
+def test_the_most_compressible_sound_is_not_too_long(tmp_path: Path) -> None:
+    path = tmp_path / "silence.flac"
+    soundfile.write(path, np.zeros(44_100 * 60), 44_100)
+    assert load_audio(path).waveform.shape == (1, 44_100 * 60)

@@ -58,8 +58,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """Write `content` to `path` in one step, as :func:`replacing` does."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        if error.strerror:
+            error.filename = os.fspath(path)  # the caller does not know the temporary file
+        raise
 
 
 def write_text(path: str | os.PathLike[str], content: str) -> None:

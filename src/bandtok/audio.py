@@ -33,6 +33,7 @@ _FORMATS = {
 _BLOCK_FRAMES = 1 << 16
 _MIN_SAMPLE_RATE, _MAX_SAMPLE_RATE = 1_000, 768_000
 _MAX_CHANNELS = 64
+_MAX_SAMPLES_PER_BYTE = 8192  # FLAC packs silence best: 65,535 samples in 12 bytes or more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -326,6 +327,12 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
         if not 1 <= file.channels <= _MAX_CHANNELS:
             raise AudioError(
                 f"{name!r} has {file.channels} channels; expected 1 to {_MAX_CHANNELS}"
+            )
+        size = os.path.getsize(path)
+        if file.frames > _MAX_SAMPLES_PER_BYTE * size:
+            raise AudioError(
+                f"{name!r} says it has {file.frames} samples, too many for {size} bytes: "
+                "its length is wrong or not known; write it again with the program that made it"
             )
         yield file
 
