@@ -26,6 +26,7 @@ from bandtok.recipes.settings import describe, override
 from bandtok.training.joint import JointTask, JointTraining
 from bandtok.training.loop import LoopResult, TrainingTask, run_loop
 from bandtok.training.music_lm import MusicLMTask
+from bandtok.training.state import has_state
 from bandtok.training.tokenizer import TokenizerTask
 from bandtok.training.vocoder import VocoderTask
 
@@ -102,7 +103,7 @@ def train(
     report = report or RunReport()
     _claim_folder(out, resume)
     task = _BUILDERS[kind](complete, data, report)
-    if init is not None and not resume:
+    if init is not None and not (resume and has_state(out / "state")):
         start = load_network(_NETWORK_KINDS[kind], init)
         _start_from(task, start)
     facts = {"kind": kind, "recipe": recipe, "settings": describe(complete)}

@@ -147,8 +147,10 @@ def run_loop(
                 validation = _validate(task, averaged, tracker, step, minutes + elapsed(), out)
             if step % config.save_every == 0:
                 save()
-        if step > first:
+        if step > first and step % config.save_every:
             save()
+        # also where a run was killed between its last state and its last model
+        if step > first or step >= config.steps:
             validation = _validate(task, averaged, tracker, step, minutes + elapsed(), out)
     return LoopResult(step=step, validation=validation, finished=step >= config.steps)
 

@@ -2,6 +2,9 @@
 
     RUN/state/step-00001200/{tensors.safetensors, state.json}
 
+Whatever is being written or removed has a hidden name; what a kill left of it is cleared by the
+next load or save.
+
 Holds every parameter and buffer (those kept out of exported weights too), the optimisers and the
 averaged network. Apart from model weights, and never pickle.
 """
@@ -37,8 +40,10 @@ def save_state(
 ) -> Path:
     """Write the state after `step` steps and remove all but the `keep` newest."""
     target = folder / f"step-{step:08d}"
-    partial = folder / f".{target.name}.{os.getpid()}"
-    partial.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".part-{target.name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    _clear(folder)
+    partial.mkdir()
     tensors = {
         key: tensor.detach().clone(memory_format=torch.contiguous_format)
         for key, tensor in _named(modules, optimizers)
@@ -49,11 +54,16 @@ def save_state(
         with open(path, "rb+") as file:
             os.fsync(file.fileno())
     if target.exists():
-        shutil.rmtree(target)
+        _remove(target)
     os.replace(partial, target)
     for old in _states(folder)[:-keep]:
-        shutil.rmtree(old)
+        _remove(old)
     return target
+
+
+def has_state(folder: Path) -> bool:
+    """Return whether there is a state to go on from."""
+    return bool(_states(folder))
 
 
 def load_state(
@@ -64,6 +74,7 @@ def load_state(
     Raises:
         CheckpointError: if the newest state is damaged or is of another shape of network.
     """
+    _clear(folder)
     states = _states(folder)
     if not states:
         return None
@@ -84,6 +95,19 @@ def load_state(
         for key, tensor in expected.items():
             tensor.copy_(found[key])
     return facts
+
+
+def _remove(state: Path) -> None:
+    """Take the name away first: a state that a kill left half removed must not be found."""
+    hidden = state.with_name(f".old-{state.name}")
+    os.replace(state, hidden)
+    shutil.rmtree(hidden)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what was being written or removed when a run was killed."""
+    for left in folder.glob(".*step-????????*"):
+        shutil.rmtree(left)
 
 
 def _states(folder: Path) -> list[Path]:
