@@ -9,7 +9,7 @@ import torch
 
 from bandtok.errors import ConfigError, GridError
 from bandtok.mel import LogMel, MelConfig
-from bandtok.vocoder.griffin_lim import _Framing, griffin_lim
+from bandtok.vocoder.griffin_lim import _Framing, griffin_lim, textbook_griffin_lim
 
 CONFIG = MelConfig()
 SAMPLES = 40 * CONFIG.hop_length
@@ -124,3 +124,22 @@ def test_bad_input_is_refused() -> None:
         griffin_lim(mel, CONFIG, initial=torch.zeros(1, 1, 5))
     with pytest.raises(ConfigError, match="iterations"):
         griffin_lim(mel, CONFIG, num_iterations=-1)
+
+
+def test_the_textbook_version_lies_on_the_mel_and_is_the_weaker_one() -> None:
+    config = MelConfig()
+    time = torch.arange(40 * 512) / 44_100
+    chirp = 0.3 * torch.sin(2 * torch.pi * (300 + 900 * time) * time)
+    clicks = torch.zeros_like(chirp)
+    clicks[:: 512 * 8] = 0.5
+    log_mel = LogMel(config)
+    mel = log_mel((chirp + clicks)[None, None])
+
+    def error(waveform: torch.Tensor) -> float:
+        return float((log_mel(waveform) - mel).abs().mean())
+
+    textbook = textbook_griffin_lim(mel, config, num_iterations=16)
+    assert textbook.shape == (1, 1, 40 * 512)
+    shifted = textbook.roll(256, dims=-1)
+    assert error(textbook) < error(shifted)
+    assert error(griffin_lim(mel, config, num_iterations=16)) < error(textbook)

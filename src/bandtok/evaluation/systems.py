@@ -24,9 +24,9 @@ from bandtok.evaluation.reconstruction import (
     visqol_score,
 )
 from bandtok.grid import TokenGrid
-from bandtok.mel import LogMel
+from bandtok.mel import LogMel, MelConfig
 from bandtok.pipeline import Tokenizer
-from bandtok.vocoder.griffin_lim import griffin_lim
+from bandtok.vocoder.griffin_lim import griffin_lim, textbook_griffin_lim
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,7 @@ class System:
         through_tokens: its mel went through the tokens; False means it is the original's.
         vocoder: the learned vocoder makes a waveform of that mel.
         griffin_lim: Griffin-Lim makes one, or refines the vocoder's.
+        textbook: it is the common one, with magnitudes fixed beforehand.
     """
 
     name: str
@@ -46,6 +47,7 @@ class System:
     through_tokens: bool
     vocoder: bool
     griffin_lim: bool
+    textbook: bool = False
 
     @property
     def has_waveform(self) -> bool:
@@ -66,6 +68,14 @@ ALL_SYSTEMS = (
         through_tokens=True,
         vocoder=False,
         griffin_lim=True,
+    ),
+    System(
+        name="textbook-griffin-lim",
+        does="the same tokens and decoded mel, Griffin-Lim as librosa has it",
+        through_tokens=True,
+        vocoder=False,
+        griffin_lim=True,
+        textbook=True,
     ),
     System(
         name="refined",
@@ -168,7 +178,9 @@ def reconstruct(
         first = _vocoded(mel, tokenizer)
     else:
         first = None
-    if system.griffin_lim:
+    if system.textbook:
+        first = textbook_griffin_lim(mel, config, num_iterations=num_iterations)
+    elif system.griffin_lim:
         first = griffin_lim(mel, config, num_iterations=num_iterations, initial=first)
     assert first is not None
     samples = clip.reference.waveform.shape[1]
@@ -185,11 +197,16 @@ def measure(
     num_iterations: int = 32,
 ) -> ClipMeasures:
     """Measure one system on one clip."""
-    config = tokenizer.config.mel
+    made = reconstruct(system, clip, tokenizer, num_iterations) if system.has_waveform else None
+    return measure_output(clip, made, tokenizer.config.mel, below_hz=below_hz, visqol=visqol)
+
+
+def measure_output(
+    clip: PreparedClip, estimate: Audio | None, config: MelConfig, *, below_hz: float, visqol: bool
+) -> ClipMeasures:
+    """Measure a clip's waveform as a system made it; None stands for its decoded mel alone."""
     whole = clip.reference.waveform.shape[1] // config.hop_length
-    estimate = None
-    if system.has_waveform:
-        estimate = reconstruct(system, clip, tokenizer, num_iterations)
+    if estimate is not None:
         pair = matched_waveforms(clip.reference, estimate, config.sample_rate)
         mel, made = (log_mel_of(waveform, config) for waveform in pair)
     else:

@@ -12,7 +12,7 @@ def default() -> VocoderTraining:
     """The bundled vocoder: 8.3 M parameters, three corrections, half of each batch decoded mels.
 
     The bundled weights came in legs (docs/experiments/LOG.md): 2,620 steps on real mels without
-    corrections, 1,449 with the settings below, 851 on decoded mels alone.
+    corrections, 1,449 with the settings below, 851 on decoded mels alone, then `joint`.
     Hardware: one CPU core, 1.7 GB of memory; about 1.1 s a step.
 
         bandtok train vocoder default --data CORPUS --out runs/vocoder
@@ -28,7 +28,7 @@ def default() -> VocoderTraining:
 def adversarial() -> VocoderTraining:
     """A second phase against three spectrum judges; start it from a trained vocoder.
 
-    Not part of the bundled weights, and not measured, so far.
+    Not part of the bundled weights: 15 minutes of it made every measure a little worse.
 
         bandtok train vocoder adversarial --data CORPUS --init runs/vocoder --out runs/vocoder-2
     """
