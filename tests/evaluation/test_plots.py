@@ -12,9 +12,10 @@ from PIL import Image
 
 from bandtok.audio import Audio
 from bandtok.errors import AudioError
-from bandtok.evaluation.plots import _narrowed, plot_reconstruction, plot_usage
+from bandtok.evaluation.plots import _narrowed, plot_mels, plot_reconstruction, plot_usage
 from bandtok.evaluation.usage import UsageCounter
 from bandtok.grid import TokenGrid
+from bandtok.mel import MelConfig
 
 
 def audio(samples: int = 6 * 4096, level: float = 0.1) -> Audio:
@@ -35,6 +36,21 @@ def test_reconstruction_picture(tmp_path: Path) -> None:
         assert picture.size == (1100, 1050)
         assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 50
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_small_picture_of_two_mels(tmp_path: Path) -> None:
+    config = MelConfig()
+    before = np.full((config.n_mels, 40), config.silence, np.float32)
+    pictures = []
+    for limit in (1.0, 8.0):
+        path = tmp_path / f"{limit}.png"
+        plot_mels(path, before, before + 1.0, config, difference_limit=limit)
+        with Image.open(path) as picture:
+            assert picture.size == (600, 480)
+            pictures.append(np.asarray(picture.convert("RGB")).astype(int))
+    lower = [picture[360:420, 100:450].mean(axis=(0, 1)) for picture in pictures]
+    assert lower[0][1] < 100  # at its limit a difference is dark red
+    assert lower[1][1] > 180  # far below it, nearly white
 
 
 def test_silence_can_be_drawn(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from bandtok.mel import MelConfig, mel_bin_centres_hz
 _TICKS_HZ = (100, 300, 1_000, 3_000, 10_000, 20_000)
 _MAX_COLUMNS = 1_600
 _DIFFERENCE_LIMIT = 2.0
+_RANGE_DB = 90.0
 _DECIBELS = 20 / np.log(10)
 
 
@@ -58,9 +59,37 @@ def plot_reconstruction(
     figure = Figure(figsize=(11, 10.5), layout="constrained", dpi=100)
     axes = figure.subplots(4, 1, sharex=True)
     seconds = before.shape[1] * config.hop_length / config.sample_rate
-    _draw_mels(figure, axes, before, after, seconds, config)
+    _draw_mels(figure, (axes[0], axes[1], axes[3]), before, after, seconds, config)
     _draw_tokens(axes[2], grid, config)
     axes[3].set_xlabel("time (s)")
+    if title:
+        figure.suptitle(title)
+    _save(figure, path)
+
+
+def plot_mels(
+    path: str | os.PathLike[str],
+    before: np.ndarray,
+    after: np.ndarray,
+    config: MelConfig,
+    *,
+    title: str = "",
+    difference_limit: float = _DIFFERENCE_LIMIT,
+) -> None:
+    """Draw mel before, mel after and the difference, small, down to the level of silence.
+
+    Args:
+        path: PNG file to write, atomically.
+        before, after: ln-mels [n_mels, mel_frames].
+        config: their settings.
+        title: line above the picture.
+        difference_limit: ln difference at which the colours end.
+    """
+    figure = Figure(figsize=(7.5, 6), layout="constrained", dpi=80)
+    axes = figure.subplots(3, 1, sharex=True)
+    seconds = before.shape[1] * config.hop_length / config.sample_rate
+    _draw_mels(figure, tuple(axes), before, after, seconds, config, np.inf, difference_limit)
+    axes[2].set_xlabel("time (s)")
     if title:
         figure.suptitle(title)
     _save(figure, path)
@@ -95,15 +124,18 @@ def plot_usage(path: str | os.PathLike[str], usage: CodebookUsage, *, title: str
 
 def _draw_mels(
     figure: Figure,
-    axes: np.ndarray,
+    axes: tuple[Axes, ...],
     before: np.ndarray,
     after: np.ndarray,
     seconds: float,
     config: MelConfig,
+    range_db: float = _RANGE_DB,
+    difference_limit: float = _DIFFERENCE_LIMIT,
 ) -> None:
+    """Draw into the axes for before, after and difference."""
     extent = (0.0, seconds, 0.0, float(config.n_mels))
     top = max(float(before.max()), float(after.max())) * _DECIBELS
-    bottom = max(top - 90, config.silence * _DECIBELS)
+    bottom = max(top - range_db, config.silence * _DECIBELS)
     for axis, mel, name in ((axes[0], before, "before"), (axes[1], after, "after")):
         image = axis.imshow(
             _narrowed(mel * _DECIBELS),
@@ -118,20 +150,20 @@ def _draw_mels(
         figure.colorbar(image, ax=axis, label="dB", pad=0.01)
         _frequency_axis(axis, config)
     difference = after - before
-    image = axes[3].imshow(
+    image = axes[2].imshow(
         _narrowed(difference),
         origin="lower",
         aspect="auto",
         extent=extent,
-        vmin=-_DIFFERENCE_LIMIT,
-        vmax=_DIFFERENCE_LIMIT,
+        vmin=-difference_limit,
+        vmax=difference_limit,
         cmap="RdBu_r",
     )
-    axes[3].set_title(
+    axes[2].set_title(
         f"difference, mean size {np.abs(difference).mean():.3f}", loc="left", fontsize=10
     )
-    figure.colorbar(image, ax=axes[3], label="after − before (ln)", pad=0.01)
-    _frequency_axis(axes[3], config)
+    figure.colorbar(image, ax=axes[2], label="after − before (ln)", pad=0.01)
+    _frequency_axis(axes[2], config)
 
 
 def _draw_tokens(axis: Axes, grid: TokenGrid, config: MelConfig) -> None:
