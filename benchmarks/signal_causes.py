@@ -19,7 +19,10 @@ RANGES_HZ = ((0, 500), (500, 4_000), (4_000, 15_000))
 DECIBELS = 20 / np.log(10)
 _TELLING_SHARE = 0.6
 _PLAIN_BIAS = 0.5
-_MORE, _LESS = 1.5, 0.67
+_MORE, _LESS = 1.5, 0.75
+_STANDS_OUT = 4.0
+_LEVEL_DB = 3.0
+_PLACE_BINS, _PLACE_FRAMES = 8, 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +47,11 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Breakdown:
-    """The mel error by loudness of the original and by frequency; shares add up to 1."""
+    """The mel error by loudness of the original and by frequency, shares of 1; the worst place."""
 
     loudness: tuple[Part, ...]
     frequency: tuple[Part, ...]
+    worst: Part
 
 
 def break_down(
@@ -69,27 +73,31 @@ def break_down(
     return Breakdown(
         loudness=tuple(_part(name, cells, first, second) for name, cells in places.items()),
         frequency=tuple(_part(name, cells, first, second) for name, cells in rows.items()),
+        worst=_worst_place(first, second, centres[kept], config),
     )
 
 
-def why(found: Breakdown, tokens_only: float, vocoder_only: float, texture: float | None) -> str:
+def why(found: Breakdown, level_db: float | None, textures: dict[str, float | None]) -> str:
     """Say in a sentence what the numbers show.
 
     Args:
         found: where the error lies.
-        tokens_only, vocoder_only: mel distance of the tokens without the vocoder, and the reverse.
-        texture: liveliness over time, 1 is the original's.
+        level_db: level of the output over the original's; None for silence.
+        textures: liveliness from "frame" to frame and "bin" to bin, 1 is the original's.
     """
     worst = max(found.loudness, key=lambda part: part.error)
     said = [f"{worst.error:.0%} of the error {_place(worst)}: {_direction(worst)}"]
     band = max(found.frequency, key=lambda part: part.error / max(part.cells, 1e-9))
     if band.error > _TELLING_SHARE:
         said.append(f"{band.error:.0%} lies at {band.name} ({band.cells:.0%} of the bins)")
-    if texture is not None and texture > _MORE:
-        said.append(f"the output changes {texture:.1f} times as much from frame to frame")
-    elif texture is not None and texture < _LESS:
-        said.append(f"the output changes only {texture:.2f} times as much from frame to frame")
-    said.append(f"tokens alone {tokens_only:.2f}, vocoder alone {vocoder_only:.2f}")
+    if found.worst.distance > _STANDS_OUT * _mean_distance(found.loudness):
+        said.append(f"worst at {found.worst.name}: {_direction(found.worst)}")
+    if level_db is not None and abs(level_db) > _LEVEL_DB:
+        said.append(f"all in all {abs(level_db):.0f} dB too {'loud' if level_db > 0 else 'quiet'}")
+    for step, texture in textures.items():
+        if texture is not None and not _LESS < texture < _MORE:
+            change = "only " if texture < 1 else ""
+            said.append(f"changes {change}{texture:.1f} times as much from {step} to {step}")
     return "; ".join(said)
 
 
@@ -104,6 +112,34 @@ def _part(name: str, cells: np.ndarray, before: np.ndarray, after: np.ndarray) -
         after=float(after[cells].mean()) if some else 0.0,
         distance=float(difference[cells].mean()) if some else 0.0,
     )
+
+
+def _worst_place(
+    before: np.ndarray, after: np.ndarray, centres: np.ndarray, config: MelConfig
+) -> Part:
+    """Return the square of some bins and frames whose mean error is largest."""
+    bins, frames = before.shape
+    corners = [
+        (low, start)
+        for low in range(0, bins, _PLACE_BINS)
+        for start in range(0, max(frames - _PLACE_FRAMES, 0) + 1, _PLACE_FRAMES)
+    ]
+    error = np.abs(after - before)
+    means = [error[y : y + _PLACE_BINS, x : x + _PLACE_FRAMES].mean() for y, x in corners]
+    low, start = corners[int(np.argmax(means))]
+    cells = np.zeros(before.shape, bool)
+    cells[low : low + _PLACE_BINS, start : start + _PLACE_FRAMES] = True
+    seconds = config.hop_length / config.sample_rate
+    high = min(low + _PLACE_BINS, bins) - 1
+    name = (
+        f"{start * seconds:.1f} to {(start + _PLACE_FRAMES) * seconds:.1f} s, "
+        f"{centres[low]:,.0f} to {centres[high]:,.0f} Hz"
+    )
+    return _part(name, cells, before, after)
+
+
+def _mean_distance(parts: tuple[Part, ...]) -> float:
+    return sum(part.cells * part.distance for part in parts)
 
 
 def _place(part: Part) -> str:

@@ -42,6 +42,7 @@ WORST = 10
 MUSIC = Path(__file__).parents[1] / "examples" / "audio" / "greece.flac"
 DIFFERENCE_LIMIT = 4.0
 _COLOURS = 96
+_NAMED = 5
 _TINY = 1e-12
 _COLUMNS = (
     "mel < 15 kHz",
@@ -199,24 +200,20 @@ def page(results: Sequence[Result], found: Found, facts: dict[str, str], picture
         f"![{result.name}: mel before, after, difference]({pictures}/{number:02d}.png)"
         for number, result in enumerate(results[:WORST], 1)
     )
-    silent = [result for result in results if result.level_error_db is None]
-    quiet = "".join(
-        f" Digital {result.name} comes back with a peak of {result.output_peak_db:.1f} dBFS."
-        for result in silent
-    )
     left_out = "\n".join(f"- {line}" for line in found.left_out) or "Nothing."
     by_kind = sorted(results, key=lambda result: (result.kind, result.name))
     listed = "\n".join(f"- {name}: {value}" for name, value in facts.items())
     return (
         "# All sorts of signals\n\n"
         "One tokenizer on speech, solo instruments, noise, tones, pulses and silence; made by "
-        "`python -m benchmarks.signals --work DIR --visqol --write docs/benchmarks/signals.md`. "
+        "`python -m benchmarks.signals --work DIR --write docs/benchmarks/signals.md` "
+        "(with `--visqol` for that column). "
         "Mel distances are mean absolute differences of ln-mels (1 is 8.7 dB); textures say how "
         "much the mel changes from frame to frame (time) and bin to bin (band), over the "
         "original's: 1 is right, and over a steady tone, which hardly changes, large. Level error "
         "is the output's root mean square over the original's. The last two columns are the mel "
         "distance below 15 kHz of the decoded mel, and of the vocoder on the original's mel. "
-        f"Rows are means, of textures medians, of levels mean sizes.{quiet}\n\n"
+        f"Rows are means, of textures medians, of levels mean sizes.\n\n{_remarks(results)}\n\n"
         f"{kind_table(by_kind)}\n\n## The {min(WORST, len(results))} worst clips\n\n"
         "By mel distance below 15 kHz, with what the numbers say. The pictures go down to the "
         f"level of digital silence; the colours of the difference end at {DIFFERENCE_LIMIT:.0f}."
@@ -225,9 +222,27 @@ def page(results: Sequence[Result], found: Found, facts: dict[str, str], picture
     )
 
 
+def _remarks(results: Sequence[Result]) -> str:
+    """Say what a mel distance does not: silence, lost level, overload."""
+    rated = [(r.level_error_db, r.name) for r in results if r.level_error_db is not None]
+    largest = sorted(rated, key=lambda item: -abs(item[0]))[:_NAMED]
+    said = [
+        f"Digital {result.name} comes back with a peak of {result.output_peak_db:.1f} dBFS."
+        for result in results
+        if result.level_error_db is None
+    ]
+    said.append(
+        "Largest level errors: " + "; ".join(f"{name} {db:+.1f} dB" for db, name in largest) + "."
+    )
+    over = [f"{r.name} {r.output_peak_db:+.1f} dBFS" for r in results if r.output_peak_db > 0]
+    said.append(f"Peaks over full scale: {'; '.join(over) or 'none'}.")
+    return " ".join(said)
+
+
 def _why(result: Result) -> str:
-    texture = result.whole.time_texture
-    return why(result.causes, result.tokens_only, result.vocoder_only, texture)
+    textures = {"frame": result.whole.time_texture, "bin": result.whole.band_texture}
+    said = why(result.causes, result.level_error_db, textures)
+    return f"{said}; tokens alone {result.tokens_only:.2f}, vocoder {result.vocoder_only:.2f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -73,10 +73,13 @@ def test_error_is_found_where_it_was_put() -> None:
     for parts in (found.loudness, found.frequency):
         assert sum(part.cells for part in parts) == pytest.approx(1.0)
         assert sum(part.error for part in parts) == pytest.approx(1.0)
-    said = why(found, 0.5, 0.25, None)
+    assert found.worst.before == pytest.approx(CONFIG.silence)
+    said = why(found, -7.0, {"frame": 5.0, "bin": None})
     assert "100% of the error lies where the original is empty" in said
     assert "too loud" in said
-    assert "tokens alone 0.50, vocoder alone 0.25" in said
+    assert "all in all 7 dB too quiet" in said
+    assert "changes 5.0 times as much from frame to frame" in said
+    assert "to bin" not in said
 
 
 def test_recordings_too_short_for_a_clip_are_refused() -> None:
