@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 import bandtok
+from bandtok.codec import code_fingerprint
 from bandtok.errors import AudioError, GridError, ModelMismatch
 from bandtok.pipeline import model_id
 from bandtok.windows import Window, WindowPlan, cut_windows, reflect_padded
@@ -120,6 +122,19 @@ def test_tokens_of_another_model_are_refused_unless_forced(tokenizer: bandtok.To
     larger = bandtok.TokenGrid(codes=np.zeros((16, 2), np.int64), codebook_size=128)
     with pytest.raises(ModelMismatch, match="128"):
         tokenizer.decode(larger, force=True)
+
+
+def test_the_fingerprint_is_of_values(tokenizer: bandtok.Tokenizer) -> None:
+    network = copy.deepcopy(tokenizer.codec.network)
+    with torch.no_grad():
+        network.encoder.out.bias[0] = 0.0
+        before = code_fingerprint(network)
+        network.encoder.out.bias[0] = -0.0
+        assert code_fingerprint(network) == before
+        network.decoder.out.bias[0] += 1.0
+        assert code_fingerprint(network) == before
+        network.encoder.out.bias[0] = 1e-6
+        assert code_fingerprint(network) != before
 
 
 def test_token_files_name_a_folder_without_its_path(tmp_path: Path) -> None:

@@ -280,5 +280,6 @@ def code_fingerprint(network: TokenizerNetwork) -> str:
     for part in (network.encoder, network.quantizer):
         for key, tensor in sorted(part.state_dict().items()):
             digest.update(f"{key}{tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
+            numbers = tensor.detach().cpu().float() + 0.0  # -0 and 0 are the same weight
+            digest.update(numbers.contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]

@@ -185,7 +185,8 @@ def update(loss: Tensor, module: nn.Module, optimizer: Optimizer, max_norm: floa
 @torch.no_grad()
 def _average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
     for mean, current in zip(averaged.parameters(), network.parameters(), strict=True):
-        mean.lerp_(current, 1 - decay)
+        if current.requires_grad:  # what is frozen stays as it is, to the last bit
+            mean.lerp_(current, 1 - decay)
     for fixed, buffer in zip(averaged.buffers(), network.buffers(), strict=True):
         fixed.copy_(buffer)
 
