@@ -58,7 +58,10 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.codec_speed
 
 reliability: $(VENV)/.installed
-	$(BIN)/python -m reliability.equality --cases 600 --write docs/reliability/equality.md
+	$(BIN)/python -m reliability.equality --cases 525 --model debug --max-seconds 30 \
+		--write docs/reliability/equality-debug.md
+	$(BIN)/python -m reliability.equality --cases 105 --seed 1 --max-seconds 15 \
+		--write docs/reliability/equality-bundled.md
 	$(BIN)/python -m reliability.numerics --write docs/reliability/numerics.md
 	$(BIN)/python -m reliability.fuzz_reader --inputs 1000000 --write docs/reliability/fuzz-reader.md
 	$(BIN)/python -m reliability.fuzz_audio --inputs 20000 --write docs/reliability/fuzz-audio.md

@@ -177,10 +177,11 @@ def main() -> int:
     section = Section(
         title="Equality of windows, batches, streams and ranges",
         command=f"python -m reliability.equality --cases {arguments.cases} "
-        f"--model {arguments.model or 'bundled'} --seed {arguments.seed}",
+        + (f"--model {arguments.model} " if arguments.model else "")
+        + f"--seed {arguments.seed} --max-seconds {arguments.max_seconds:g}",
         columns=("what", "cases", "different"),
         rows=[(kind, str(number), str(failed[kind])) for kind, number in done.items()],
-        note=f"Every bit compared; {machine()}.",
+        note=f"Every bit compared. Model {tokenizer.model_id}; {machine()}.",
     )
     write_section(section, arguments.write)
     return 1 if failed else 0
