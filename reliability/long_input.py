@@ -102,6 +102,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=None, help="folder for some gigabytes")
     parser.add_argument("--write", type=Path, default=None, metavar="FILE.md")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
     with tempfile.TemporaryDirectory(dir=arguments.work) as work:
         runs, findings = check(arguments.hours, arguments.model, Path(work))
     rows = [(r.name, f"{r.seconds:.0f} s, peak resident memory {r.peak_mb:.0f} MB") for r in runs]
