@@ -75,6 +75,17 @@ def test_a_batch_is_its_singles(tokenizer: bandtok.Tokenizer, music: torch.Tenso
         assert torch.equal(tokenizer.decode_codes(row[None])[0], single)
 
 
+@pytest.mark.parametrize(("first", "last"), [(128, 129), (120, 140), (255, 257), (130, 280)])
+def test_a_range_at_the_seams_of_windows_is_cut_out_of_the_whole(
+    tokenizer: bandtok.Tokenizer, first: int, last: int
+) -> None:
+    codes = np.random.default_rng(0).integers(0, 64, (16, 280))
+    grid = bandtok.TokenGrid(codes=codes, codebook_size=64)
+    whole = tokenizer.decode(grid).waveform[:, first * 4096 : last * 4096]
+    part = tokenizer.decode_range(grid, first * 4096, last * 4096).waveform
+    assert np.array_equal(part, whole)
+
+
 def test_codes_far_from_a_cut_do_not_depend_on_it(
     tokenizer: bandtok.Tokenizer, music: torch.Tensor
 ) -> None:
