@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from bandtok.data.manifest import Track
-from bandtok.data.waveforms import CropSampler, WaveformStore, read_crop
-from bandtok.errors import DataError
+from bandtok.data.waveforms import Augmentation, CropSampler, WaveformStore, read_crop
+from bandtok.errors import ConfigError, DataError
 
 
 def track(path: str) -> Track:
@@ -54,8 +56,8 @@ def test_nothing_readable_is_an_error(folder: Path) -> None:
 
 def test_crops_depend_on_seed_and_step_alone(folder: Path) -> None:
     store = WaveformStore([track("a.wav"), track("b.wav")], folder, folder / "cache", 44_100)
-    first = CropSampler(store, 4096, 3, gain_db=(-6.0, 0.0), seed=1)
-    again = CropSampler(store, 4096, 3, gain_db=(-6.0, 0.0), seed=1)
+    first = CropSampler(store, 4096, 3, Augmentation(gain_db=(-6.0, 0.0)), seed=1)
+    again = CropSampler(store, 4096, 3, Augmentation(gain_db=(-6.0, 0.0)), seed=1)
     assert first.batch(5).shape == (3, 1, 4096)
     again.batch(4)
     assert np.array_equal(first.batch(5), again.batch(5))
@@ -68,3 +70,42 @@ def test_a_crop_is_silent_outside_its_track() -> None:
     assert read_crop(array, -2, 5).tolist() == [0, 0, 0.5, 0.5, 0.5]
     assert read_crop(array, 8, 5).tolist() == [0.5, 0.5, 0, 0, 0]
     assert read_crop(array, 20, 2).tolist() == [0, 0]
+
+
+def test_tracks_with_their_treble_cut_off_are_drawn_less(folder: Path) -> None:
+    dull = dataclasses.replace(track("b.wav"), bandwidth_hz=11_025.0)
+    full = dataclasses.replace(track("a.wav"), bandwidth_hz=22_050.0)
+    store = WaveformStore([full, dull], folder, folder / "cache", 44_100)
+    plain = CropSampler(store, 512, 1)
+    drawn = CropSampler(store, 512, 1, Augmentation(bandwidth_power=2.0))
+    ratio, weighted = (s._shares[1] / s._shares[0] for s in (plain, drawn))
+    assert weighted == pytest.approx(ratio / 4)
+
+
+def test_gain_clips_and_speed_moves_the_pitch(folder: Path) -> None:
+    time = np.arange(44_100) / 44_100
+    soundfile.write(folder / "tone.wav", 0.5 * np.sin(2 * np.pi * 1000 * time), 44_100)
+    store = WaveformStore([track("tone.wav")], folder, folder / "cache", 44_100)
+    loud = CropSampler(store, 8192, 4, Augmentation(gain_db=(12.0, 12.0))).batch(0)
+    assert np.abs(loud).max() == 1.0
+    fast = CropSampler(store, 8192, 1, Augmentation(speed=(1.99, 2.0))).batch(3)[0, 0]
+    middle = fast[2048:4096] * np.hanning(2048)
+    peak_hz = np.abs(np.fft.rfft(middle)).argmax() * 44_100 / 2048
+    assert peak_hz == pytest.approx(2000, abs=30)
+
+
+def test_a_share_of_crops_is_synthetic(folder: Path) -> None:
+    store = WaveformStore([track("a.wav")], folder, folder / "cache", 44_100)
+    plain = CropSampler(store, 4096, 8, Augmentation(synthetic_share=0.0)).batch(1)
+    every = CropSampler(store, 4096, 8, Augmentation(synthetic_share=1.0)).batch(1)
+    assert plain.shape == every.shape == (8, 1, 4096)
+    assert np.isfinite(every).all()
+    assert not np.array_equal(plain, every)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"gain_db": (3.0, -3.0)}, {"speed": (0.0, 1.0)}, {"synthetic_share": 1.5}]
+)
+def test_impossible_augmentation_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="expected"):
+        Augmentation(**wrong)

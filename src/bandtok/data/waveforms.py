@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import numpy as np
+import soxr
 
 from bandtok.atomic import replacing
 from bandtok.audio import stream_audio
 from bandtok.data.manifest import Track
-from bandtok.errors import AudioError, DataError
+from bandtok.data.synthetic import synthetic_crop
+from bandtok.errors import AudioError, ConfigError, DataError
 
 Progress = Callable[[int, int], None]
 
@@ -45,6 +49,7 @@ class WaveformStore:
         warn: Callable[[str], None] | None = None,
     ) -> None:
         cache.mkdir(parents=True, exist_ok=True)
+        self.sample_rate = sample_rate
         self.tracks: list[Track] = []
         self.arrays: list[np.ndarray] = []
         for done, track in enumerate(tracks):
@@ -70,6 +75,32 @@ class WaveformStore:
         return sum(len(array) for array in self.arrays)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """How crops are varied.
+
+    Attributes:
+        gain_db: range of a random gain; what then lies beyond full scale is clipped.
+        speed: range of a random speed, which moves pitch and tempo together.
+        synthetic_share: share of crops that are synthetic sounds instead of music.
+        bandwidth_power: tracks are drawn in proportion to length times (bandwidth / half of the
+            sample rate) to this power, so that music with its treble cut off teaches less.
+    """
+
+    gain_db: tuple[float, float] = (0.0, 0.0)
+    speed: tuple[float, float] = (1.0, 1.0)
+    synthetic_share: float = 0.0
+    bandwidth_power: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.gain_db[0] > self.gain_db[1]:
+            raise ConfigError(f"got gain_db {self.gain_db}; expected the lower one first")
+        if not 0.25 <= self.speed[0] <= self.speed[1] <= 4.0:
+            raise ConfigError(f"got speed {self.speed}; expected two numbers from 0.25 to 4")
+        if not 0.0 <= self.synthetic_share <= 1.0:
+            raise ConfigError(f"got synthetic_share {self.synthetic_share}; expected 0 to 1")
+
+
 class CropSampler:
     """Random crops, each track drawn in proportion to its length.
 
@@ -77,7 +108,7 @@ class CropSampler:
         store: decoded tracks.
         crop_samples: length of a crop.
         batch_size: crops in a batch.
-        gain_db: range of a random gain on each crop.
+        augmentation: how they are varied; not at all by default.
         seed: of the draw.
     """
 
@@ -86,25 +117,36 @@ class CropSampler:
         store: WaveformStore,
         crop_samples: int,
         batch_size: int,
-        gain_db: tuple[float, float] = (0.0, 0.0),
+        augmentation: Augmentation | None = None,
         seed: int = 0,
     ) -> None:
         self.store, self.seed = store, seed
-        self.crop_samples, self.batch_size, self.gain_db = crop_samples, batch_size, gain_db
+        self.crop_samples, self.batch_size = crop_samples, batch_size
+        self.augmentation = augmentation or Augmentation()
         lengths = np.array([len(array) for array in store.arrays], dtype=np.float64)
-        self._shares = lengths / lengths.sum()
+        reach = np.array([track.bandwidth_hz for track in store.tracks]) * 2 / store.sample_rate
+        shares = lengths * np.clip(reach, 0.01, 1.0) ** self.augmentation.bandwidth_power
+        self._shares = shares / shares.sum()
 
     def batch(self, step: int) -> np.ndarray:
         """Return float32 [batch, 1, samples] for a step; always the same for the same step."""
         draw = np.random.default_rng((self.seed, step))
-        waveforms = np.zeros((self.batch_size, 1, self.crop_samples), np.float32)
-        for row in waveforms:
-            array = self.store.arrays[draw.choice(len(self._shares), p=self._shares)]
-            reach = self.crop_samples // 4  # now and then a crop begins or ends in silence
-            start = int(draw.integers(-reach, max(len(array) - self.crop_samples + reach, 1)))
-            gain = 10 ** (draw.uniform(*self.gain_db) / 20)
-            row[0] = read_crop(array, start, self.crop_samples) * gain
-        return waveforms
+        return np.stack([self._crop(draw)[None] for _ in range(self.batch_size)])
+
+    def _crop(self, draw: np.random.Generator) -> np.ndarray:
+        chosen = self.augmentation
+        if chosen.synthetic_share and draw.random() < chosen.synthetic_share:
+            return synthetic_crop(draw, self.crop_samples, self.store.sample_rate)
+        array = self.store.arrays[draw.choice(len(self._shares), p=self._shares)]
+        speed = draw.uniform(*chosen.speed) if chosen.speed[0] < chosen.speed[1] else 1.0
+        length = ceil(self.crop_samples * speed)
+        reach = length // 4  # now and then a crop begins or ends in silence
+        start = int(draw.integers(-reach, max(len(array) - length + reach, 1)))
+        gain = np.float32(10 ** (draw.uniform(*chosen.gain_db) / 20))
+        crop = read_crop(array, start, length)
+        if length != self.crop_samples:
+            crop = _stretched(crop, self.crop_samples)
+        return np.clip(crop * gain, -1.0, 1.0)
 
 
 def read_crop(array: np.ndarray, start: int, length: int) -> np.ndarray:
@@ -114,6 +156,14 @@ def read_crop(array: np.ndarray, start: int, length: int) -> np.ndarray:
     if last > first:
         crop[first - start : last - start] = array[first:last] / np.float32(32768)
     return crop
+
+
+def _stretched(crop: np.ndarray, length: int) -> np.ndarray:
+    """Resample to `length` samples, whatever that does to the pitch."""
+    moved: np.ndarray = soxr.resample(crop, len(crop), length, quality="MQ")
+    out = np.zeros(length, np.float32)
+    out[: min(length, len(moved))] = moved[:length]
+    return out
 
 
 def _decoded(path: Path, cache: Path, sample_rate: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from torch.optim import AdamW, Optimizer
 
 from bandtok.adversarial.discriminators import MultiScaleMelDiscriminator
 from bandtok.checkpoint import save_network
-from bandtok.data.waveforms import CropSampler, WaveformStore
+from bandtok.data.waveforms import Augmentation, CropSampler, WaveformStore
 from bandtok.errors import ConfigError
 from bandtok.mel import LogMel, mel_bin_centres_hz
 from bandtok.networks import TOKENIZER_KIND
@@ -37,6 +37,7 @@ class TokenizerTraining:
         codebook_rule: how entries follow the data: "ema", "gradient", "simvq" or "lattice".
         codebook_learning_rate: for the rules that have one.
         rotation: gradients pass the codebook by rotation instead of straight through.
+        loud_weight: of the distance in the loudest cells of each frame (`loud_mel_loss`).
         revive_every: steps between replacements of dead entries; None for never.
         smoothness_weight: of how far latents move from frame to frame, in their own spread.
         prediction_weight: of how well a small causal network foresees the next frame's latents.
@@ -51,8 +52,9 @@ class TokenizerTraining:
     learning_rate: float = 6e-4
     weight_decay: float = 0.01
     discriminator_learning_rate: float = 2e-4
-    gain_db: tuple[float, float] = (-12.0, 3.0)
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(gain_db=(-12.0, 3.0)))
     mel_weight: float = 1.0
+    loud_weight: float = 0.0
     commitment_weight: float = 0.25
     adversarial_weight: float = 0.05
     feature_matching_weight: float = 0.5
@@ -113,6 +115,7 @@ class TokenizerTask:
             self.optimizers["foresight"] = AdamW(self.foresight.parameters(), recipe.learning_rate)
         self.weights = {
             "mel_loss": recipe.mel_weight,
+            "loud_mel_loss": recipe.loud_weight,
             "commitment_loss": recipe.commitment_weight,
             "smoothness_loss": recipe.smoothness_weight,
             "prediction_loss": recipe.prediction_weight,
@@ -122,7 +125,7 @@ class TokenizerTask:
         self.log_mel = LogMel(recipe.network.mel)
         samples = recipe.crop_mel_frames * recipe.network.mel.hop_length
         seed = recipe.loop.seed
-        self.crops = CropSampler(train, samples, recipe.batch_size, recipe.gain_db, seed)
+        self.crops = CropSampler(train, samples, recipe.batch_size, recipe.augmentation, seed)
         held_out = CropSampler(valid, samples, recipe.validation_crops, seed=12_345)
         with torch.no_grad():
             self.validation_mel = self.log_mel(torch.from_numpy(held_out.batch(0)))
@@ -137,6 +140,8 @@ class TokenizerTask:
         mel = self._mel(step)
         output = network(mel, quantize=quantize)
         losses = {"mel_loss": (output.mel - mel).abs().mean()}
+        if recipe.loud_weight:
+            losses["loud_mel_loss"] = loud_mel_loss(output.mel, mel)
         if not recipe.freeze_codes:
             losses |= self._latent_losses(output, quantize)
         if recipe.adversarial_after is not None and step >= recipe.adversarial_after:
@@ -228,3 +233,13 @@ class TokenizerTask:
         codes = torch.cat([network.encode_mel(part) for part in self.validation_mel.split(8)])
         mel = torch.cat([network.decode_codes(part) for part in codes.split(8)])
         return mel, codes
+
+
+def loud_mel_loss(estimate: Tensor, mel: Tensor) -> Tensor:
+    """Return the mean distance of ln-mels [batch, n_mels, mel_frames], loud cells weighing most.
+
+    A cell weighs the square root of its magnitude over that of its frame's loudest cell, so that a
+    lone tone counts, though it is a few cells of 128.
+    """
+    weights = (0.5 * (mel - mel.amax(dim=1, keepdim=True))).exp()
+    return (weights * (estimate - mel).abs()).sum() / weights.sum()

@@ -18,7 +18,7 @@ from torch.optim import AdamW, Optimizer
 
 from bandtok.adversarial.discriminators import MultiResolutionSpectrumDiscriminator
 from bandtok.checkpoint import save_network
-from bandtok.data.waveforms import CropSampler, WaveformStore
+from bandtok.data.waveforms import Augmentation, CropSampler, WaveformStore
 from bandtok.mel import LogMel, MelConfig, mel_bin_centres_hz
 from bandtok.networks import VOCODER_KIND
 from bandtok.tokenizer.model import TokenizerNetwork
@@ -48,7 +48,7 @@ class VocoderTraining:
     learning_rate: float = 8e-4
     weight_decay: float = 0.01
     discriminator_learning_rate: float = 2e-4
-    gain_db: tuple[float, float] = (-12.0, 3.0)
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(gain_db=(-12.0, 3.0)))
     mel_weight: float = 1.0
     resolution_weight: float = 0.5
     adversarial_weight: float = 0.02
@@ -122,7 +122,7 @@ class VocoderTask:
         self.resolutions = MultiResolutionMelLoss(mel.sample_rate)
         samples = recipe.crop_mel_frames * mel.hop_length
         seed = recipe.loop.seed
-        self.crops = CropSampler(train, samples, recipe.batch_size, recipe.gain_db, seed)
+        self.crops = CropSampler(train, samples, recipe.batch_size, recipe.augmentation, seed)
         held_out = CropSampler(valid, samples, recipe.validation_crops, seed=12_345)
         self.validation = torch.from_numpy(held_out.batch(0))
         self.audible = torch.from_numpy(mel_bin_centres_hz(mel) < 15_000)
