@@ -14,6 +14,7 @@ from bandtok.adversarial.discriminators import MultiScaleMelDiscriminator
 from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import Augmentation, CropSampler, WaveformStore
 from bandtok.errors import ConfigError
+from bandtok.evaluation.reconstruction import mel_texture
 from bandtok.mel import LogMel, mel_bin_centres_hz
 from bandtok.networks import TOKENIZER_KIND
 from bandtok.tokenizer.config import TokenizerConfig
@@ -159,9 +160,13 @@ class TokenizerTask:
         error = (rebuilt - self.validation_mel).abs()
         counts = torch.bincount(codes.reshape(-1), minlength=network.config.codebook_size).float()
         share = counts[counts > 0] / counts.sum()
+        texture = mel_texture(self.validation_mel, rebuilt, network.config.mel)
         return {
             "mel_loss": float(error.mean()),
             "mel_loss_below_15_khz": float(error[:, self.audible].mean()),
+            "loud_mel_loss": float(loud_mel_loss(rebuilt, self.validation_mel)),
+            "time_texture": texture.time or 0.0,
+            "band_texture": texture.band or 0.0,
             "codes_used": float((counts > 0).sum()),
             "entropy_bits": float(-(share * share.log2()).sum()),
         }
