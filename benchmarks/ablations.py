@@ -99,7 +99,7 @@ GROUPS: dict[str, tuple[Lever, ...]] = {
         *(
             Lever(
                 name=f"judges-{scales}",
-                settings={"num_scales": str(scales), "adversarial_after": "250"},
+                settings={"num_scales": str(scales), "adversarial_after": "150"},
             )
             for scales in (1, 3)
         ),
@@ -148,7 +148,7 @@ def page(groups: Sequence[str], data: Path, runs: Path, extra: Mapping[str, str]
         "# Levers of the tokenizer",
         "",
         "Made by `python -m benchmarks.ablations`: the recipe `probe` (a quarter of the default's "
-        "arithmetic, 500 steps, random weights at the start, seed 0), one thing changed at a time. "
+        "arithmetic, 300 steps, random weights at the start, seed 0), one thing changed at a time. "
         "Textures are the change from frame to frame and bin to bin over the original's (1 is "
         "right, plain L1 blurs). One run a row: differences under about .002 are within what "
         "another seed does.",

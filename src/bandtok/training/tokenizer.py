@@ -21,6 +21,7 @@ from bandtok.tokenizer.config import TokenizerConfig
 from bandtok.tokenizer.model import TokenizerNetwork, TokenizerOutput
 from bandtok.training.adversary import Adversary
 from bandtok.training.codebooks import codebook_rule
+from bandtok.training.distances import loud_mel_loss
 from bandtok.training.images import mel_image, stack_images, usage_image
 from bandtok.training.loop import LoopConfig, update
 from bandtok.training.regularity import Foresight, smoothness_loss
@@ -238,13 +239,3 @@ class TokenizerTask:
         codes = torch.cat([network.encode_mel(part) for part in self.validation_mel.split(8)])
         mel = torch.cat([network.decode_codes(part) for part in codes.split(8)])
         return mel, codes
-
-
-def loud_mel_loss(estimate: Tensor, mel: Tensor) -> Tensor:
-    """Return the mean distance of ln-mels [batch, n_mels, mel_frames], loud cells weighing most.
-
-    A cell weighs the square root of its magnitude over that of its frame's loudest cell, so that a
-    lone tone counts, though it is a few cells of 128.
-    """
-    weights = (0.5 * (mel - mel.amax(dim=1, keepdim=True))).exp()
-    return (weights * (estimate - mel).abs()).sum() / weights.sum()

@@ -6,7 +6,7 @@ of it, which is what the vocoder will hear in use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from torch.optim import AdamW, Optimizer
 from bandtok.adversarial.discriminators import MultiResolutionSpectrumDiscriminator
 from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import Augmentation, CropSampler, WaveformStore
-from bandtok.mel import LogMel, MelConfig, mel_bin_centres_hz
+from bandtok.mel import LogMel, mel_bin_centres_hz
 from bandtok.networks import VOCODER_KIND
 from bandtok.tokenizer.model import TokenizerNetwork
 from bandtok.training.adversary import Adversary
+from bandtok.training.distances import MultiResolutionMelLoss, loud_mel_loss
 from bandtok.training.images import mel_image, stack_images
 from bandtok.training.loop import LoopConfig, update
 from bandtok.vocoder.config import VocoderConfig
@@ -38,6 +39,7 @@ class VocoderTraining:
         tokenizer: name or folder of a tokenizer whose reconstructed mels are the input; "bundled"
             for the one in the box, "" for real mels only.
         decoded_share: share of each batch that goes through that tokenizer.
+        loud_weight: of the distance in the loudest cells of each frame (`loud_mel_loss`).
         adversarial_after: step from which the discriminators play; None for never.
     """
 
@@ -51,44 +53,13 @@ class VocoderTraining:
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(gain_db=(-12.0, 3.0)))
     mel_weight: float = 1.0
     resolution_weight: float = 0.5
+    loud_weight: float = 0.0
     adversarial_weight: float = 0.02
     feature_matching_weight: float = 0.2
     adversarial_after: int | None = None
     tokenizer: str = ""
     decoded_share: float = 1.0
     validation_crops: int = 32
-
-
-class MultiResolutionMelLoss(nn.Module):
-    """L1 of log-mels over windows from 5 to 93 ms, hop a quarter of the window.
-
-    Source: the multi-scale mel loss of DAC (Kumar et al. 2023), with fewer and wider scales.
-    """
-
-    def __init__(
-        self,
-        sample_rate: int,
-        scales: Sequence[tuple[int, int]] = ((256, 24), (512, 40), (1024, 80), (4096, 256)),
-    ) -> None:
-        super().__init__()
-        self.transforms = nn.ModuleList(
-            LogMel(
-                MelConfig(
-                    sample_rate=sample_rate,
-                    n_fft=n_fft,
-                    win_length=n_fft,
-                    hop_length=n_fft // 4,
-                    n_mels=n_mels,
-                    f_max=sample_rate / 2,
-                )
-            )
-            for n_fft, n_mels in scales
-        )
-
-    def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
-        """Return the scalar loss between waveforms [batch, 1, samples]."""
-        losses = [(t(estimate) - t(reference)).abs().mean() for t in self.transforms]
-        return torch.stack(losses).mean()
 
 
 class VocoderTask:
@@ -152,13 +123,16 @@ class VocoderTask:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the weighted sum of losses of a waveform made, and each loss by name."""
         recipe = self.recipe
+        heard = self.log_mel(made)
         losses = {
-            "mel_loss": (self.log_mel(made) - mel).abs().mean(),
+            "mel_loss": (heard - mel).abs().mean(),
             "resolution_loss": self.resolutions(made, waveform),
+            "loud_mel_loss": loud_mel_loss(heard, mel),
         }
         total = (
             recipe.mel_weight * losses["mel_loss"]
             + recipe.resolution_weight * losses["resolution_loss"]
+            + recipe.loud_weight * losses["loud_mel_loss"]
         )
         if recipe.adversarial_after is not None and step >= recipe.adversarial_after:
             losses |= self.adversary.play(waveform, made)
