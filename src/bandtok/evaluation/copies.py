@@ -57,30 +57,17 @@ def longest_shared_runs(
     if seed < 1:
         raise ConfigError(f"got runs of {seed} tokens; expected at least 1")
     sequences = [as_sequence(codes) for codes in clips]
+    search = _Search.of(sequences, seed)
     best = [NOTHING_SHARED] * len(sequences)
-    hashes = [_run_hashes(sequence, seed) for sequence in sequences]
-    all_hashes = np.unique(np.concatenate([np.zeros(0, np.uint64), *hashes]))
     for source, codes in enumerate(training):
         piece = as_sequence(codes)
-        piece_hashes = _run_hashes(piece, seed)
-        places = np.flatnonzero(_is_in(piece_hashes, all_hashes))
-        if not len(places):
-            continue
-        order = np.argsort(piece_hashes[places], kind="stable")
-        for index, clip_hashes in enumerate(hashes):
-            for in_clip, in_piece in _pairs(clip_hashes, piece_hashes, places[order]):
-                start, length = _longest_diagonal(in_clip, in_piece)
-                tokens = length + seed - 1
-                if tokens <= best[index].tokens:
-                    continue
-                found = SharedRun(
-                    tokens=tokens,
-                    clip_start=int(in_clip[start]),
-                    source=source,
-                    source_start=int(in_piece[start]),
-                )
-                if _holds(found, sequences[index], piece):
-                    best[index] = found
+        for index, clip_start, source_start, runs in search.diagonals(_run_hashes(piece, seed)):
+            tokens = runs + seed - 1
+            found = SharedRun(
+                tokens=tokens, clip_start=clip_start, source=source, source_start=source_start
+            )
+            if tokens > best[index].tokens and _holds(found, sequences[index], piece):
+                best[index] = found
     return best
 
 
@@ -114,37 +101,74 @@ def _is_in(values: np.ndarray, sorted_values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _pairs(
-    clip_hashes: np.ndarray, piece_hashes: np.ndarray, places: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield equal runs as (place in clip, place in piece), by diagonal and place.
+@dataclass(frozen=True, kw_only=True)
+class _Search:
+    """The hashed runs of all clips.
 
-    Args:
-        clip_hashes, piece_hashes: of each run.
-        places: of runs in the piece, in the order of their hashes.
+    Attributes:
+        hashes: uint64 [runs].
+        clips: the clip of each.
+        places: its first token in the clip.
+        distinct: the hashes, sorted, each once.
     """
-    ordered = piece_hashes[places]
-    first = np.searchsorted(ordered, clip_hashes, side="left")
-    counts = np.searchsorted(ordered, clip_hashes, side="right") - first
-    if not counts.any():
-        return
-    # One long silence on either side makes very many pairs; a part of them tells as much.
-    room = max(1, _MAX_PAIRS // int((counts > 0).sum()))
-    counts = np.minimum(counts, room)
-    in_clip = np.repeat(np.arange(len(clip_hashes)), counts)
-    step = np.arange(len(in_clip)) - np.repeat(np.cumsum(counts) - counts, counts)
-    in_piece = places[np.repeat(first, counts) + step]
-    order = np.lexsort((in_clip, in_piece - in_clip))
-    yield in_clip[order], in_piece[order]
 
+    hashes: np.ndarray
+    clips: np.ndarray
+    places: np.ndarray
+    distinct: np.ndarray
 
-def _longest_diagonal(in_clip: np.ndarray, in_piece: np.ndarray) -> tuple[int, int]:
-    """Return start and number of the most pairs that follow one another on one diagonal."""
-    goes_on = (np.diff(in_clip) == 1) & (np.diff(in_piece) == 1)
-    starts = np.flatnonzero(np.concatenate([[True], ~goes_on]))
-    lengths = np.diff(np.append(starts, len(in_clip)))
-    longest = int(lengths.argmax())
-    return int(starts[longest]), int(lengths[longest])
+    @classmethod
+    def of(cls, sequences: list[np.ndarray], seed: int) -> _Search:
+        parts = [_run_hashes(sequence, seed) for sequence in sequences]
+        hashes = np.concatenate([np.zeros(0, np.uint64), *parts])
+        sizes = [len(part) for part in parts]
+        return cls(
+            hashes=hashes,
+            clips=np.repeat(np.arange(len(parts)), sizes),
+            places=np.concatenate([np.zeros(0, np.int64), *map(np.arange, sizes)]),
+            distinct=np.unique(hashes),
+        )
+
+    def diagonals(self, piece: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
+        """Yield the longest row of equal runs of each clip that shares any with a piece.
+
+        Args:
+            piece: hashes of the piece's runs.
+
+        Yields:
+            Clip, first token there, first token in the piece, number of runs.
+        """
+        hits = np.flatnonzero(_is_in(piece, self.distinct))
+        if not len(hits):
+            return
+        mine, theirs = self._pairs(piece, hits[np.argsort(piece[hits], kind="stable")])
+        clips, places = self.clips[mine], self.places[mine]
+        order = np.lexsort((places, theirs - places, clips))
+        clips, places, theirs = clips[order], places[order], theirs[order]
+        goes_on = (np.diff(clips) == 0) & (np.diff(places) == 1) & (np.diff(theirs) == 1)
+        starts = np.flatnonzero(np.concatenate([[True], ~goes_on]))
+        lengths = np.diff(np.append(starts, len(clips)))
+        by_length = np.lexsort((-lengths, clips[starts]))
+        _, firsts = np.unique(clips[starts][by_length], return_index=True)
+        for row in by_length[firsts]:
+            start = starts[row]
+            yield int(clips[start]), int(places[start]), int(theirs[start]), int(lengths[row])
+
+    def _pairs(self, piece: np.ndarray, hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return indices of equal runs: of clips, and of the piece.
+
+        Args:
+            piece: hashes of the piece's runs.
+            hits: those that some clip has too, in the order of their hashes.
+        """
+        ordered = piece[hits]
+        first = np.searchsorted(ordered, self.hashes, side="left")
+        counts = np.searchsorted(ordered, self.hashes, side="right") - first
+        # A long silence on either side makes very many pairs; the first of them tell as much.
+        counts = np.minimum(counts, max(1, _MAX_PAIRS // max(1, int((counts > 0).sum()))))
+        mine = np.repeat(np.arange(len(self.hashes)), counts)
+        step = np.arange(len(mine)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return mine, hits[np.repeat(first, counts) + step]
 
 
 def _holds(run: SharedRun, clip: np.ndarray, piece: np.ndarray) -> bool:
