@@ -72,6 +72,10 @@ def reconstruction(
     usage: Annotated[
         UsageOf, typer.Option("--usage", help="Count codes of whole tracks or of the clips.")
     ] = UsageOf.EXCERPTS,
+    frechet: Annotated[
+        bool,
+        typer.Option("--frechet", help="Add the Frechet distance on musicnn embeddings."),
+    ] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Clips at a time.")] = 1,
     device: options.ChosenDevice = options.Device.AUTO,
     quiet: options.Quiet = False,
@@ -87,6 +91,7 @@ def reconstruction(
         systems=tuple(system or DEFAULT_SYSTEMS),
         visqol_clips=visqol,
         usage=usage.value,
+        frechet=frechet,
     )
     with progress_bars(quiet) as bars, bars.task("measuring") as advance:
         report = evaluate_reconstruction(

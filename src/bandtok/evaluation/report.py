@@ -11,7 +11,7 @@ import base64
 import html
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from bandtok.evaluation.corpus import (
     UsageReport,
 )
 from bandtok.evaluation.excerpts import load_excerpt
+from bandtok.evaluation.frechet import Frechet
 from bandtok.evaluation.plots import plot_reconstruction, plot_usage
 from bandtok.evaluation.statistics import Estimate
 from bandtok.evaluation.systems import named_systems, prepare, reconstruct
@@ -93,6 +94,11 @@ def means_rows(report: ReconstructionReport) -> Table:
     for system in report.settings.systems:
         means = report.means[system]
         rows.append([system, *(_estimate(means.get(name)) for name in MEASURES)])
+    if report.frechet:
+        rows[0].append("Frechet, musicnn")
+        for row in rows[1:]:
+            found = report.frechet.get(row[0])
+            row.append(f"{found.distance:.3f}, n={found.count}" if found else "–")
     return rows
 
 
@@ -171,7 +177,19 @@ def _reconstruction_notes(report: ReconstructionReport) -> list[str]:
         "Griffin-Lim seeks the mel itself, so its mel figures say nothing of how it sounds; "
         "compare systems with a waveform by STFT and ViSQOL too.",
         f"Usage is counted on {counted}.",
+        *_frechet_notes(report.frechet),
         *_left_out_lines(report.left_out),
+    ]
+
+
+def _frechet_notes(frechet: Mapping[str, Frechet]) -> list[str]:
+    if not frechet:
+        return []
+    caveat = next(iter(frechet.values())).caveat
+    return [
+        "Frechet: distance between the sets of reconstructions and of originals, on embeddings of "
+        "the musicnn tagger (MTT) of windows of 3 s, n on either side; lower is better. "
+        + (f"{caveat.capitalize()}." if caveat else "")
     ]
 
 
