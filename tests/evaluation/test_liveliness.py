@@ -24,8 +24,10 @@ def test_silence_is_silent_and_frozen() -> None:
     assert (facts.level_dbfs, facts.onsets_per_second) == (-200, 0)
 
 
-def test_a_held_tone_is_frozen_and_heard() -> None:
-    facts = liveliness(sound(0.5 * np.sin(2 * np.pi * 440 * TIME)))
+@pytest.mark.parametrize("steps", [32_768, 1 << 24])
+def test_a_held_tone_is_frozen_and_heard(steps: int) -> None:
+    tone = 0.5 * np.sin(2 * np.pi * 440 * TIME)
+    facts = liveliness(sound(np.round(tone * steps) / steps))  # the noise of 16 bits is no music
     assert not facts.is_silent
     assert facts.is_frozen
     assert facts.level_dbfs == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.01)

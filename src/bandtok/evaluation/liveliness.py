@@ -18,6 +18,7 @@ from bandtok.mel import LogMel, MelConfig
 _SILENT_DBFS = -60.0
 _LEAST_DBFS = -200.0
 _BLOCK_SECONDS = 0.5
+_RANGE = 6.9  # ln units (60 dB) below the loudest; what is softer is not heard beside it
 _STILL = 0.05  # ln units of change a mel frame; recorded music moves by several tenths
 
 
@@ -29,7 +30,8 @@ class Liveliness:
         level_dbfs: root mean square in dB of full scale; -200 at least.
         silent_share: share of half seconds below -60 dBFS.
         onsets_per_second: starts of notes or beats.
-        movement: mean change of the ln-mel from one frame (12 ms) to the next.
+        movement: mean change of the ln-mel, down to 60 dB below its loudest place, from one frame
+            (12 ms) to the next.
         still_share: share of half seconds in which it moves by less than 0.05.
         novelty: mean difference of the ln-mels of two half seconds, anywhere in the sound, after
             averaging over each: 0 if the whole is one and the same.
@@ -71,6 +73,7 @@ def liveliness(audio: Audio) -> Liveliness:
     levels = _decibels(np.square(blocks).mean(axis=1))
     with torch.no_grad():
         mel = LogMel(config)(torch.from_numpy(samples)[None, None])[0].numpy()
+    mel = np.maximum(mel, mel.max() - _RANGE)
     frames = min(mel.shape[1], round(_BLOCK_SECONDS * config.sample_rate / config.hop_length))
     by_block = mel[:, : mel.shape[1] // frames * frames].reshape(len(mel), -1, frames)
     changes = np.abs(np.diff(by_block, axis=2)).mean(axis=(0, 2))
