@@ -152,6 +152,36 @@ def test_prompts_that_are_followed_are_told_from_those_that_are_not(
     assert reversed_.tags["loud"].area == 0
 
 
+class LengthOfText:
+    """Scores a clip by the length of its prompt."""
+
+    def __init__(self, name: str) -> None:
+        assert name == "some/clap"
+
+    def score(self, waveform: np.ndarray, sample_rate: int, text: str) -> float:
+        return float(len(text))
+
+
+def test_each_clip_is_scored_with_its_own_prompt(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generation, "ClapJudge", LengthOfText)
+    prompts = [ControlPrompt(text="x" * n, concepts=("loud",) * (n > 6)) for n in range(1, 13)]
+    clips = write_clips(tmp_path, lambda number: 0.1, 12)
+    for number in (1, 12):
+        (clips / f"{number:03d}-clip.wav").write_bytes(b"no audio")
+    settings = GenerationSettings(clap="some/clap")
+    few = evaluate_generation(clips, corpus, settings, prompts=prompts)
+    assert few.control is None  # five of each are too few for an area
+    assert any("no tag is asked for" in line for line in few.left_out)
+    write_clips(clips, lambda number: 0.1, 12)
+    found = evaluate_generation(clips, corpus, settings, prompts=prompts)
+    assert found.control is not None
+    assert found.clap is not None
+    assert (found.clap.mean, found.clap.count) == (6.5, 12)
+    assert [clip.prompt for clip in found.clips] == [prompt.text for prompt in prompts]
+
+
 def test_a_copy_is_found_with_its_source(
     corpus: Path, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:

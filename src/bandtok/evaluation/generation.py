@@ -140,7 +140,7 @@ class GenerationReport:
         reference: what the reference's own clips are like; its distances are to itself.
         sets: the clips first, then the baselines.
         tags: mean probability of each tag as (clips, reference).
-        control: how well clips follow their prompts; None without prompts.
+        control: how well clips follow their prompts; None without enough prompts.
         clap: mean CLAP score of clips and prompts; None without either.
         copies: None without training shards.
         clips: by file.
@@ -215,7 +215,7 @@ def evaluate_generation(
         reference=compare_sets(real, real),
         sets=tuple(sets),
         tags=_mean_tags(judge.labels, made, real),
-        control=_control(judge.labels, heard, prompts) if prompts else None,
+        control=_control(judge.labels, heard, prompts, left_out) if prompts else None,
         clap=bootstrap_mean(scores) if scores else None,
         copies=_copies(files, train, excerpts, folder, tokenizer) if train else None,
         clips=tuple(_facts(clip, judge.labels) for clip in heard),
@@ -426,11 +426,20 @@ def _mean_tags(
 
 
 def _control(
-    labels: Sequence[str], heard: Sequence[_HeardClip], prompts: Sequence[ControlPrompt]
-) -> TextControl:
+    labels: Sequence[str],
+    heard: Sequence[_HeardClip],
+    prompts: Sequence[ControlPrompt],
+    left_out: list[str],
+) -> TextControl | None:
     tags = np.stack([clip.judged.tags for clip in heard])
     numbers = [clip.asked.number for clip in heard if clip.asked.number is not None]
-    return text_control(tags, labels, numbers, [prompt.concepts for prompt in prompts], CONCEPTS)
+    try:
+        return text_control(
+            tags, labels, numbers, [prompt.concepts for prompt in prompts], CONCEPTS
+        )
+    except DataError as error:  # a few prompts of one's own: the rest can still be measured
+        left_out.append(f"text control: {error}")
+        return None
 
 
 def _copies(

@@ -138,7 +138,7 @@ def text_control(
     found = {name: _area(areas[name], resampled[name], int(asked[name].sum())) for name in scores}
     mean = _area(
         float(np.mean(list(areas.values()))),
-        np.nanmean(np.stack([resampled[name] for name in scores]), axis=0),
+        _mean_by_resample(np.stack([resampled[name] for name in scores])),
         int(sum(asked[name].sum() for name in scores)),
     )
     return TextControl(mean=mean, tags=found, clips=len(tags), prompts=len(present))
@@ -160,6 +160,13 @@ def _resampled(
             if 0 < chosen.sum() < len(chosen):
                 areas[name][number] = area_under_curve(values[clips], chosen)
     return areas
+
+
+def _mean_by_resample(areas: np.ndarray) -> np.ndarray:
+    """Average [concepts, resamples] over the concepts that each resample could judge."""
+    usable = areas[:, np.isfinite(areas).any(axis=0)]
+    means: np.ndarray = np.nanmean(usable, axis=0)
+    return means
 
 
 def _area(area: float, resampled: np.ndarray, asked: int) -> Area:
