@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from typer.testing import Result
 
 Run = Callable[..., Result]
@@ -53,3 +55,28 @@ def test_an_unknown_system_is_one_line(run: Run, make_song: MakeSong, tmp_path: 
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
     assert "magic" in result.stderr
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("musicnn") is None,
+    reason="musicnn is not installed: pip install --no-deps musicnn",
+)
+def test_generation_judges_a_folder(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
+    for number in range(2):
+        make_song(f"clips/{number}.wav", samples=30_000)
+    result = run(
+        *("evaluate", "generation", tmp_path / "clips", "--reference", tmp_path / "clips"),
+        *("--out", tmp_path / "report", "--split", "all", "--json"),
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["sets"][0]["measures"]["frozen"] == 2
+    assert (tmp_path / "report" / "report.html").is_file()
+
+
+def test_generation_without_clips_is_one_line(run: Run, tmp_path: Path) -> None:
+    result = run(
+        *("evaluate", "generation", tmp_path, "--reference", tmp_path),
+        *("--out", tmp_path / "report"),
+    )
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1

@@ -108,3 +108,9 @@ def test_a_failed_stream_is_one_line(run: Run, tmp_path: Path) -> None:
     result = run(*arguments, *DEBUG)
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_fixed_prompts_are_known_by_name(tmp_path: Path) -> None:
+    jobs = plan_clips(None, Path("bundled"), tmp_path / "out", seed=0, n=1, suffix=".wav")
+    assert len(jobs) >= 120
+    assert jobs[6].target.name.startswith("007-")

@@ -213,3 +213,40 @@ def test_wrong_settings_are_refused() -> None:
 
 def test_markdown_table() -> None:
     assert markdown_table([["a", "b"], ["1", "x|y"]]) == "| a | b |\n| --- | --- |\n| 1 | x\\|y |\n"
+
+
+class LevelEmbedder:
+    """Hears nothing but level, in 30 windows."""
+
+    embedding_dim = 2
+
+    def embed(self, waveform: np.ndarray, sample_rate: int, /) -> np.ndarray:
+        levels = np.abs(waveform[: len(waveform) // 30 * 30]).reshape(30, -1)
+        return np.stack([levels.mean(axis=1), levels.max(axis=1)], axis=1)
+
+
+def test_frechet_compares_sets_of_waveforms(
+    corpus: Path,
+    tokenizer: Tokenizer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    report: ReconstructionReport,
+) -> None:
+    assert not report.frechet
+    monkeypatch.setattr(
+        "bandtok.evaluation.corpus.load_embedder", lambda name, device: LevelEmbedder()
+    )
+    systems = ("mel-only", "bandtok", "griffin-lim-only")
+    settings = ReconstructionSettings(
+        excerpt_seconds=0.5, systems=systems, num_iterations=2, frechet=True
+    )
+    found = evaluate_reconstruction(corpus, tokenizer, settings)
+    assert set(found.frechet) == {"bandtok", "griffin-lim-only"}
+    assert {value.count for value in found.frechet.values()} == {90}
+    # Random networks are far off, Griffin-Lim of the original mel is near.
+    assert found.frechet["bandtok"].distance > 2 * found.frechet["griffin-lim-only"].distance
+    write_reconstruction_report(found, tmp_path, tokenizer, corpus)
+    text = (tmp_path / "report.md").read_text()
+    assert "Frechet, musicnn" in text
+    assert "n=90" in text
+    assert json.loads((tmp_path / "report.json").read_text())["frechet"]["bandtok"]["dim"] == 2

@@ -1,4 +1,4 @@
-"""`bandtok evaluate`: measure reconstructions and tokens on a corpus, write a report."""
+"""`bandtok evaluate`: measure reconstructions, generated clips and tokens, write a report."""
 
 from __future__ import annotations
 
@@ -19,16 +19,21 @@ from bandtok.evaluation.corpus import (
     evaluate_reconstruction,
     evaluate_usage,
 )
+from bandtok.evaluation.generation import GenerationSettings, evaluate_generation
+from bandtok.evaluation.prompts import ControlPrompt, bundled_prompts, load_prompts
 from bandtok.evaluation.report import (
+    control_rows,
+    generation_rows,
     means_rows,
     usage_table,
+    write_generation_report,
     write_reconstruction_report,
     write_usage_report,
 )
 from bandtok.evaluation.systems import ALL_SYSTEMS, DEFAULT_SYSTEMS
 from bandtok.pipeline import Tokenizer
 
-app = typer.Typer(help="Measure reconstructions and tokens.", no_args_is_help=True)
+app = typer.Typer(help="Measure reconstructions, generated clips and tokens.", no_args_is_help=True)
 
 _WIDTH_OF_FILES = 160  # a table that goes to a file or a pipe is not folded
 _SYSTEM_NAMES = ", ".join(system.name for system in ALL_SYSTEMS)
@@ -72,6 +77,10 @@ def reconstruction(
     usage: Annotated[
         UsageOf, typer.Option("--usage", help="Count codes of whole tracks or of the clips.")
     ] = UsageOf.EXCERPTS,
+    frechet: Annotated[
+        bool,
+        typer.Option("--frechet", help="Add the Frechet distance on musicnn embeddings."),
+    ] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Clips at a time.")] = 1,
     device: options.ChosenDevice = options.Device.AUTO,
     quiet: options.Quiet = False,
@@ -87,6 +96,7 @@ def reconstruction(
         systems=tuple(system or DEFAULT_SYSTEMS),
         visqol_clips=visqol,
         usage=usage.value,
+        frechet=frechet,
     )
     with progress_bars(quiet) as bars, bars.task("measuring") as advance:
         report = evaluate_reconstruction(
@@ -99,6 +109,77 @@ def reconstruction(
     else:
         _print_table(means_rows(report))
         _print_files(files, quiet)
+
+
+@app.command()
+def generation(
+    clips: Annotated[Path, typer.Argument(metavar="CLIPS", help="Folder of generated audio.")],
+    reference: Annotated[
+        Path, typer.Option("--reference", help="Folder of audio or corpus to compare with.")
+    ],
+    out: Out,
+    split: Split = "test",
+    prompts: Annotated[
+        str | None,
+        typer.Option(
+            "--prompts", metavar="FILE", help="What was asked for; 'bundled': the fixed set."
+        ),
+    ] = None,
+    train: Annotated[
+        Path | None, typer.Option("--train", help="Token shards to look for copies in.")
+    ] = None,
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Also measure noise, wrong orders and real music.")
+    ] = False,
+    embedder: Annotated[
+        str, typer.Option("--embedder", help="musicnn, aisfx, or clap:FOLDER_OR_HUB_ID.")
+    ] = "musicnn",
+    clap: Annotated[
+        str | None,
+        typer.Option("--clap", help="Folder or hub id of a CLAP model to score prompts with."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", help="Cut all clips to this; their median if not.")
+    ] = None,
+    max_clips: Annotated[
+        int | None, typer.Option("--max-clips", min=1, help="At most this many clips.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of noise and shuffling.")] = 0,
+    model: options.Model = None,
+    device: options.ChosenDevice = options.Device.AUTO,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Compare generated clips with real music and with their prompts, and look for copies."""
+    settings = GenerationSettings(
+        split=None if split == "all" else split,
+        seconds=seconds,
+        max_clips=max_clips,
+        embedder=embedder,
+        baselines=baselines,
+        clap=clap,
+        seed=seed,
+    )
+    tokenizer = Tokenizer.from_pretrained(model, device=device.value) if baselines else None
+    with progress_bars(quiet) as bars, bars.task("judging") as advance:
+        report = evaluate_generation(
+            clips,
+            reference,
+            settings,
+            prompts=_control_prompts(prompts),
+            train=train,
+            tokenizer=tokenizer,
+            progress=advance,
+        )
+    files = write_generation_report(report, out)
+    _warn(report.left_out)
+    if as_json:
+        print_json(asdict(report))
+        return
+    _print_table([row[:-1] for row in generation_rows(report)])
+    if report.control:
+        _print_table(control_rows(report.control))
+    _print_files(files, quiet)
 
 
 @app.command()
@@ -122,6 +203,12 @@ def tokens(
     else:
         _print_table(usage_table(report.usage))
         _print_files(files, quiet)
+
+
+def _control_prompts(name: str | None) -> list[ControlPrompt] | None:
+    if name is None:
+        return None
+    return bundled_prompts() if name == "bundled" else load_prompts(Path(name))
 
 
 def _warn(left_out: tuple[str, ...]) -> None:

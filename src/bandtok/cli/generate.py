@@ -20,6 +20,7 @@ from bandtok.cli.batch import refuse_existing
 from bandtok.cli.console import ProgressBars, Report, clock, print_json, progress_bars
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 from bandtok.errors import DataError
+from bandtok.evaluation.prompts import bundled_prompts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,7 +61,9 @@ def generate(
     ] = ...,  # type: ignore[assignment]
     prompts: Annotated[
         Path | None,
-        typer.Option("--prompts", metavar="FILE", help="Text file with one prompt a line."),
+        typer.Option(
+            "--prompts", metavar="FILE", help="Text file with one prompt a line, or 'bundled'."
+        ),
     ] = None,
     duration: Annotated[
         float, typer.Option("--duration", metavar="SECONDS", help="Length of the clip.", min=0.1)
@@ -163,11 +166,13 @@ def plan_clips(
 
 
 def read_prompts(path: Path) -> list[str]:
-    """Return the lines of a UTF-8 text file that are not blank.
+    """Return the lines of a UTF-8 text file that are not blank; "bundled" is the fixed set.
 
     Raises:
         DataError: if there is none, or the file is no text of at most 1 MiB.
     """
+    if path == Path("bundled") and not path.exists():
+        return [prompt.text for prompt in bundled_prompts()]
     if path.stat().st_size > _MAX_PROMPTS_BYTES:
         raise DataError(f"{path} is larger than {_MAX_PROMPTS_BYTES} bytes; expected prompts")
     try:

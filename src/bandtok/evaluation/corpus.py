@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from bandtok.data.manifest import Track, load_manifest, manifest_folder
 from bandtok.errors import AudioError, ConfigError, DataError
+from bandtok.evaluation.embedders import Embedder, load_embedder
 from bandtok.evaluation.excerpts import (
     Excerpt,
     choose_excerpts,
@@ -25,14 +26,16 @@ from bandtok.evaluation.excerpts import (
     load_track,
     spread,
 )
+from bandtok.evaluation.frechet import Frechet, frechet_distance
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
 from bandtok.evaluation.systems import (
     DEFAULT_SYSTEMS,
     ClipMeasures,
     System,
-    measure,
+    measure_output,
     named_systems,
     prepare,
+    reconstruct,
 )
 from bandtok.evaluation.usage import CodebookUsage, UsageCounter
 from bandtok.pipeline import Tokenizer
@@ -57,6 +60,7 @@ class ReconstructionSettings:
         below_hz: limit of the second mel figure.
         num_iterations: Griffin-Lim rounds.
         usage: count codes of the whole tracks of the split, or of the clips only.
+        frechet: also compare the set of reconstructions with the set of originals (see Frechet).
     """
 
     split: str | None = "test"
@@ -68,6 +72,7 @@ class ReconstructionSettings:
     below_hz: float = 15_000.0
     num_iterations: int = 32
     usage: Literal["full", "excerpts"] = "excerpts"
+    frechet: bool = False
 
     def __post_init__(self) -> None:
         named_systems(self.systems)
@@ -104,6 +109,8 @@ class ReconstructionReport:
         means: mean with interval by system and measure, where there was something to average.
         usage: of the codebook.
         left_out: one line for each clip or track that could not be read.
+        frechet: by system with a waveform, on musicnn (MTT) embeddings of windows of 3 s; empty
+            when it was not asked for.
     """
 
     model: ModelFacts
@@ -112,6 +119,7 @@ class ReconstructionReport:
     means: dict[str, dict[str, Estimate]]
     usage: CodebookUsage
     left_out: tuple[str, ...]
+    frechet: dict[str, Frechet] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,18 +176,23 @@ def evaluate_reconstruction(
     counter = UsageCounter(tokenizer.codebook_size, tokenizer.num_bands)
     systems = named_systems(settings.systems)
 
-    def measured(item: tuple[int, Excerpt]) -> tuple[ClipRow, np.ndarray] | str:
-        index, excerpt = item
-        return _measure_clip(excerpt, folder, tokenizer, systems, settings, visqol=index in rated)
+    embedder = load_embedder("musicnn", tokenizer.codec.device) if settings.frechet else None
 
-    rows, left_out = [], []
+    def measured(item: tuple[int, Excerpt]) -> MeasuredClip | str:
+        index, excerpt = item
+        return _measure_clip(
+            excerpt, folder, tokenizer, systems, settings, embedder, visqol=index in rated
+        )
+
+    rows, left_out, embeddings = [], [], []
     for outcome in _in_threads(measured, list(enumerate(excerpts)), workers):
         if isinstance(outcome, str):
             left_out.append(outcome)
         else:
-            rows.append(outcome[0])
+            rows.append(outcome.row)
+            embeddings.append(outcome.embeddings)
             if not whole_tracks:
-                counter.add(outcome[1])
+                counter.add(outcome.codes)
         steps.one_more()
     left_out += _count_tracks(whole_tracks, folder, tokenizer, counter, steps)
     if not rows:
@@ -191,6 +204,7 @@ def evaluate_reconstruction(
         means=_means(rows, settings.systems),
         usage=counter.usage(),
         left_out=tuple(dict.fromkeys(left_out)),
+        frechet=_frechet(embeddings, systems) if embedder else {},
     )
 
 
@@ -250,6 +264,21 @@ def model_facts(tokenizer: Tokenizer) -> ModelFacts:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class MeasuredClip:
+    """One clip, with what the sums over all clips need.
+
+    Attributes:
+        row: its measures.
+        codes: its tokens.
+        embeddings: [windows, dim] by system, the original's under "".
+    """
+
+    row: ClipRow
+    codes: np.ndarray
+    embeddings: dict[str, np.ndarray]
+
+
 class _Steps:
     """Counts what is done and tells `progress`."""
 
@@ -275,9 +304,10 @@ def _measure_clip(
     tokenizer: Tokenizer,
     systems: tuple[System, ...],
     settings: ReconstructionSettings,
+    embedder: Embedder | None,
     *,
     visqol: bool,
-) -> tuple[ClipRow, np.ndarray] | str:
+) -> MeasuredClip | str:
     where = f"{excerpt.track.path} at {excerpt.start_seconds:.1f} s"
     try:
         audio = load_excerpt(excerpt, folder, tokenizer.sample_rate)
@@ -286,20 +316,37 @@ def _measure_clip(
     if audio.waveform.shape[1] < tokenizer.config.samples_per_frame:
         return f"{where}: shorter than one token frame"
     clip = prepare(audio, tokenizer)
-    measures = {
-        system.name: measure(
-            system,
-            clip,
-            tokenizer,
-            below_hz=settings.below_hz,
-            visqol=visqol,
-            num_iterations=settings.num_iterations,
+    measures, embeddings = {}, {}
+    if embedder:
+        embeddings[""] = embedder.embed(audio.waveform[0], audio.sample_rate)
+    for system in systems:
+        made = (
+            reconstruct(system, clip, tokenizer, settings.num_iterations)
+            if system.has_waveform
+            else None
         )
-        for system in systems
-    }
+        measures[system.name] = measure_output(
+            clip, made, tokenizer.config.mel, below_hz=settings.below_hz, visqol=visqol
+        )
+        if embedder and made:
+            embeddings[system.name] = embedder.embed(made.waveform[0], made.sample_rate)
     power = float(np.mean(audio.waveform.astype(np.float64) ** 2))
     level = 10 * float(np.log10(max(power, 1e-20)))
-    return ClipRow(excerpt=excerpt, level_dbfs=level, measures=measures), clip.grid.codes
+    row = ClipRow(excerpt=excerpt, level_dbfs=level, measures=measures)
+    return MeasuredClip(row=row, codes=clip.grid.codes, embeddings=embeddings)
+
+
+def _frechet(
+    embeddings: list[dict[str, np.ndarray]], systems: tuple[System, ...]
+) -> dict[str, Frechet]:
+    original = np.concatenate([by_system[""] for by_system in embeddings])
+    return {
+        system.name: frechet_distance(
+            original, np.concatenate([by_system[system.name] for by_system in embeddings])
+        )
+        for system in systems
+        if system.has_waveform
+    }
 
 
 def _count_tracks(

@@ -8,6 +8,7 @@ The only module that knows matplotlib; drawn without a display and without its g
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -117,6 +118,68 @@ def plot_usage(path: str | os.PathLike[str], usage: CodebookUsage, *, title: str
     lower.axhline(100 * usage.overall.used_share, color="#c44e52", linestyle="--")
     lower.set(ylabel="codes used (% of codebook)", xlabel="band, lowest first", ylim=(0, 105))
     lower.set_xticks(bands)
+    if title:
+        figure.suptitle(title)
+    _save(figure, path)
+
+
+def plot_tags(
+    path: str | os.PathLike[str],
+    tags: Mapping[str, tuple[float, float]],
+    *,
+    title: str = "",
+    most: int = 24,
+) -> None:
+    """Draw mean tag probabilities of clips and reference side by side.
+
+    Args:
+        path: PNG file to write, atomically.
+        tags: probability as (clips, reference), by tag.
+        title: line above the picture.
+        most: draw the tags with the greatest probability in either.
+    """
+    chosen = sorted(tags, key=lambda name: -max(tags[name]))[:most][::-1]
+    figure = Figure(figsize=(8, 1 + 0.3 * len(chosen)), layout="constrained", dpi=100)
+    axis = figure.subplots()
+    rows = np.arange(len(chosen))
+    for offset, place, name, colour in (
+        (0.2, 0, "clips", "#3b6ea5"),
+        (-0.2, 1, "reference", "#999"),
+    ):
+        axis.barh(
+            rows + offset, [tags[tag][place] for tag in chosen], 0.4, label=name, color=colour
+        )
+    axis.set_yticks(rows, chosen)
+    axis.set_xlabel("mean probability")
+    axis.legend(loc="lower right")
+    if title:
+        figure.suptitle(title)
+    _save(figure, path)
+
+
+def plot_areas(
+    path: str | os.PathLike[str],
+    areas: Mapping[str, tuple[float, float, float]],
+    *,
+    title: str = "",
+) -> None:
+    """Draw areas under ROC curves with their intervals, the best first; .5 is chance.
+
+    Args:
+        path: PNG file to write, atomically.
+        areas: area, low and high end of its interval, by tag.
+        title: line above the picture.
+    """
+    names = sorted(areas, key=lambda name: areas[name][0])
+    figure = Figure(figsize=(8, 1 + 0.25 * len(names)), layout="constrained", dpi=100)
+    axis = figure.subplots()
+    values = np.array([areas[name] for name in names])
+    rows = np.arange(len(names))
+    axis.hlines(rows, values[:, 1], values[:, 2], color="#3b6ea5")
+    axis.plot(values[:, 0], rows, "o", color="#3b6ea5")
+    axis.axvline(0.5, color="black", linewidth=1, linestyle="--")
+    axis.set_yticks(rows, names)
+    axis.set(xlabel="area under the ROC curve", xlim=(0, 1))
     if title:
         figure.suptitle(title)
     _save(figure, path)

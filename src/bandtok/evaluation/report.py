@@ -1,6 +1,6 @@
 """Reports on disk: JSON for machines, Markdown and one self-contained HTML page for people.
 
-    ReconstructionReport / UsageReport -> report.json, report.md, report.html, pictures
+    ReconstructionReport, UsageReport, GenerationReport -> report.json, .md, .html, pictures
 
 Each file appears whole or not at all. Measures nothing itself.
 """
@@ -11,7 +11,7 @@ import base64
 import html
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,13 @@ from bandtok.evaluation.corpus import (
     UsageReport,
 )
 from bandtok.evaluation.excerpts import load_excerpt
-from bandtok.evaluation.plots import plot_reconstruction, plot_usage
+from bandtok.evaluation.frechet import Frechet
+from bandtok.evaluation.generation import Copies, GenerationReport
+from bandtok.evaluation.judged import SetMeasures
+from bandtok.evaluation.plots import plot_areas, plot_reconstruction, plot_tags, plot_usage
 from bandtok.evaluation.statistics import Estimate
 from bandtok.evaluation.systems import named_systems, prepare, reconstruct
+from bandtok.evaluation.tag_measures import TextControl
 from bandtok.evaluation.usage import CodebookUsage
 from bandtok.pipeline import Tokenizer
 
@@ -85,6 +89,74 @@ def write_usage_report(report: UsageReport, folder: str | os.PathLike[str]) -> l
     return _write(target, "Token report", notes, tables, pictures, asdict(report))
 
 
+def write_generation_report(report: GenerationReport, folder: str | os.PathLike[str]) -> list[Path]:
+    """Write report.json, report.md, report.html and pictures; return the files."""
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    plot_tags(target / "tags.png", report.tags, title="Tags heard, mean over clips")
+    pictures = {"tags.png": "Tags heard: clips beside the reference"}
+    tables = [
+        ("Clips beside real music", generation_rows(report)),
+        ("Sound", _sound_rows(report)),
+    ]
+    if report.control:
+        areas = {name: (a.area, a.low, a.high) for name, a in report.control.tags.items()}
+        plot_areas(target / "control.png", areas, title="Do clips follow their prompts?")
+        pictures["control.png"] = "Area under the ROC curve by tag; .5 is chance"
+        tables.append(("Text control", control_rows(report.control)))
+    if report.copies:
+        tables.append(("Longest runs shared with the training data", _copy_rows(report.copies)))
+    tables.append(("Clips", _generated_rows(report)))
+    return _write(
+        target,
+        "Generation report",
+        _generation_notes(report),
+        tables,
+        pictures,
+        asdict(report),
+    )
+
+
+def generation_rows(report: GenerationReport) -> Table:
+    """Return the clips and the baselines beside the reference; the first row is the heading."""
+    rows = [
+        [
+            *("set", "clips", f"Frechet, {report.settings.embedder}", "tag KL", *_COVERAGE),
+            *("diversity", "silent", "frozen", "what it is"),
+        ]
+    ]
+    for item in report.sets:
+        found = item.measures
+        shares = (
+            [f"{getattr(found.coverage, name):.2f}" for name in _COVERAGE]
+            if found.coverage
+            else ["–"] * len(_COVERAGE)
+        )
+        rows.append(
+            [
+                item.name,
+                str(found.clips),
+                _frechet_cell(found),
+                f"{found.tag_divergence:.3f}",
+                *shares,
+                "–" if found.diversity is None else f"{found.diversity:.2f}",
+                str(found.silent),
+                str(found.frozen),
+                item.does,
+            ]
+        )
+    return rows
+
+
+def control_rows(control: TextControl) -> Table:
+    """Return the areas by tag, the mean first; the first row is the heading."""
+    rows = [["tag", "area", "95 % interval", "clips asked for it"]]
+    for name, area in (("mean", control.mean), *control.tags.items()):
+        interval = f"[{area.low:.3f}, {area.high:.3f}]"
+        rows.append([name, f"{area.area:.3f}", interval, str(area.asked)])
+    return rows
+
+
 def means_rows(report: ReconstructionReport) -> Table:
     """Return mean and interval by system, for any table; the first row is the heading."""
     limit = f"{report.settings.below_hz / 1000:g} kHz"
@@ -93,6 +165,11 @@ def means_rows(report: ReconstructionReport) -> Table:
     for system in report.settings.systems:
         means = report.means[system]
         rows.append([system, *(_estimate(means.get(name)) for name in MEASURES)])
+    if report.frechet:
+        rows[0].append("Frechet, musicnn")
+        for row in rows[1:]:
+            found = report.frechet.get(row[0])
+            row.append(f"{found.distance:.3f}, n={found.count}" if found else "–")
     return rows
 
 
@@ -119,6 +196,83 @@ def markdown_table(rows: Table) -> str:
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     lines.insert(1, "|" + " --- |" * len(rows[0]))
     return "\n".join(lines) + "\n"
+
+
+_COVERAGE = ("precision", "recall", "density", "coverage")
+
+
+def _frechet_cell(found: SetMeasures) -> str:
+    if found.frechet is None or found.frechet_error is None:
+        return "– (too few windows)"
+    error = 1.96 * found.frechet_error
+    return f"{found.frechet.distance:.3f} ± {error:.3f}, n={found.frechet.count}"
+
+
+def _sound_rows(report: GenerationReport) -> Table:
+    rows = [["set", "level, dBFS", "onsets a second", "movement", "novelty"]]
+    named = [("reference", report.reference)]
+    named += [(item.name, item.measures) for item in report.sets]
+    for name, found in named:
+        values = (found.level_dbfs, found.onsets_per_second, found.movement, found.novelty)
+        rows.append([name, *map(_estimate, values)])
+    return rows
+
+
+def _copy_rows(copies: Copies) -> Table:
+    rows = [["clip", "tokens", "seconds", "at, s", "training track", "at, s"]]
+    for run in sorted(copies.clips, key=lambda run: -run.tokens):
+        places = (run.seconds, run.clip_seconds, run.source_seconds)
+        length, mine, theirs = (f"{value:.2f}" for value in places)
+        rows.append([run.clip, str(run.tokens), length, mine, run.source or "–", theirs])
+    return rows
+
+
+def _generated_rows(report: GenerationReport) -> Table:
+    rows = [["clip", "prompt", "tags", "level, dBFS", "movement", "novelty", "remarks"]]
+    for clip in report.clips:
+        remarks = [name for name in ("silent", "frozen") if getattr(clip, name)]
+        numbers = (f"{clip.level_dbfs:.1f}", f"{clip.movement:.3f}", f"{clip.novelty:.3f}")
+        tags = ", ".join(clip.top_tags)
+        rows.append([clip.name, clip.prompt, tags, *numbers, ", ".join(remarks)])
+    return rows
+
+
+def _generation_notes(report: GenerationReport) -> list[str]:
+    found = report.sets[0].measures
+    caveat = found.frechet.caveat if found.frechet else ""
+    notes = [
+        f"{found.clips} clips against {report.reference.clips} of the reference, all cut to "
+        f"{report.seconds:g} s. Frechet: distance of embeddings ({report.settings.embedder}) at "
+        "equal numbers n of windows on either side, ± 1.96 standard errors from resampled clips; "
+        "lower is better. Tag KL: divergence of the mean tags (musicnn MTT) from the reference's, "
+        "nats. Precision, recall, density and coverage: by five nearest neighbours of the clips' "
+        "mean embeddings. Diversity: mean distance of two clips over the reference's; 1 is right. "
+        f"{f'{caveat.capitalize()}.' if caveat else ''}".rstrip(),
+        "Movement: mean change of the ln-mel from frame to frame. Novelty: mean difference of two "
+        "half seconds. Silent, frozen: clips of which more than half cannot be heard or stands "
+        "still.",
+    ]
+    if report.control:
+        notes.append(
+            "Text control: area under the ROC curve of the MTT tagger, clips whose prompt asks "
+            "for a tag against all others; .5 is chance. Intervals are over prompts."
+        )
+    if report.clap:
+        notes.append(f"CLAP score of clips and prompts: {_estimate(report.clap)}.")
+    if report.copies:
+        notes += _copy_notes(report.copies)
+    return [*notes, *_left_out_lines(report.left_out)]
+
+
+def _copy_notes(copies: Copies) -> list[str]:
+    longest = max(run.tokens for run in copies.clips)
+    text = (
+        f"Longest exact run of tokens shared with {copies.training_tokens:,} training tokens: "
+        f"{longest} in {len(copies.clips)} clips (0: shorter than is looked for)"
+    )
+    if copies.reference:
+        text += f"; {max(copies.reference)} in {len(copies.reference)} reference clips"
+    return [f"{text}. Silence is shared by all and counts."]
 
 
 def _means_table(report: ReconstructionReport) -> Table:
@@ -171,7 +325,19 @@ def _reconstruction_notes(report: ReconstructionReport) -> list[str]:
         "Griffin-Lim seeks the mel itself, so its mel figures say nothing of how it sounds; "
         "compare systems with a waveform by STFT and ViSQOL too.",
         f"Usage is counted on {counted}.",
+        *_frechet_notes(report.frechet),
         *_left_out_lines(report.left_out),
+    ]
+
+
+def _frechet_notes(frechet: Mapping[str, Frechet]) -> list[str]:
+    if not frechet:
+        return []
+    caveat = next(iter(frechet.values())).caveat
+    return [
+        "Frechet: distance between the sets of reconstructions and of originals, on embeddings of "
+        "the musicnn tagger (MTT) of windows of 3 s, n on either side; lower is better. "
+        + (f"{caveat.capitalize()}." if caveat else "")
     ]
 
 
