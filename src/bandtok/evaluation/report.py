@@ -261,7 +261,7 @@ def _generation_notes(report: GenerationReport) -> list[str]:
         notes.append(
             "Noise and token baselines are made of the reference's own clips, which makes them "
             "nearer to it than other music can be: read them beside the row of real music. "
-            "Embeddings of a tagger hardly mind the order of time; continuity and attack do."
+            "Embeddings of a tagger hardly mind the order of time; look at continuity and attack."
         )
     if report.control:
         notes.append(
