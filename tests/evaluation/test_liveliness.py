@@ -55,3 +55,29 @@ def test_a_silent_half_is_half_silent() -> None:
 def test_a_moment_is_refused() -> None:
     with pytest.raises(AudioError, match="half a second"):
         liveliness(sound(TIME[:100]))
+
+
+def rhythm() -> np.ndarray:
+    """Notes of random pitch that start at once and die away."""
+    generator = np.random.default_rng(0)
+    hertz = np.repeat(generator.uniform(100, 2_000, 8), len(TIME) // 8)
+    return 0.3 * np.sin(2 * np.pi * hertz * TIME) * np.exp(-5 * (TIME % 0.5))
+
+
+def test_sounds_that_die_away_are_told_from_the_same_backwards() -> None:
+    noise = np.random.default_rng(0).standard_normal(len(TIME))
+    hits = 0.2 * noise * np.exp(-8 * (TIME % 0.5))
+    forwards, backwards = liveliness(sound(hits)), liveliness(sound(hits[::-1]))
+    assert forwards.attack > 0.5
+    assert backwards.attack < -0.5
+    assert backwards.continuity == pytest.approx(forwards.continuity, abs=0.05)
+
+
+def test_shuffled_moments_have_no_continuity() -> None:
+    music = rhythm()
+    size = 4096
+    moments = music[: len(music) // size * size].reshape(-1, size)
+    shuffled = np.random.default_rng(1).permutation(moments).ravel()
+    assert liveliness(sound(music)).continuity > 0.4
+    assert liveliness(sound(shuffled)).continuity == pytest.approx(0, abs=0.15)
+    assert liveliness(sound(0 * TIME)).continuity == 1

@@ -56,7 +56,8 @@ class SetMeasures:
             None if there are too few.
         diversity: mean distance of two clips' mean embeddings, over the reference's; None for
             fewer than two clips.
-        level_dbfs, onsets_per_second, movement, novelty: means over clips; see Liveliness.
+        level_dbfs, onsets_per_second, movement, novelty, continuity, attack: means over clips; see
+            Liveliness.
         silent, frozen: clips that are mostly so.
     """
 
@@ -70,6 +71,8 @@ class SetMeasures:
     onsets_per_second: Estimate
     movement: Estimate
     novelty: Estimate
+    continuity: Estimate
+    attack: Estimate
     silent: int
     frozen: int
 
@@ -133,6 +136,8 @@ def compare_sets(
         onsets_per_second=_mean_over(made, lambda sound: sound.onsets_per_second),
         movement=_mean_over(made, lambda sound: sound.movement),
         novelty=_mean_over(made, lambda sound: sound.novelty),
+        continuity=_mean_over(made, lambda sound: sound.continuity),
+        attack=_mean_over(made, lambda sound: sound.attack),
         silent=sum(clip.sound.is_silent for clip in made),
         frozen=sum(clip.sound.is_frozen for clip in made),
     )

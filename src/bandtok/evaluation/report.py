@@ -209,11 +209,15 @@ def _frechet_cell(found: SetMeasures) -> str:
 
 
 def _sound_rows(report: GenerationReport) -> Table:
-    rows = [["set", "level, dBFS", "onsets a second", "movement", "novelty"]]
+    head = ["set", "level, dBFS", "onsets a second", "movement", "novelty", "continuity", "attack"]
+    rows = [head]
     named = [("reference", report.reference)]
     named += [(item.name, item.measures) for item in report.sets]
     for name, found in named:
-        values = (found.level_dbfs, found.onsets_per_second, found.movement, found.novelty)
+        values = (
+            *(found.level_dbfs, found.onsets_per_second, found.movement),
+            *(found.novelty, found.continuity, found.attack),
+        )
         rows.append([name, *map(_estimate, values)])
     return rows
 
@@ -249,9 +253,16 @@ def _generation_notes(report: GenerationReport) -> list[str]:
         "mean embeddings. Diversity: mean distance of two clips over the reference's; 1 is right. "
         f"{f'{caveat.capitalize()}.' if caveat else ''}".rstrip(),
         "Movement: mean change of the ln-mel from frame to frame. Novelty: mean difference of two "
-        "half seconds. Silent, frozen: clips of which more than half cannot be heard or stands "
-        "still.",
+        "half seconds. Continuity: how much nearer neighbouring moments are than any two; 0 if "
+        "their order is random. Attack: above 0 if sounds start faster than they end. Silent, "
+        "frozen: clips of which more than half cannot be heard or stands still.",
     ]
+    if report.settings.baselines:
+        notes.append(
+            "Noise and token baselines are made of the reference's own clips, which makes them "
+            "nearer to it than other music can be: read them beside the row of real music. "
+            "Embeddings of a tagger hardly mind the order of time; look at continuity and attack."
+        )
     if report.control:
         notes.append(
             "Text control: area under the ROC curve of the MTT tagger, clips whose prompt asks "
