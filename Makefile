@@ -5,6 +5,8 @@ PIP_ARGS ?=
 PYTEST_ARGS ?= -n 2
 VENV := .venv
 BIN := $(VENV)/bin
+# Weights of pretrained judges; what the packages themselves ask for is years old and not needed.
+JUDGES := musicnn aisfx
 
 .PHONY: help install demo test lint format check docs bench reliability clean
 
@@ -25,6 +27,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 		|| { echo "BandTok needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[train,evaluate,dev]'
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt --no-deps $(JUDGES)
 	touch $@
 
 demo: $(VENV)/.installed
