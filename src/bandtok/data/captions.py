@@ -21,7 +21,7 @@ from bandtok.data.wording import METRES, SYNONYMS, opposites_of
 
 _UNTITLED = re.compile(r"(?:track|song|music|untitled|level|theme)?[\s\d.#-]*", re.IGNORECASE)
 _SOFT_DB, _LOUD_DB = -24.5, -15.5
-_TITLE_WEIGHT, _STYLE_WEIGHT, _LOUDNESS_WEIGHT = 0.25, 0.8, 0.8
+_TITLE_WEIGHT, _STYLE_WEIGHT, _LOUDNESS_WEIGHT = 0.25, 0.8, 0.85
 _NOUNS = ("music", "piece", "track", "tune", "song", "instrumental")
 _FORMS = ("word", "key words", "phrase", "sentences")
 _FORM_SHARES = (0.08, 0.34, 0.38, 0.20)
