@@ -57,3 +57,29 @@ def test_tokenize_command_writes_shards_and_goes_on(tmp_path: Path, write_tone: 
         expected = f"shards: {offsets} shards, {frames * 16:,} tokens"
         assert result.stdout.strip().endswith(expected)
     assert len(list((tmp_path / "shards" / "codes").iterdir())) == 2
+
+
+def test_several_corpora_in_one_folder_of_shards(tmp_path: Path, write_tone: WriteTone) -> None:
+    for name in ("one", "two"):
+        write_tone(tmp_path / name / "a.wav", seconds=1.0)
+    options = ["--model", "debug", "--device", "cpu", "--offsets", "2", "--gain-db", "0"]
+    options += ["--gain-db", "-6", "--semitones", "0", "--semitones", "1", "--json"]
+    folders = [str(tmp_path / "one"), str(tmp_path / "two")]
+    arguments = ["tokenize", *folders, "--out", str(tmp_path / "shards"), *options]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert json.loads(result.stdout)["shards"] == 4
+
+
+def test_describe_command(tmp_path: Path, write_tone: WriteTone) -> None:
+    write_tone(tmp_path / "a.wav", seconds=2.0)
+    arguments = ["describe", str(tmp_path), "--no-tagger"]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.stdout.strip().endswith("attributes.jsonl: 1 tracks")
+
+
+def test_rendered_command_wants_its_synthesiser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    result = CliRunner().invoke(app, ["rendered", "--out", str(tmp_path)])
+    assert "fluidsynth" in str(result.exception)

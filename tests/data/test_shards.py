@@ -11,7 +11,8 @@ import soundfile
 
 from bandtok.audio import Audio
 from bandtok.data.manifest import Track, save_manifest
-from bandtok.data.shards import TokenCorpus, tokenize_corpus
+from bandtok.data.segments import Segment, save_attributes
+from bandtok.data.shards import TokenCorpus, Variants, tokenize_corpus
 from bandtok.errors import DataError
 from bandtok.grid import TokenGrid
 
@@ -167,3 +168,65 @@ def test_offsets_out_of_range_are_refused(corpus: Path, tmp_path: Path) -> None:
     for count in (0, SPACING + 1):
         with pytest.raises(DataError, match="expected 1 to 400"):
             tokenize_corpus(corpus, LoudnessTokenizer(), tmp_path, offsets_per_track=count)
+
+
+def test_variants_differ_in_offset_gain_and_pitch(corpus: Path, tmp_path: Path) -> None:
+    variants = Variants(count=3, gains_db=(0.0, -6.0206), semitones=(0, 0, 12))
+    shards = tokenize_corpus(corpus, LoudnessTokenizer(), tmp_path / "out", variants=variants)
+    plain, softer, higher = shards.split("train")
+    assert (softer.gain_db, higher.gain_db, higher.semitones) == (-6.0206, 0.0, 12)
+    assert (plain.offset_samples, softer.offset_samples, higher.offset_samples) == (0, 133, 266)
+    assert shards.split("valid")[0].gain_db == 0.0
+    expected = [np.linspace(0, 0.9, 8240)[133 + 400 * n + 399] * 99 / 2 for n in range(20)]
+    np.testing.assert_allclose(shards.codes(softer)[0], expected, atol=1.1)
+    assert higher.num_frames == (8240 // 2 - 266) // SPACING
+    assert higher.seconds_at(4) == pytest.approx(2 * (266 / RATE + 4 * SPACING / RATE))
+    again = LoudnessTokenizer()
+    tokenize_corpus(corpus, again, tmp_path / "out", variants=variants)
+    assert again.calls == 1
+
+
+def test_variants_out_of_range_are_refused() -> None:
+    for wrong in ({"gains_db": ()}, {"gains_db": (90.0,)}, {"semitones": (13,)}):
+        with pytest.raises(DataError, match="expected each within"):
+            Variants(**wrong)
+
+
+def test_several_corpora_and_what_is_known_of_them_share_an_index(
+    corpus: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    soundfile.write(other / "a.wav", np.full(9000, 0.5), RATE)
+    first = Segment(start_seconds=0.0, end_seconds=1.0, words={"style": {"rock": 0.5}}, bpm=99.0)
+    second = Segment(start_seconds=0.0, end_seconds=1.0, key="C minor", key_weight=0.4)
+    save_attributes(corpus, [("a.wav", [first])])
+    out, tokenizer = tmp_path / "out", LoudnessTokenizer()
+    tokenize_corpus([corpus, other], tokenizer, out, offsets_per_track=2)
+    assert tokenizer.calls == 1 + 6
+    save_attributes(other, [("a.wav", [second])])
+    described = LoudnessTokenizer()
+    shards = tokenize_corpus([corpus, other], described, out, offsets_per_track=2)
+    assert described.calls == 1
+    known = [shard.segments for shard in shards.shards]
+    assert known == [(first,)] * 2 + [()] * 2 + [(second,)] * 2
+
+
+def test_worker_processes_write_the_same_shards(corpus: Path, tmp_path: Path) -> None:
+    (corpus / "c.wav").unlink()
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    lines: list[str] = []
+    tokenize_corpus(corpus, LoudnessTokenizer(), alone, offsets_per_track=2)
+    tokenize_corpus(
+        corpus,
+        LoudnessTokenizer(),
+        together,
+        offsets_per_track=2,
+        jobs=2,
+        load_tokenizer=LoudnessTokenizer,
+        warn=lines.append,
+    )
+    assert (alone / "index.json").read_bytes() == (together / "index.json").read_bytes()
+    assert [line.split(":")[0] for line in lines] == ["left out c.wav"]
+    with pytest.raises(DataError, match="way to load the tokenizer"):
+        tokenize_corpus(corpus, LoudnessTokenizer(), together, jobs=2)

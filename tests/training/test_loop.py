@@ -83,6 +83,19 @@ def _stop_after(music: Path, out: Path, kind: str, settings: dict[str, str], ste
     assert result.step == steps
 
 
+def test_music_of_several_folders_is_put_together(music: Path, tmp_path: Path) -> None:
+    more = tmp_path / "more"
+    more.mkdir()
+    soundfile.write(more / "a.wav", np.random.default_rng(5).normal(0, 0.1, 44_100), 44_100)
+    settings, ready = {"steps": "1"}, []
+    report = RunReport(preparing=lambda done, total: ready.append((done, total)))
+    out = tmp_path / "run"
+    train("tokenizer", "debug", data=[music, more], out=out, settings=settings, report=report)
+    assert sum(done == total for done, total in ready) >= 3
+    with pytest.raises(ConfigError, match="got 2 folders of shards"):
+        train("lm", "debug", data=[music, more], out=tmp_path / "lm")
+
+
 def test_a_run_leaves_a_model_pictures_and_numbers(music: Path, tmp_path: Path) -> None:
     train("tokenizer", "debug", data=music, out=tmp_path / "run")
     tokenizer = bandtok.Tokenizer.from_pretrained(tmp_path / "run", vocoder="debug")

@@ -125,9 +125,9 @@ def test_unigram_loss_by_hand() -> None:
 
 
 def test_captions_are_left_out_in_their_share(recipe: MusicLMTraining, corpus: TokenCorpus) -> None:
-    task, shard = _task(replace(recipe, null_share=0.25), corpus), corpus.shards[0]
+    task = _task(replace(recipe, null_share=0.25), corpus)
     draw = np.random.default_rng(0)
-    captions = [task._caption(shard, draw) for _ in range(400)]
+    captions = task._captions(task.train.draw(400, draw), draw)
     assert sum(not text for text in captions) / 400 == pytest.approx(0.25, abs=0.06)
     assert len(set(captions)) > 2
 
@@ -152,17 +152,16 @@ def test_each_caption_is_encoded_once() -> None:
 def test_windows(corpus: TokenCorpus) -> None:
     windows = WindowSampler(corpus, corpus.shards, 31)
     assert [shard.path for shard in windows.shards] == ["1.wav", "2.wav"]
-    codes, shards = windows.draw(40, np.random.default_rng(0))
-    assert codes.shape == (40, BANDS, 31)
-    for window, shard in zip(codes, shards, strict=True):
-        number = int(shard.path[0])
-        starts = [(int(window[0, 0]) - number) % SIZE]
-        np.testing.assert_array_equal(
-            window, (np.arange(31) + starts[0] + np.arange(BANDS)[:, None] + number) % SIZE
-        )
-    fixed, places = WindowSampler(corpus, corpus.shards, 5).spread(6)
-    assert [shard.path[0] for shard in places] == list("012012")
-    assert not torch.equal(fixed[0], fixed[3])
+    drawn = windows.draw(40, np.random.default_rng(0))
+    assert drawn.codes.shape == (40, BANDS, 31)
+    places = zip(drawn.codes, drawn.shards, drawn.first_frames, strict=True)
+    for window, shard, first in places:
+        expected = corpus.codes(shard)[:, first : first + 31]
+        np.testing.assert_array_equal(window, expected)
+    assert len(set(drawn.first_frames)) > 1
+    fixed = WindowSampler(corpus, corpus.shards, 5).spread(6)
+    assert [shard.path[0] for shard in fixed.shards] == list("012012")
+    assert not torch.equal(fixed.codes[0], fixed.codes[3])
     with pytest.raises(DataError, match="none of 3 shards has 99 frames"):
         WindowSampler(corpus, corpus.shards, 99)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -10,13 +11,26 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
 import bandtok
 from bandtok.cli.console import Report, print_json, progress_bars
 from bandtok.cli.options import ChosenDevice, Device, Json, Model, Quiet
-from bandtok.data.manifest import MANIFEST_NAME, SPLITS, Track, save_manifest, scan_folder
+from bandtok.codec import ExternalVocoder
+from bandtok.data.describe import describe_corpus
+from bandtok.data.manifest import (
+    MANIFEST_NAME,
+    SPLITS,
+    Track,
+    manifest_folder,
+    save_manifest,
+    scan_folder,
+)
 from bandtok.data.openmusic import build_corpus
-from bandtok.data.shards import tokenize_corpus
+from bandtok.data.rendered.corpus import build_rendered
+from bandtok.data.segments import ATTRIBUTES_NAME
+from bandtok.data.shards import Variants, tokenize_corpus
+from bandtok.tagger import Tagger, load_tagger
 
 app = typer.Typer(help="Build and describe corpora.", no_args_is_help=True)
 
@@ -33,6 +47,33 @@ def openmusic(
     """Fetch about 20 hours of openly licensed music from Debian packages and describe it."""
     with _steps(quiet) as report:
         corpus = build_corpus(out, packages_from=packages_from, on_progress=report)
+    for line in corpus.left_out:
+        typer.echo(f"left out {line}", err=True)
+    _print_tracks(corpus.tracks, out / MANIFEST_NAME, json)
+
+
+@app.command()
+def rendered(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the corpus.")],
+    hours: Annotated[float, typer.Option(min=0.001, help="Hours of music, at least.")] = 12.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything drawn by chance.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Pieces rendered at the same time.")] = 1,
+    packages_from: Annotated[
+        Path | None, typer.Option(help="Folder of .deb and .whl files to use before fetching any.")
+    ] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Render tunes in many styles, all attributes known; goes on where it stopped."""
+    with _steps(quiet) as report:
+        corpus = build_rendered(
+            out,
+            hours=hours,
+            seed=seed,
+            jobs=jobs,
+            packages_from=packages_from,
+            on_progress=report,
+        )
     for line in corpus.left_out:
         typer.echo(f"left out {line}", err=True)
     _print_tracks(corpus.tracks, out / MANIFEST_NAME, json)
@@ -60,26 +101,66 @@ def manifest(
 
 
 @app.command()
+def describe(
+    corpus: Annotated[Path, typer.Argument(help="Manifest, or folder of audio.")],
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    no_tagger: Annotated[
+        bool, typer.Option("--no-tagger", help="Measure only; do without the pretrained tagger.")
+    ] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Describe what is heard in every 20 s of a corpus, for captions; goes on where it stopped."""
+    with progress_bars(quiet) as bars, bars.task("describing") as report:
+        done = describe_corpus(
+            corpus, load_tagger=None if no_tagger else _load_tagger, jobs=jobs, progress=report
+        )
+    for line in done.left_out:
+        typer.echo(line, err=True)
+    file = manifest_folder(corpus) / ATTRIBUTES_NAME
+    if json:
+        print_json({"attributes": str(file), "tracks": done.tracks})
+    else:
+        typer.echo(f"{file}: {done.tracks} tracks")
+
+
+@app.command()
 def tokenize(
-    corpus: Annotated[Path, typer.Argument(help="Manifest, or folder of audio files.")],
+    corpora: Annotated[
+        list[Path], typer.Argument(help="Manifests, or folders of audio; one or more.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the token shards.")],
     offsets: Annotated[
         int,
         typer.Option(help="Shifts by parts of a frame at which each training track is encoded."),
     ] = 1,
+    gain_db: Annotated[
+        list[float] | None,
+        typer.Option(help="Gain of the first, second ... of these; may be given several times."),
+    ] = None,
+    semitones: Annotated[
+        list[int] | None,
+        typer.Option(help="Transposition of the first, second ...; may be given several times."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
     model: Model = None,
     device: ChosenDevice = Device.AUTO,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Encode a corpus into token shards for training a language model; goes on where it stopped."""
-    tokenizer = bandtok.Tokenizer.from_pretrained(model, device=device.value)
+    """Encode corpora into token shards for training a language model; goes on where it stopped."""
+    load = functools.partial(_load_encoder, model, device.value)
+    variants = Variants(
+        count=offsets, gains_db=tuple(gain_db or (0.0,)), semitones=tuple(semitones or (0,))
+    )
     with progress_bars(quiet) as bars, bars.task("encoding") as report:
         shards = tokenize_corpus(
-            corpus,
-            tokenizer,
+            corpora,
+            load(),
             out,
-            offsets_per_track=offsets,
+            variants=variants,
+            jobs=jobs,
+            load_tokenizer=load,
             progress=report,
             warn=lambda line: typer.echo(line, err=True),
         )
@@ -88,6 +169,16 @@ def tokenize(
         print_json({"out": str(out), "shards": len(shards.shards), "tokens": tokens})
     else:
         typer.echo(f"{out}: {len(shards.shards)} shards, {tokens:,} tokens")
+
+
+def _load_encoder(model: str | None, device: str) -> bandtok.Tokenizer:
+    """Load what encodes; tokenising never decodes, so nothing stands where the vocoder would."""
+    nothing = ExternalVocoder(nn.Identity(), reach=0)
+    return bandtok.Tokenizer.from_pretrained(model, vocoder=nothing, device=device)
+
+
+def _load_tagger() -> Tagger:
+    return load_tagger("msd")
 
 
 @contextlib.contextmanager

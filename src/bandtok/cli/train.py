@@ -29,9 +29,12 @@ def train(
         str, typer.Argument(metavar="RECIPE", help="Name of a recipe.", show_default=False)
     ],
     data: Annotated[
-        Path,
+        list[Path],
         typer.Option(
-            "--data", metavar="DIR", help="Folder of audio (or of shards, for lm).", exists=True
+            "--data",
+            metavar="DIR",
+            help="Folder of audio, may be repeated (one of shards, for lm).",
+            exists=True,
         ),
     ],
     out: Annotated[

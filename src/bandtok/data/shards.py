@@ -1,7 +1,8 @@
 """A corpus of audio as token shards, and windows of them: what a music language model trains on.
 
-    OUT/codes/<key>.npy   uint16 [bands, frames], one for each track and sub-frame offset
-    OUT/index.json        the tokenizer's physics and fingerprint, and one entry for each shard
+    OUT/codes/<key>.npy   uint16 [bands, frames], one for each track and variant of it
+    OUT/index.json        the tokenizer's physics and fingerprint, one entry for each shard, and the
+                          segments of each track
 
 A file is there whole or not at all, and its name says what it was made from, so that a second run
 does only what is missing. Knows a tokenizer only as something with `encode`.
@@ -11,17 +12,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import soxr
+import torch
 
 from bandtok.atomic import replacing, write_text
 from bandtok.audio import Audio, load_audio
 from bandtok.data.manifest import Track, load_manifest, manifest_folder
+from bandtok.data.segments import Segment, load_attributes, segment_content, segment_from
 from bandtok.errors import AudioError, DataError
 from bandtok.grid import TokenGrid
 
@@ -67,6 +73,58 @@ class TokenizerFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Variants:
+    """The ways in which each training track is encoded; other splits get the plain one alone.
+
+    The same music at another offset, level or pitch is other tokens: more to learn from. Variant
+    number n has the n-th part of a frame as offset and the n-th gain and transposition, each list
+    going round.
+
+    Attributes:
+        count: variants of each track.
+        gains_db: in dB; what would go beyond full scale is cut off there.
+        semitones: by how much it is played faster and higher, as a tape would be.
+    """
+
+    count: int = 1
+    gains_db: tuple[float, ...] = (0.0,)
+    semitones: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        if not self.gains_db or not all(abs(gain) <= 40 for gain in self.gains_db):
+            raise DataError(f"got gains of {self.gains_db} dB; expected each within 40 dB of 0")
+        if not self.semitones or not all(abs(steps) <= 12 for steps in self.semitones):
+            raise DataError(f"got {self.semitones} semitones; expected each within 12 of 0")
+
+    def of(self, split: str, spacing: int) -> list[Variant]:
+        """Return the variants of a track of this split, frames being `spacing` samples long."""
+        count = self.count if split == "train" else 1
+        plain = split != "train"
+        return [
+            Variant(
+                offset_samples=number * spacing // count,
+                gain_db=0.0 if plain else self.gains_db[number % len(self.gains_db)],
+                semitones=0 if plain else self.semitones[number % len(self.semitones)],
+            )
+            for number in range(count)
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One way to encode a track: see `Variants`; `offset_samples` are left out at the start."""
+
+    offset_samples: int = 0
+    gain_db: float = 0.0
+    semitones: int = 0
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the track in a second of the variant."""
+        return float(2.0 ** (self.semitones / 12))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shard:
     """One track at one offset.
 
@@ -76,6 +134,11 @@ class Shard:
         offset_samples: samples left out at the start of the track.
         num_frames: length.
         split, title, style, package: as in the manifest.
+        gain_db, semitones: as in its `Variant`.
+        frame_seconds: length of a frame, 0 in an index written before this was kept.
+        start_seconds: how far into the (transposed) track the first frame begins.
+        segments: what is known of each stretch of the track, in the track's own time, pitch and
+            level.
     """
 
     file: str
@@ -86,6 +149,20 @@ class Shard:
     title: str
     style: list[str]
     package: str
+    gain_db: float = 0.0
+    semitones: int = 0
+    frame_seconds: float = 0.0
+    start_seconds: float = 0.0
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the track in a second of the shard."""
+        return float(2.0 ** (self.semitones / 12))
+
+    def seconds_at(self, frame: int) -> float:
+        """Return where in the track a frame begins, in seconds."""
+        return (self.start_seconds + frame * self.frame_seconds) * self.speed
 
 
 class TokenCorpus:
@@ -104,7 +181,16 @@ class TokenCorpus:
             content = json.loads((self.folder / INDEX_NAME).read_text(encoding="utf-8"))
             version = content["format"]
             self.tokenizer = TokenizerFacts(**content["tokenizer"])
-            self.shards = [Shard(**_known(Shard, entry)) for entry in content["shards"]]
+            segments = {
+                file: tuple(segment_from(one) for one in found)
+                for file, found in content.get("segments", {}).items()
+            }
+            self.shards = [
+                replace(Shard(**_known(Shard, entry)), segments=segments.get(entry["track"], ()))
+                if "track" in entry
+                else Shard(**_known(Shard, entry))
+                for entry in content["shards"]
+            ]
         except FileNotFoundError:
             raise DataError(
                 f"{os.fspath(folder)!r} holds no {INDEX_NAME}; make shards with "
@@ -139,83 +225,180 @@ class TokenCorpus:
 
 
 def tokenize_corpus(
-    manifest: str | os.PathLike[str],
+    corpora: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     tokenizer: AudioTokenizer,
     out: str | os.PathLike[str],
     *,
     offsets_per_track: int = 1,
+    variants: Variants | None = None,
     splits: Sequence[str] = ("train", "valid", "test"),
+    jobs: int = 1,
+    load_tokenizer: Callable[[], AudioTokenizer] | None = None,
     progress: Progress | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> TokenCorpus:
-    """Write token shards for a corpus; shards that are there already are kept.
+    """Write token shards for one or more corpora; shards that are there already are kept.
+
+    The index describes exactly the corpora and variants of this call. What `bandtok data describe`
+    found of a corpus is taken over, anew each time.
 
     Args:
-        manifest: manifest file, or folder of audio.
+        corpora: manifest file or folder of audio, or several.
         tokenizer: encodes mono audio into grids.
         out: folder of the shards.
-        offsets_per_track: how many sub-frame offsets each training track is encoded at. Shifting a
-            track by a part of a frame gives other tokens for the same music; other splits get
-            offset 0 alone.
+        offsets_per_track: how many sub-frame offsets each training track is encoded at; short for
+            `variants` that differ in nothing else.
+        variants: the ways in which each training track is encoded.
         splits: which splits to encode.
+        jobs: worker processes; more than one need `load_tokenizer`.
+        load_tokenizer: makes the same tokenizer in a worker process; must be picklable.
         progress: called with (tracks done, tracks in all).
         warn: called with one line for each track that cannot be read; such tracks are left out.
 
     Raises:
-        DataError: if `offsets_per_track` is out of range, or not one track can be used.
+        DataError: if the number of variants is out of range, or not one track can be used.
     """
     facts = TokenizerFacts.of(tokenizer)
+    variants = variants or Variants(count=offsets_per_track)
     spacing = facts.samples_per_frame
-    if not 1 <= offsets_per_track <= spacing:
-        raise DataError(f"got {offsets_per_track} offsets for each track; expected 1 to {spacing}")
-    folder, root = Path(out), manifest_folder(manifest)
+    if not 1 <= variants.count <= spacing:
+        raise DataError(f"got {variants.count} offsets for each track; expected 1 to {spacing}")
+    folder = Path(out)
     (folder / CODES_FOLDER).mkdir(parents=True, exist_ok=True)
-    tracks = load_manifest(manifest, splits)
+    places = [corpora] if isinstance(corpora, (str, os.PathLike)) else list(corpora)
+    works = [work for place in places for work in _works(place, splits, folder, facts, variants)]
+    if jobs == 1:
+        done = _here(works, tokenizer)
+    elif load_tokenizer is None or jobs < 1:
+        raise DataError(f"got {jobs} jobs; expected 1, or more with a way to load the tokenizer")
+    else:
+        done = _in_processes(works, jobs, load_tokenizer)
     shards: list[Shard] = []
-    for done, track in enumerate(tracks):
-        count = offsets_per_track if track.split == "train" else 1
-        offsets = [number * spacing // count for number in range(count)]
-        try:
-            shards += _tokenize_track(track, root, folder, tokenizer, facts, offsets)
-        except AudioError as error:
+    for number, found in enumerate(done):
+        if isinstance(found, str):
             if warn:
-                warn(f"left out {track.path}: {error}")
+                warn(found)
+        else:
+            shards += found
         if progress:
-            progress(done + 1, len(tracks))
+            progress(number + 1, len(works))
     if not shards:
-        raise DataError(f"none of {len(tracks)} tracks of {os.fspath(manifest)!r} could be encoded")
+        named = ", ".join(repr(os.fspath(place)) for place in places)
+        raise DataError(f"none of {len(works)} tracks of {named} could be encoded")
     _write_index(folder, facts, shards)
     return TokenCorpus(folder)
 
 
-def _tokenize_track(
-    track: Track,
-    root: Path,
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """A track to encode, and all that is needed for it but the tokenizer."""
+
+    track: Track
+    root: Path
+    folder: Path
+    facts: TokenizerFacts
+    variants: list[Variant]
+    segments: tuple[Segment, ...] = field(default=())
+
+
+def _works(
+    corpus: str | os.PathLike[str],
+    splits: Sequence[str],
     folder: Path,
-    tokenizer: AudioTokenizer,
     facts: TokenizerFacts,
-    offsets: Sequence[int],
-) -> Iterator[Shard]:
+    variants: Variants,
+) -> list[_Work]:
+    root = manifest_folder(corpus)
+    attributes = load_attributes(root)
+    return [
+        _Work(
+            track=track,
+            root=root,
+            folder=folder,
+            facts=facts,
+            variants=variants.of(track.split, facts.samples_per_frame),
+            segments=tuple(attributes.get(track.path, ())),
+        )
+        for track in load_manifest(corpus, splits)
+    ]
+
+
+def _here(works: Sequence[_Work], tokenizer: AudioTokenizer) -> Iterator[list[Shard] | str]:
+    for work in works:
+        yield _tokenized(work, tokenizer)
+
+
+def _in_processes(
+    works: Sequence[_Work], jobs: int, load_tokenizer: Callable[[], AudioTokenizer]
+) -> Iterator[list[Shard] | str]:
+    """Encode in worker processes; results in the order of the works."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=_start_worker, initargs=(load_tokenizer, jobs)
+    ) as pool:
+        yield from pool.map(_tokenized_by_worker, works)
+
+
+_worker_tokenizer: AudioTokenizer | None = None
+
+
+def _start_worker(load_tokenizer: Callable[[], AudioTokenizer], jobs: int) -> None:
+    global _worker_tokenizer
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+    _worker_tokenizer = load_tokenizer()
+
+
+def _tokenized_by_worker(work: _Work) -> list[Shard] | str:
+    assert _worker_tokenizer is not None
+    return _tokenized(work, _worker_tokenizer)
+
+
+def _tokenized(work: _Work, tokenizer: AudioTokenizer) -> list[Shard] | str:
+    """Return the shards of a track, or one line that says why there are none."""
+    try:
+        return list(_tokenize_track(work, tokenizer))
+    except AudioError as error:
+        return f"left out {work.track.path}: {error}"
+
+
+def _tokenize_track(work: _Work, tokenizer: AudioTokenizer) -> Iterator[Shard]:
+    track, facts = work.track, work.facts
     waveform: np.ndarray | None = None
-    for offset in offsets:
-        file = f"{CODES_FOLDER}/{_key(track, root, facts, offset)}.npy"
-        codes = _read_codes(folder / file)
+    for variant in work.variants:
+        file = f"{CODES_FOLDER}/{_key(track, work.root, facts, variant)}.npy"
+        codes = _read_codes(work.folder / file)
         if codes is None:
             if waveform is None:
-                waveform = _load_track(track, root, facts.sample_rate)
-            codes = _encode(tokenizer, waveform[:, offset:], facts)
-            with replacing(folder / file) as temporary:
+                waveform = _load_track(track, work.root, facts.sample_rate)
+            codes = _encode(tokenizer, _varied(waveform, variant, facts.sample_rate), facts)
+            with replacing(work.folder / file) as temporary:
                 np.save(temporary, codes)
         yield Shard(
             file=file,
             path=track.path,
-            offset_samples=offset,
+            offset_samples=variant.offset_samples,
             num_frames=codes.shape[1],
             split=track.split,
             title=track.title,
             style=list(track.style),
             package=track.package,
+            gain_db=variant.gain_db,
+            semitones=variant.semitones,
+            frame_seconds=1.0 / facts.frame_rate,
+            start_seconds=variant.offset_samples / facts.sample_rate,
+            segments=work.segments,
         )
+
+
+def _varied(waveform: np.ndarray, variant: Variant, sample_rate: int) -> np.ndarray:
+    """Return [1, samples] transposed, without its first samples, and louder or softer."""
+    if variant.semitones:
+        moved = soxr.resample(waveform[0], sample_rate, sample_rate / variant.speed)
+        waveform = moved[None].astype(np.float32)
+    waveform = waveform[:, variant.offset_samples :]
+    if variant.gain_db:
+        waveform = np.clip(waveform * np.float32(10 ** (variant.gain_db / 20)), -1.0, 1.0)
+    return waveform
 
 
 def _encode(tokenizer: AudioTokenizer, waveform: np.ndarray, facts: TokenizerFacts) -> np.ndarray:
@@ -238,14 +421,16 @@ def _load_track(track: Track, root: Path, sample_rate: int) -> np.ndarray:
     return np.clip(total, -1.0, 1.0) if len(parts) > 1 else total
 
 
-def _key(track: Track, root: Path, facts: TokenizerFacts, offset: int) -> str:
+def _key(track: Track, root: Path, facts: TokenizerFacts, variant: Variant) -> str:
     sizes = []
     for path in (track.path, *track.stems):
         try:
             sizes.append(f"{path}:{(root / path).stat().st_size}")
         except OSError:
             raise AudioError(f"no such audio file: {os.fspath(root / path)!r}") from None
-    made_from = json.dumps([sizes, offset, asdict(facts)], sort_keys=True)
+    changes = [variant.gain_db, variant.semitones]
+    plain = [sizes, variant.offset_samples, asdict(facts)]
+    made_from = json.dumps(plain + (changes if any(changes) else []), sort_keys=True)
     return hashlib.sha256(made_from.encode()).hexdigest()[:24]
 
 
@@ -258,12 +443,28 @@ def _read_codes(path: Path) -> np.ndarray | None:
 
 
 def _write_index(folder: Path, facts: TokenizerFacts, shards: Sequence[Shard]) -> None:
+    """Write one entry a shard; the segments of a track once, under the file of its first shard."""
+    segments: dict[str, list[dict[str, Any]]] = {}
+    names: dict[int, str] = {}
+    entries = []
+    for shard in shards:
+        entry = _entry(shard)
+        if shard.segments:
+            name = names.setdefault(id(shard.segments), shard.file)
+            segments.setdefault(name, [segment_content(one) for one in shard.segments])
+            entry["track"] = name
+        entries.append(entry)
     content = {
         "format": _FORMAT,
         "tokenizer": asdict(facts),
-        "shards": [asdict(shard) for shard in shards],
+        "shards": entries,
+        "segments": segments,
     }
     write_text(folder / INDEX_NAME, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+
+def _entry(shard: Shard) -> dict[str, Any]:
+    return {one.name: getattr(shard, one.name) for one in fields(Shard) if one.name != "segments"}
 
 
 def _known(kind: type[Shard], entry: dict[str, Any]) -> dict[str, Any]:

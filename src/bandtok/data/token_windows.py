@@ -6,6 +6,7 @@ Knows nothing of captions or of how codes become a sequence.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +14,21 @@ from torch import Tensor
 
 from bandtok.data.shards import Shard, TokenCorpus
 from bandtok.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenWindows:
+    """A batch of windows.
+
+    Attributes:
+        codes: int64 [windows, bands, frames].
+        shards: where each comes from.
+        first_frames: where in its shard each begins.
+    """
+
+    codes: Tensor
+    shards: list[Shard]
+    first_frames: list[int]
 
 
 class WindowSampler:
@@ -39,19 +55,19 @@ class WindowSampler:
         lengths = np.array([shard.num_frames for shard in self.shards], dtype=np.float64)
         self._shares = lengths / lengths.sum()
 
-    def draw(self, count: int, draw: np.random.Generator) -> tuple[Tensor, list[Shard]]:
-        """Return int64 codes [count, bands, window_frames] and the shard of each."""
+    def draw(self, count: int, draw: np.random.Generator) -> TokenWindows:
+        """Return random windows."""
         chosen = draw.choice(len(self.shards), size=count, p=self._shares).tolist()
         starts = [self._start(index, draw.random()) for index in chosen]
-        return self._windows(chosen, starts), [self.shards[index] for index in chosen]
+        return self._windows(chosen, starts)
 
-    def spread(self, count: int) -> tuple[Tensor, list[Shard]]:
+    def spread(self, count: int) -> TokenWindows:
         """Return at most `count` fixed windows, shard after shard, then further into each."""
         places = [index % len(self.shards) for index in range(count)]
         rounds = -(-count // len(self.shards))
         depths = [(index // len(self.shards) + 0.5) / rounds for index in range(count)]
         starts = [self._start(place, depth) for place, depth in zip(places, depths, strict=True)]
-        return self._windows(places, starts), [self.shards[place] for place in places]
+        return self._windows(places, starts)
 
     def band_counts(self, codebook_size: int) -> np.ndarray:
         """Return how often each band uses each code, int64 [bands, codebook_size]."""
@@ -65,9 +81,13 @@ class WindowSampler:
     def _start(self, index: int, depth: float) -> int:
         return int(depth * (self.shards[index].num_frames - self.window_frames + 1))
 
-    def _windows(self, chosen: Sequence[int], starts: Sequence[int]) -> Tensor:
+    def _windows(self, chosen: Sequence[int], starts: Sequence[int]) -> TokenWindows:
         rows = [
             self.codes[index][:, start : start + self.window_frames].astype(np.int64)
             for index, start in zip(chosen, starts, strict=True)
         ]
-        return torch.from_numpy(np.stack(rows))
+        return TokenWindows(
+            codes=torch.from_numpy(np.stack(rows)),
+            shards=[self.shards[index] for index in chosen],
+            first_frames=list(starts),
+        )

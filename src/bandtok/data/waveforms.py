@@ -7,7 +7,7 @@ crops of a step depend only on (seed, step), so that a resumed run sees the same
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -69,6 +69,15 @@ class WaveformStore:
                 f"got {len(tracks)} tracks below {root}, none of them readable; "
                 "expected at least one audio file"
             )
+
+    @classmethod
+    def joined(cls, stores: Iterable[WaveformStore]) -> WaveformStore:
+        """Return one store of all the tracks of several (at least one)."""
+        parts = list(stores)
+        whole = cls.__new__(cls)
+        whole.tracks = [track for part in parts for track in part.tracks]
+        whole.arrays = [array for part in parts for array in part.arrays]
+        return whole
 
     @property
     def num_samples(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -71,7 +71,7 @@ def train(
     kind: str,
     recipe: str,
     *,
-    data: Path,
+    data: Path | Sequence[Path],
     out: Path,
     resume: bool = False,
     init: str | None = None,
@@ -84,7 +84,8 @@ def train(
     Args:
         kind: "tokenizer", "vocoder" or "lm".
         recipe: name of a function in the kind's recipe module.
-        data: folder with a manifest, or any folder of audio (for "lm": of token shards).
+        data: folder with a manifest, or any folder of audio, or several of them, whose music is
+            put together (for "lm": one folder of token shards).
         out: run folder.
         resume: go on from the newest state in `out`.
         init: start from the weights of this model (name, folder or run) instead of random ones.
@@ -102,7 +103,7 @@ def train(
     complete = override(getattr(_recipes(kind), recipe)(), settings or {})
     report = report or RunReport()
     _claim_folder(out, resume)
-    task = _BUILDERS[kind](complete, data, report)
+    task = _BUILDERS[kind](complete, [data] if isinstance(data, Path) else list(data), report)
     if init is not None and not (resume and has_state(out / "state")):
         start = load_network(_NETWORK_KINDS[kind], init)
         _start_from(task, start)
@@ -142,33 +143,41 @@ def _claim_folder(out: Path, resume: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
 
-def _stores(data: Path, sample_rate: int, report: RunReport) -> dict[str, WaveformStore]:
-    """Decode the train and valid tracks once, into a cache folder beside the manifest."""
-    tracks, root = load_manifest(data), manifest_folder(data)
-    stores = {}
-    for split in ("train", "valid"):
-        chosen = [track for track in tracks if track.split == split]
-        if not chosen and split == "valid":  # a small folder of one's own
-            chosen = tracks[-1:]
-        if not chosen:
-            raise DataError(f"{data} has no tracks in split {split!r}; make a manifest with some")
-        stores[split] = WaveformStore(
-            chosen,
-            root,
-            root / CACHE_FOLDER,
+def _stores(data: Sequence[Path], sample_rate: int, report: RunReport) -> dict[str, WaveformStore]:
+    """Decode the train and valid tracks once, into a cache folder beside each manifest."""
+    return {split: _store(data, split, sample_rate, report) for split in ("train", "valid")}
+
+
+def _store(data: Sequence[Path], split: str, sample_rate: int, report: RunReport) -> WaveformStore:
+    tracks = {folder: load_manifest(folder) for folder in data}
+    chosen = {
+        folder: [track for track in own if track.split == split] for folder, own in tracks.items()
+    }
+    if not any(chosen.values()) and split == "valid":  # a small folder of one's own
+        chosen = {folder: own[-1:] for folder, own in tracks.items()}
+    if not any(chosen.values()):
+        named = ", ".join(str(folder) for folder in data)
+        raise DataError(f"{named} has no tracks in split {split!r}; make a manifest with some")
+    return WaveformStore.joined(
+        WaveformStore(
+            own,
+            manifest_folder(folder),
+            manifest_folder(folder) / CACHE_FOLDER,
             sample_rate,
             progress=report.preparing,
             warn=report.warn,
         )
-    return stores
+        for folder, own in chosen.items()
+        if own
+    )
 
 
-def _tokenizer_task(recipe: Any, data: Path, report: RunReport) -> TrainingTask:
+def _tokenizer_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
     stores = _stores(data, recipe.network.mel.sample_rate, report)
     return TokenizerTask(recipe, stores["train"], stores["valid"])
 
 
-def _vocoder_task(recipe: Any, data: Path, report: RunReport) -> TrainingTask:
+def _vocoder_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
     stores = _stores(data, recipe.network.mel.sample_rate, report)
     tokenizer = None
     if recipe.tokenizer:
@@ -181,11 +190,16 @@ def _vocoder_task(recipe: Any, data: Path, report: RunReport) -> TrainingTask:
     return VocoderTask(recipe, stores["train"], stores["valid"], tokenizer)
 
 
-def _music_lm_task(recipe: Any, data: Path, report: RunReport) -> TrainingTask:
-    return MusicLMTask(recipe, TokenCorpus(data), load_text_encoder(recipe.network.text_encoder))
+def _music_lm_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
+    if len(data) != 1:
+        raise ConfigError(
+            f"got {len(data)} folders of shards; expected one, of all corpora together: "
+            "'bandtok data tokenize CORPUS CORPUS --out DIR'"
+        )
+    return MusicLMTask(recipe, TokenCorpus(data[0]), load_text_encoder(recipe.network.text_encoder))
 
 
-_BUILDERS: dict[str, Callable[[Any, Path, RunReport], TrainingTask]] = {
+_BUILDERS: dict[str, Callable[[Any, Sequence[Path], RunReport], TrainingTask]] = {
     "tokenizer": _tokenizer_task,
     "vocoder": _vocoder_task,
     "lm": _music_lm_task,

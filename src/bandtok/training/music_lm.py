@@ -20,9 +20,9 @@ from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
 from bandtok.checkpoint import save_network
-from bandtok.data.captions import caption_variants, full_caption
-from bandtok.data.shards import Shard, TokenCorpus
-from bandtok.data.token_windows import WindowSampler
+from bandtok.data.captions import full_window_caption, window_caption
+from bandtok.data.shards import TokenCorpus
+from bandtok.data.token_windows import TokenWindows, WindowSampler
 from bandtok.errors import ConfigError
 from bandtok.grid import flatten
 from bandtok.music_lm.config import MusicLMConfig
@@ -32,6 +32,8 @@ from bandtok.music_lm.text import TextEncoder, TextStates, pad_states
 from bandtok.networks import MUSIC_LM_KIND
 from bandtok.training.images import stack_images
 from bandtok.training.loop import LoopConfig, update
+
+_KNOWN_CAPTIONS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,7 @@ class MusicLMTraining:
 
 
 class CaptionStates:
-    """Text states of captions, each distinct caption encoded once.
+    """Text states of captions; the last few thousand distinct ones are not encoded again.
 
     Args:
         encoder: turns captions into states.
@@ -84,6 +86,8 @@ class CaptionStates:
         self._known: dict[str, Tensor] = {}
 
     def __call__(self, captions: Sequence[str]) -> TextStates:
+        if len(self._known) > _KNOWN_CAPTIONS:
+            self._known.clear()
         new = [text for text in dict.fromkeys(captions) if text not in self._known]
         if new:
             encoded = self._encoder.encode(new)
@@ -112,25 +116,25 @@ class MusicLMTask:
         self.train = WindowSampler(corpus, corpus.split("train"), self.config.window_frames)
         valid = corpus.split("valid") or corpus.split("train")[-1:]
         windows = WindowSampler(corpus, valid, self.config.window_frames)
-        self.valid_codes, self.valid_shards = windows.spread(recipe.validation_windows)
+        self.valid = windows.spread(recipe.validation_windows)
+        self.valid_codes = self.valid.codes
         self.captions = CaptionStates(encoder)
         counts = self.train.band_counts(self.config.codebook_size)
         self.unigram_loss = unigram_loss(counts, self.valid_codes.numpy())
-        self._variants: dict[str, list[str]] = {}
 
     def step(self, step: int) -> dict[str, float]:
         draw = np.random.default_rng((self.recipe.loop.seed, step))
-        codes, shards = self.train.draw(self.recipe.batch_size, draw)
-        text = self.captions([self._caption(shard, draw) for shard in shards])
+        windows = self.train.draw(self.recipe.batch_size, draw)
+        text = self.captions(self._captions(windows, draw))
         offset = int(draw.integers(self.recipe.max_frame_offset + 1))
         self.network.train()
         with self._precision():
-            loss = self._token_losses(self.network, codes, text, offset).mean()
+            loss = self._token_losses(self.network, windows.codes, text, offset).mean()
         norm = update(loss, self.network, self.optimizers["network"])
         return {"loss": float(loss.detach()), "gradient_norm": norm}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        captions = [full_caption(shard.title, shard.style) for shard in self.valid_shards]
+        captions = self._full_captions(self.valid)
         with_text = self._validation_losses(network, captions)
         without = self._validation_losses(network, [""] * len(captions))
         numbers = {
@@ -147,8 +151,7 @@ class MusicLMTask:
         if not frames:
             return {}
         assert isinstance(network, MusicLM)
-        shard = self.valid_shards[0]
-        text = self.captions([full_caption(shard.title, shard.style)])
+        text = self.captions(self._full_captions(self.valid)[:1])
         with self._precision():
             sampled = generate_codes(network, text, frames)
         grids = (self.valid_codes[0, :, :frames], sampled[:, : self.config.window_frames])
@@ -159,15 +162,22 @@ class MusicLMTask:
     def export(self, network: nn.Module, folder: Path) -> None:
         save_network(network, folder, MUSIC_LM_KIND.name)
 
-    def _caption(self, shard: Shard, draw: np.random.Generator) -> str:
-        index, share = int(draw.integers(self.recipe.captions_per_track)), draw.random()
-        if share < self.recipe.null_share:
-            return ""
-        if shard.path not in self._variants:
-            self._variants[shard.path] = caption_variants(
-                shard.title, shard.style, self.recipe.captions_per_track
-            )
-        return self._variants[shard.path][index]
+    def _captions(self, windows: TokenWindows, draw: np.random.Generator) -> list[str]:
+        """Return a caption for each window, or none for a share of them."""
+        frames = self.config.window_frames
+        captions = [
+            window_caption(shard, first, frames, draw)
+            for shard, first in zip(windows.shards, windows.first_frames, strict=True)
+        ]
+        dropped = draw.random(len(captions)) < self.recipe.null_share
+        return ["" if drop else text for text, drop in zip(captions, dropped, strict=True)]
+
+    def _full_captions(self, windows: TokenWindows) -> list[str]:
+        frames = self.config.window_frames
+        return [
+            full_window_caption(shard, first, frames)
+            for shard, first in zip(windows.shards, windows.first_frames, strict=True)
+        ]
 
     def _validation_losses(self, network: nn.Module, captions: Sequence[str]) -> Tensor:
         """Return float [windows, frames, bands] nats."""

@@ -1,0 +1,306 @@
+"""A corpus to what is heard in each stretch of its tracks: attributes.jsonl beside the manifest.
+
+What was measured (`hearing`) and what a tagger heard become words with how sure they are. A track
+that has its line is not described again, so rendered music keeps the truth it came with.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from bandtok.audio import load_audio
+from bandtok.data.hearing import HEARING_SAMPLE_RATE, Heard, hear
+from bandtok.data.manifest import Track, load_manifest, manifest_folder
+from bandtok.data.segments import (
+    ATTRIBUTES_NAME,
+    TONICS,
+    Segment,
+    load_attributes,
+    segment_line,
+)
+from bandtok.errors import AudioError, DataError
+
+SEGMENT_SECONDS = 20.0
+_SHORTEST_SECONDS = 5.0
+# Set where rendered music, whose truth is known, is told apart best (docs/experiments/LOG.md).
+_SLOW_ONSETS, _FAST_ONSETS = 2.4, 4.5
+_TARGET_BPM = {"slow": 65.0, "medium": 104.0, "fast": 148.0}
+_CLEAR_PULSE = 0.35
+_DRUM_STROKES, _DRUM_STRIKE = 0.7, 1.0
+_DRUMLESS_STROKES = 0.4
+_BRIGHT_DB, _DARK_DB = -10.5, -27.0
+_SPARSE_ONSETS, _BUSY_ONSETS = 1.0, 7.0
+_CLEAR_KEY = 0.1
+_HEARD_TAG, _SURE_TAG = 0.1, 0.45
+_TAGS: Mapping[str, tuple[str, str]] = {
+    "rock": ("style", "rock"),
+    "pop": ("style", "pop"),
+    "indie": ("style", "indie"),
+    "electronic": ("style", "electronic"),
+    "electronica": ("style", "electronic"),
+    "electro": ("style", "electro"),
+    "dance": ("style", "dance"),
+    "House": ("style", "house"),
+    "jazz": ("style", "jazz"),
+    "metal": ("style", "metal"),
+    "heavy metal": ("style", "heavy metal"),
+    "hard rock": ("style", "hard rock"),
+    "Progressive rock": ("style", "progressive rock"),
+    "punk": ("style", "punk"),
+    "blues": ("style", "blues"),
+    "soul": ("style", "soul"),
+    "folk": ("style", "folk"),
+    "country": ("style", "country"),
+    "funk": ("style", "funk"),
+    "Hip-Hop": ("style", "hip hop"),
+    "ambient": ("style", "ambient"),
+    "acoustic": ("style", "acoustic"),
+    "experimental": ("style", "experimental"),
+    "easy listening": ("style", "easy listening"),
+    "guitar": ("instrument", "guitar"),
+    "beautiful": ("mood", "beautiful"),
+    "chillout": ("mood", "chillout"),
+    "chill": ("mood", "chill"),
+    "Mellow": ("mood", "mellow"),
+    "party": ("mood", "party"),
+    "catchy": ("mood", "catchy"),
+    "sad": ("mood", "sad"),
+    "happy": ("mood", "happy"),
+}
+
+Progress = Callable[[int, int], None]
+
+
+class AudioTagger(Protocol):
+    """What describing needs of a tagger; see `bandtok.tagger`."""
+
+    labels: tuple[str, ...]
+
+    def tag(self, waveform: np.ndarray, sample_rate: int, /) -> np.ndarray: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What a run left: tracks with a line now, and one line for each that was left out."""
+
+    tracks: int
+    left_out: list[str]
+
+
+def describe_corpus(
+    corpus: str | os.PathLike[str],
+    *,
+    load_tagger: Callable[[], AudioTagger] | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Description:
+    """Describe, or finish describing, every track of a corpus.
+
+    Args:
+        corpus: manifest file, or folder of audio.
+        load_tagger: makes the tagger, in each worker process; must be picklable. None to do
+            without its words.
+        jobs: worker processes.
+        progress: called with (tracks done, tracks in all).
+
+    Raises:
+        DataError: if there is no corpus. MissingDependency: if the tagger cannot be loaded.
+    """
+    if jobs < 1:
+        raise DataError(f"got {jobs} jobs; expected at least 1")
+    root = manifest_folder(corpus)
+    tracks = load_manifest(corpus)
+    known = load_attributes(root)
+    missing = [track for track in tracks if track.path not in known]
+    left_out: list[str] = []
+    done = len(tracks) - len(missing)
+    for track, found in _described(missing, root, load_tagger, jobs):
+        if isinstance(found, str):
+            left_out.append(found)
+        else:
+            _append(root / ATTRIBUTES_NAME, segment_line(track.path, found))
+        done += 1
+        if progress:
+            progress(done, len(tracks))
+    return Description(tracks=len(tracks) - len(left_out), left_out=left_out)
+
+
+def describe_waveform(
+    waveform: np.ndarray, sample_rate: int, tagger: AudioTagger | None = None
+) -> list[Segment]:
+    """Describe mono samples [samples], one segment for every 20 s.
+
+    Raises:
+        DataError: if the rate is not the one that is heard at.
+    """
+    if sample_rate != HEARING_SAMPLE_RATE:
+        raise DataError(f"got {sample_rate} Hz; expected {HEARING_SAMPLE_RATE}")
+    segments = []
+    for start, end in _stretches(len(waveform)):
+        part = waveform[start:end]
+        heard = hear(part)
+        tags: dict[str, float] = {}
+        if heard is not None and tagger is not None:
+            means = tagger.tag(part, sample_rate).mean(axis=0)
+            tags = dict(zip(tagger.labels, means.tolist(), strict=True))
+        segments.append(_segment(start, end, heard, tags))
+    return segments
+
+
+def segment_words(heard: Heard, tags: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Return kind -> word -> how sure, from what was measured and the tagger's probabilities."""
+    words: dict[str, dict[str, float]] = {
+        "tempo": _tempo_word(heard),
+        "drums": _drums_word(heard),
+        "brightness": _brightness_word(heard),
+        "density": _density_word(heard),
+    }
+    for tag, probability in tags.items():
+        if tag in _TAGS and probability > _HEARD_TAG:
+            kind, word = _TAGS[tag]
+            weight = round(min(0.9, 0.9 * probability / _SURE_TAG), 2)
+            group = words.setdefault(kind, {})
+            group[word] = max(weight, group.get(word, 0.0))
+    return {kind: found for kind, found in words.items() if found}
+
+
+def beats_a_minute(heard: Heard) -> float:
+    """Return the tempo at the octave that fits how many notes there are."""
+    word = _pace(heard)
+    target = _TARGET_BPM[word]
+    factors = (0.5, 1.0, 1.5, 2.0) if word == "fast" else (0.5, 1.0, 2.0)
+    return min(
+        (heard.bpm * factor for factor in factors), key=lambda bpm: abs(np.log(bpm / target))
+    )
+
+
+def _pace(heard: Heard) -> str:
+    if heard.onsets_per_second < _SLOW_ONSETS:
+        return "slow"
+    return "fast" if heard.onsets_per_second > _FAST_ONSETS else "medium"
+
+
+def _tempo_word(heard: Heard) -> dict[str, float]:
+    word = _pace(heard)
+    edge = min(
+        abs(np.log(heard.onsets_per_second + 1e-3) - np.log(limit))
+        for limit in (_SLOW_ONSETS, _FAST_ONSETS)
+    )
+    weight = 0.35 if word == "medium" else 0.4 + min(0.4, 2 * float(edge))
+    return {word: round(weight, 2)}
+
+
+def _drums_word(heard: Heard) -> dict[str, float]:
+    if heard.strokes > _DRUM_STROKES and heard.strike > _DRUM_STRIKE:
+        return {"drums": 0.75}
+    if heard.strokes < _DRUMLESS_STROKES and heard.strike < _DRUM_STRIKE:
+        return {"no drums": 0.6}
+    return {}
+
+
+def _brightness_word(heard: Heard) -> dict[str, float]:
+    if heard.high_share_db > _BRIGHT_DB:
+        return {"bright": 0.6}
+    return {"dark sound": 0.6} if heard.high_share_db < _DARK_DB else {}
+
+
+def _density_word(heard: Heard) -> dict[str, float]:
+    if heard.onsets_per_second < _SPARSE_ONSETS:
+        return {"sparse": 0.5}
+    return {"busy": 0.5} if heard.onsets_per_second > _BUSY_ONSETS else {}
+
+
+def _segment(start: int, end: int, heard: Heard | None, tags: Mapping[str, float]) -> Segment:
+    begin, finish = (round(place / HEARING_SAMPLE_RATE, 3) for place in (start, end))
+    if heard is None:
+        return Segment(start_seconds=begin, end_seconds=finish)
+    clear = heard.pulse > _CLEAR_PULSE
+    keyed = heard.key_clearness > _CLEAR_KEY
+    mode = "minor" if heard.minor else "major"
+    return Segment(
+        start_seconds=begin,
+        end_seconds=finish,
+        words=segment_words(heard, tags),
+        bpm=round(beats_a_minute(heard), 1) if clear else None,
+        bpm_weight=round(min(0.7, heard.pulse), 2) if clear else 0.0,
+        key=f"{TONICS[heard.tonic]} {mode}" if keyed else "",
+        key_weight=0.5 if keyed else 0.0,
+        loudness_db=round(heard.loudness_db, 1),
+    )
+
+
+def _stretches(num_samples: int) -> list[tuple[int, int]]:
+    """Return stretches of 20 s; a short rest belongs to the one before it."""
+    step = round(SEGMENT_SECONDS * HEARING_SAMPLE_RATE)
+    starts = list(range(0, num_samples, step))
+    shortest = _SHORTEST_SECONDS * HEARING_SAMPLE_RATE
+    if len(starts) > 1 and num_samples - starts[-1] < shortest:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], num_samples], strict=True))
+
+
+def _described(
+    tracks: Sequence[Track],
+    root: Path,
+    load_tagger: Callable[[], AudioTagger] | None,
+    jobs: int,
+) -> Iterator[tuple[Track, list[Segment] | str]]:
+    if jobs == 1:
+        tagger = load_tagger() if load_tagger and tracks else None
+        for track in tracks:
+            yield track, _describe_track(track, root, tagger)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=_start_worker, initargs=(load_tagger, jobs)
+    ) as pool:
+        found = pool.map(_describe_by_worker, tracks, [root] * len(tracks))
+        yield from zip(tracks, found, strict=True)
+
+
+_worker_tagger: AudioTagger | None = None
+
+
+def _start_worker(load_tagger: Callable[[], AudioTagger] | None, jobs: int) -> None:
+    global _worker_tagger
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+    _worker_tagger = load_tagger() if load_tagger else None
+
+
+def _describe_by_worker(track: Track, root: Path) -> list[Segment] | str:
+    return _describe_track(track, root, _worker_tagger)
+
+
+def _describe_track(track: Track, root: Path, tagger: AudioTagger | None) -> list[Segment] | str:
+    """Return a track's segments, or one line that says why there are none."""
+    try:
+        parts = [
+            load_audio(root / path, sample_rate=HEARING_SAMPLE_RATE, mono=True).waveform[0]
+            for path in (track.path, *track.stems)
+        ]
+    except AudioError as error:
+        return f"left out {track.path}: {error}"
+    total = np.zeros(max(len(part) for part in parts), np.float32)
+    for part in parts:
+        total[: len(part)] += part
+    if not len(total):
+        return f"left out {track.path}: it holds no samples"
+    return describe_waveform(total, HEARING_SAMPLE_RATE, tagger)
+
+
+def _append(file: Path, line: str) -> None:
+    with file.open("ab+") as log:
+        if log.tell():
+            log.seek(-1, os.SEEK_END)
+            if log.read(1) != b"\n":  # a run was stopped in the middle of a line
+                line = "\n" + line
+        log.write(line.encode())
