@@ -13,6 +13,7 @@ from torch import nn
 
 from bandtok.atomic import write_text
 from bandtok.checkpoint import check_shapes, load_network
+from bandtok.codec import code_fingerprint
 from bandtok.data.manifest import load_manifest, manifest_folder
 from bandtok.data.shards import TokenCorpus
 from bandtok.data.waveforms import WaveformStore
@@ -182,7 +183,18 @@ def _vocoder_task(recipe: Any, data: Path, report: RunReport) -> TrainingTask:
 
 
 def _music_lm_task(recipe: Any, data: Path, report: RunReport) -> TrainingTask:
-    return MusicLMTask(recipe, TokenCorpus(data), load_text_encoder(recipe.network.text_encoder))
+    encoder, codebook = load_text_encoder(recipe.network.text_encoder), None
+    corpus = TokenCorpus(data)
+    if recipe.tokenizer:
+        name = None if recipe.tokenizer == "bundled" else recipe.tokenizer
+        tokenizer = load_network(TOKENIZER_KIND, name)
+        codebook = tokenizer.quantizer.codebook
+        if code_fingerprint(tokenizer) != corpus.tokenizer.fingerprint:
+            raise ConfigError(
+                f"{data} was not tokenised by {recipe.tokenizer!r}; name the tokenizer with "
+                "--set tokenizer=NAME, or --set tokenizer= to start from random code vectors"
+            )
+    return MusicLMTask(recipe, corpus, encoder, codebook)
 
 
 _BUILDERS: dict[str, Callable[[Any, Path, RunReport], TrainingTask]] = {
