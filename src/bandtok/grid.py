@@ -182,9 +182,7 @@ def positions(order: Tensor, num_bands: int) -> Tensor:
     return torch.stack((frames, order - frames * num_bands), dim=-1)
 
 
-def neighbour_steps(
-    order: Tensor, num_bands: int, offsets: Sequence[tuple[int, int]]
-) -> Tensor:
+def neighbour_steps(order: Tensor, num_bands: int, offsets: Sequence[tuple[int, int]]) -> Tensor:
     """Return when the neighbours of each cell were read, for those read before the cell itself.
 
     Args:

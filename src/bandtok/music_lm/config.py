@@ -31,12 +31,11 @@ class MusicLMConfig:
         rope: "2d" turns half of each head by the frame and half by the band; "1d" turns by the
             plain sequence index (the control).
         time_base, band_base: rotary bases; "1d" uses `time_base` alone.
-        code_dim: width of the code vectors through which a position hears the neighbours of the cell
-            it is to write, and which give codes that sound alike embeddings that are alike. If it
-            is that of the tokenizer's codebook, training starts from its entries.
+        code_dim: width of the code vectors through which a position hears the neighbours of the
+            cell it is to write, and which give codes that sound alike embeddings that are alike. If
+            it is that of the tokenizer's codebook, training starts from its entries.
         condition_dim: inner width of the network that turns the text into scales and shifts of
             every norm.
-        text_prefix: put the text's states before the codes as well, to be attended to.
         dropout: probability of dropping an element of a residual branch in training.
         window_frames: frames of context the model is trained with; longer pieces slide a window.
     """
@@ -55,7 +54,6 @@ class MusicLMConfig:
     mlp_dim: int = 1024
     code_dim: int = 16
     condition_dim: int = 128
-    text_prefix: bool = False
     rope: RopeKind = "2d"
     time_base: float = 10_000.0
     band_base: float = 100.0

@@ -133,7 +133,7 @@ class WindowDecoder:
         tokens = known.repeat(self.rows // self.clips, 1)
         self._seen[:, 1 : count + 1] = tokens
         x = self.model.embed(tokens, order[:, :count])
-        self.model.transformer(x, self.condition, rotary[:count], None, self.cache)
+        self.model.transformer(x, self.condition, rotary[:count], self.cache)
 
     def _scores(self) -> Tensor:
         logits = self.weights.head(self._run()).float()

@@ -50,13 +50,10 @@ class MusicLM(nn.Module):
         self.code_embedding = nn.Embedding(entries, config.model_dim)
         self.code_vectors = nn.Embedding(entries, config.code_dim)
         self.code_projection = nn.Linear(config.code_dim, config.model_dim, bias=False)
-        self.neighbours = nn.Linear(
-            len(NEIGHBOURS) * config.code_dim, config.model_dim, bias=False
-        )
+        self.neighbours = nn.Linear(len(NEIGHBOURS) * config.code_dim, config.model_dim, bias=False)
         self.band_embedding = nn.Embedding(config.num_bands, config.model_dim)
         self.transformer = Transformer(config)
         self.condition = Conditioner(config, 2 * self.transformer.num_norms)
-        self.prefix = TextPrefix(config) if config.text_prefix else None
         self._initialise()
 
     def forward(
@@ -83,22 +80,10 @@ class MusicLM(nn.Module):
         batch, length = tokens.shape
         if order is None:
             order = torch.arange(length, device=tokens.device)[None]
-        x = self.embed(tokens, order)
-        rotary = self.rotary(order)
-        key_valid = None
-        prefix_length = 0
-        if self.prefix is not None:
-            prefix, key_valid = self.prefix(text, batch)
-            prefix_length = prefix.shape[1]
-            x = torch.cat((prefix, x), dim=1)
-            still = self.still(prefix_length).to(tokens.device)
-            if rotary.cos.shape[0] > 1:
-                still = RotaryTable(cos=still.cos.expand(batch, -1, -1, -1), sin=still.sin.expand(batch, -1, -1, -1))
-            rotary = concat_rotations(still, rotary)
-            if key_valid is not None:
-                key_valid = torch.cat((key_valid, key_valid.new_ones(batch, length)), dim=1)
-        hidden: Tensor = self.transformer(x, self.condition(text, batch), rotary, key_valid)
-        return hidden[:, prefix_length:]
+        hidden: Tensor = self.transformer(
+            self.embed(tokens, order), self.condition(text, batch), self.rotary(order)
+        )
+        return hidden
 
     def embed(self, tokens: Tensor, order: Tensor) -> Tensor:
         """Embed what each position is told: the code read before, its cell's band and neighbours.
@@ -123,7 +108,7 @@ class MusicLM(nn.Module):
         )
 
     def code_matrix(self) -> Tensor:
-        """Return the embedding of every code and of "none", float [codebook_size + 1, model_dim]."""
+        """Return the embedding of every code and of "none", float [entries, model_dim]."""
         return self.code_embedding.weight + self.code_projection(self.code_vectors.weight)
 
     def head(self) -> Tensor:
@@ -144,11 +129,6 @@ class MusicLM(nn.Module):
         return concat_rotations(
             asked.for_heads(config.num_heads), held.for_heads(config.num_kv_heads), dim=-3
         )
-
-    def still(self, length: int) -> RotaryTable:
-        heads = self.config.num_heads + self.config.num_kv_heads
-        table = identity_rotation(length, self.config.head_dim).for_heads(heads)
-        return RotaryTable(cos=table.cos[None], sin=table.sin[None])
 
     def _turns(self, order: Tensor) -> RotaryTable:
         config = self.config
@@ -216,7 +196,8 @@ class Conditioner(nn.Module):
         self.null = nn.Parameter(torch.randn(config.condition_dim))
         nn.init.zeros_(self.outer.weight)
         with torch.no_grad():  # scale 1, shift 0
-            self.outer.bias.copy_((torch.arange(parts) % 2 == 0).repeat_interleave(config.model_dim))
+            self.outer.bias.view(parts, -1)[0::2] = 1
+            self.outer.bias.view(parts, -1)[1::2] = 0
 
     def forward(self, text: TextStates | None, batch: int) -> Tensor:
         """Return float [batch, parts, model_dim].
@@ -226,7 +207,7 @@ class Conditioner(nn.Module):
         """
         inner = self.null.expand(batch, -1)
         if text is not None:
-            check_text(text, batch, self.config.text_dim)
+            _check_text(text, batch, self.config.text_dim)
             # By convention the first state of a text is its mean.
             heard = self.inner(self.text_norm(text.states[:, 0]))
             inner = torch.where(text.mask.any(dim=1, keepdim=True), heard, inner)
@@ -234,28 +215,7 @@ class Conditioner(nn.Module):
         return out.view(batch, self.parts, self.config.model_dim)
 
 
-class TextPrefix(nn.Module):
-    def __init__(self, config: MusicLMConfig) -> None:
-        super().__init__()
-        self.text_norm = nn.LayerNorm(config.text_dim)
-        self.projection = nn.Linear(config.text_dim, config.model_dim)
-        self.null = nn.Parameter(torch.randn(config.model_dim) * 0.02)
-        nn.init.normal_(self.projection.weight, std=0.02)
-        nn.init.zeros_(self.projection.bias)
-
-    def forward(self, text: TextStates | None, batch: int) -> tuple[Tensor, Tensor | None]:
-        null = self.null.expand(batch, 1, -1)
-        if text is None:
-            return null, None
-        prefix = self.projection(self.text_norm(text.states))
-        unconditional = ~text.mask.any(dim=1, keepdim=True)
-        first = torch.where(unconditional[..., None], null, prefix[:, :1])
-        valid = torch.cat((text.mask[:, :1] | unconditional, text.mask[:, 1:]), dim=1)
-        prefix = torch.cat((first, prefix[:, 1:]), dim=1)
-        return prefix, None if bool(valid.all()) else valid
-
-
-def check_text(text: TextStates, batch: int, dim: int) -> None:
+def _check_text(text: TextStates, batch: int, dim: int) -> None:
     if len(text) != batch or text.states.shape[2] != dim:
         raise ConfigError(
             f"got text states {tuple(text.states.shape)}; expected [{batch}, length, {dim}]"

@@ -47,9 +47,7 @@ class _MeanTokenLoss(torch.autograd.Function):
     """Makes the gradients on the way forward, when each piece of the scores is at hand."""
 
     @staticmethod
-    def forward(
-        ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         loss = hidden.new_zeros(())
         hidden_grad, head_grad = torch.empty_like(hidden), torch.zeros_like(head)
         for start in range(0, len(hidden), _PIECE):
