@@ -457,7 +457,7 @@ class MusicModel:
 
         Tokens outside the region stay as they are, to the bit. The sound is decoded from tokens, so
         outside the region it is what `Tokenizer.decode` makes of the source, apart from the
-        neighbourhood of the region that decoder and vocoder see (about 2 s).
+        neighbourhood of the region that decoder and vocoder see (about 1.5 s on either side).
 
         Args:
             source: token grid, token file (.btk), audio file or Audio.

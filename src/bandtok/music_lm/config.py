@@ -48,7 +48,7 @@ class MusicLMConfig:
     text_encoder: str = "minilm"
     text_dim: int = 384
     model_dim: int = 256
-    num_layers: int = 8
+    num_layers: int = 6
     num_heads: int = 4
     num_kv_heads: int = 2
     mlp_dim: int = 1024

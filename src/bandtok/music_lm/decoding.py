@@ -41,9 +41,9 @@ class StepWeights:
         self.down = [packed(block.mlp.down.weight) for block in blocks]
         self.head = packed(model.head())
         # Values are not turned, but leaving them out would cost a copy a layer.
-        values = model.config.num_kv_heads, model.config.head_dim
-        self.gains = torch.stack(
-            [torch.cat((b.attention.gain[:, 0], torch.zeros(values))) for b in blocks]
+        self.gains = functional.pad(
+            torch.stack([block.attention.gain[:, 0] for block in blocks]),
+            (0, 0, 0, model.config.num_kv_heads),
         )
         half = model.config.head_dim // 2
         self.swapped_gains = self.gains.roll(half, dims=-1)

@@ -10,7 +10,7 @@ from bandtok.training.music_lm import MusicLMTraining
 
 
 def default() -> MusicLMTraining:
-    """2D positions, 8 layers, 8.0 M parameters, windows of 64 frames (5.9 s).
+    """2D positions, 6 layers, 6.3 M parameters, windows of 64 frames (5.9 s).
 
     Hardware: CPU cores, or one accelerator with --set device=cuda --set precision=bfloat16 (this
     path has not been run yet).
@@ -18,7 +18,7 @@ def default() -> MusicLMTraining:
         bandtok data tokenize CORPUS --out SHARDS --offsets 8
         bandtok train lm default --data SHARDS --out runs/lm --max-minutes 240
     """
-    return MusicLMTraining(loop=LoopConfig(steps=8000, warmup_steps=100, validate_every=250))
+    return MusicLMTraining(loop=LoopConfig(steps=6000, warmup_steps=100, validate_every=250))
 
 
 def control_1d() -> MusicLMTraining:
