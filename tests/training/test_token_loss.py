@@ -49,3 +49,12 @@ def test_a_weight_of_nothing_takes_a_token_out() -> None:
     found = mean_token_loss(hidden, head, targets, weights)
     short = mean_token_loss(hidden[:2], head, targets[:2], weights[:2])
     torch.testing.assert_close(found, short)
+
+
+def test_half_precision_around_it_does_not_reach_the_loss() -> None:
+    hidden, head, targets, weights = _game()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = mean_token_loss(hidden.bfloat16(), head.float(), targets, weights)
+    plain = mean_token_loss(hidden.bfloat16().float(), head.float(), targets, weights)
+    torch.testing.assert_close(found, plain)
+    assert found.dtype == torch.float32

@@ -18,6 +18,7 @@ import bandtok
 from bandtok.cli import options, sampling
 from bandtok.cli.batch import refuse_existing
 from bandtok.cli.console import ProgressBars, Report, clock, print_json, progress_bars
+from bandtok.cli.sampling import Sampling
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 from bandtok.errors import DataError, printable
 
@@ -174,7 +175,7 @@ class ClipMaker:
 
     model: MusicModel
     duration: float
-    sampling: sampling.Sampling
+    sampling: Sampling
     start: TokenGrid | None
     save_tokens: bool
     stream: bool

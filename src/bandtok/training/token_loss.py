@@ -36,10 +36,13 @@ def mean_token_loss(hidden: Tensor, head: Tensor, targets: Tensor, weights: Tens
     """Return the weighted mean of the nats of the targets, with gradients to hidden and head.
 
     Args:
-        hidden, head, targets: as for `token_losses`.
+        hidden, head, targets: as for `token_losses`; worked on in float32 at least.
         weights: float [n], not all 0.
     """
-    loss: Tensor = _MeanTokenLoss.apply(hidden, head, targets, weights / weights.sum())
+    kind = torch.promote_types(torch.promote_types(hidden.dtype, head.dtype), torch.float32)
+    shares = (weights / weights.sum()).to(kind)
+    with torch.autocast(hidden.device.type, enabled=False):
+        loss: Tensor = _MeanTokenLoss.apply(hidden.to(kind), head.to(kind), targets, shares)
     return loss
 
 
