@@ -20,6 +20,7 @@ from bandtok.layers.rope import RotaryTable
 from bandtok.music_lm.model import NEIGHBOURS, MusicLM
 from bandtok.music_lm.sampling import guide
 from bandtok.music_lm.text import TextStates
+from bandtok.music_lm.transformer import Block
 
 Product = Callable[[Tensor], Tensor]
 
@@ -34,7 +35,7 @@ class StepWeights:
     @torch.no_grad()
     def __init__(self, model: MusicLM) -> None:
         self.model = model
-        blocks = model.transformer.blocks
+        blocks = [block for block in model.transformer.blocks if isinstance(block, Block)]
         self.qkv = [packed(block.attention.qkv.weight) for block in blocks]
         self.out = [packed(block.attention.out.weight) for block in blocks]
         self.up = [packed(block.mlp.up.weight) for block in blocks]
