@@ -7,13 +7,64 @@ import pytest
 import torch
 
 from bandtok.errors import GridError
-from bandtok.grid import TokenGrid, flatten, positions, unflatten
+from bandtok.grid import (
+    TokenGrid,
+    edit_order,
+    flatten,
+    neighbour_steps,
+    positions,
+    unflatten,
+)
 
 
 def test_raster_order_spelled_out_on_two_bands_and_three_frames() -> None:
     codes = torch.tensor([[10, 11, 12], [20, 21, 22]])
     assert flatten(codes).tolist() == [10, 20, 11, 21, 12, 22]
-    assert positions(0, 6, 2).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1], [2, 0], [2, 1]]
+    assert positions(torch.arange(6), 2).tolist() == [
+        [0, 0],
+        [0, 1],
+        [1, 0],
+        [1, 1],
+        [2, 0],
+        [2, 1],
+    ]
+
+
+def test_what_is_known_is_read_first_spelled_out_on_two_bands_and_three_frames() -> None:
+    # Cells by raster index: band 0 holds 0, 2, 4; band 1 holds 1, 3, 5.
+    keep = torch.tensor([[True, False, True], [False, False, True]])
+    assert edit_order(keep).tolist() == [0, 4, 5, 1, 2, 3]
+    upper = torch.tensor([[False] * 3, [True] * 3])
+    assert edit_order(torch.stack((keep, upper))).tolist() == [
+        [0, 4, 5, 1, 2, 3],
+        [1, 3, 5, 0, 2, 4],
+    ]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_with_nothing_or_all_known_the_order_is_the_raster_order(known: bool) -> None:
+    assert edit_order(torch.full((2, 3), known)).tolist() == list(range(6))
+
+
+def test_neighbours_are_those_read_before_spelled_out() -> None:
+    left_below_right_above = ((-1, 0), (0, -1), (1, 0), (0, 1))
+    raster = neighbour_steps(torch.arange(6)[None], 2, left_below_right_above)[0]
+    assert raster.tolist() == [
+        [-1, -1, -1, -1],
+        [-1, 0, -1, -1],
+        [0, -1, -1, -1],
+        [1, 2, -1, -1],
+        [2, -1, -1, -1],
+        [3, 4, -1, -1],
+    ]
+    edited = neighbour_steps(torch.tensor([[0, 4, 5, 1, 2]]), 2, left_below_right_above)[0]
+    assert edited.tolist() == [
+        [-1, -1, -1, -1],
+        [-1, -1, -1, -1],
+        [-1, 1, -1, -1],
+        [-1, 0, -1, -1],
+        [0, -1, 1, -1],
+    ]
 
 
 @pytest.mark.parametrize("bands", [1, 2, 16])
@@ -24,7 +75,7 @@ def test_grid_to_sequence_to_grid_is_the_identity(bands: int, frames: int) -> No
 
 
 def test_positions_start_anywhere() -> None:
-    assert torch.equal(positions(37, 9, 16), positions(0, 46, 16)[37:])
+    assert torch.equal(positions(torch.arange(37, 46), 16), positions(torch.arange(46), 16)[37:])
 
 
 def test_unflatten_refuses_part_of_a_frame() -> None:

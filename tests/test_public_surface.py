@@ -29,6 +29,7 @@ def test_all_names_are_importable_and_listed() -> None:
         "TokenGrid",
         "Audio",
         "Clip",
+        "Region",
         "EncodingJournal",
         "BandTokError",
         "__version__",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bandtok.grid import TokenGrid
     from bandtok.journal import EncodingJournal
     from bandtok.pipeline import Clip, MusicModel, Tokenizer
+    from bandtok.region import Region
 
 __version__ = "0.1.0"
 
@@ -24,6 +25,7 @@ __all__ = [
     "TokenGrid",
     "Audio",
     "Clip",
+    "Region",
     "EncodingJournal",
     "BandTokError",
     "__version__",
@@ -35,6 +37,7 @@ _HOMES = {
     "TokenGrid": "bandtok.grid",
     "Audio": "bandtok.audio",
     "Clip": "bandtok.pipeline",
+    "Region": "bandtok.region",
     "EncodingJournal": "bandtok.journal",
     "BandTokError": "bandtok.errors",
 }

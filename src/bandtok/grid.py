@@ -2,12 +2,15 @@
 
     codes [bands, frames]  <->  tokens [bands * frames]   (frame by frame, lowest band first)
 
-The only file that knows that order. Band 0 holds the lowest frequencies. Knows nothing of networks.
+The only file that knows that order, the raster order, and the one for editing: what is known comes
+first, then the rest, each in raster order. A cell of a window is named by its raster index. Band 0
+holds the lowest frequencies. Knows nothing of networks.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import log2
@@ -161,9 +164,47 @@ def unflatten(tokens: Tensor, num_bands: int) -> Tensor:
     return rearrange(tokens, "... (frames bands) -> ... bands frames", bands=num_bands)
 
 
-def positions(start: int, length: int, num_bands: int) -> Tensor:
-    """Return the (frame, band) of tokens start .. start + length - 1, int64 [length, 2]."""
-    index = torch.arange(start, start + length)
-    return torch.stack(
-        (torch.div(index, num_bands, rounding_mode="floor"), index % num_bands), dim=-1
-    )
+def edit_order(keep: Tensor) -> Tensor:
+    """Return the order in which a window is read when some of it is known: known cells first.
+
+    Args:
+        keep: bool [..., bands, frames], True where the code is known.
+
+    Returns:
+        int64 [..., bands * frames] raster indices; the raster order itself if nothing is known.
+    """
+    return torch.argsort((~flatten(keep)).to(torch.uint8), dim=-1, stable=True)
+
+
+def positions(order: Tensor, num_bands: int) -> Tensor:
+    """Return the (frame, band) of cells: int64 [...] raster indices -> int64 [..., 2]."""
+    frames = torch.div(order, num_bands, rounding_mode="floor")
+    return torch.stack((frames, order - frames * num_bands), dim=-1)
+
+
+def neighbour_steps(order: Tensor, num_bands: int, offsets: Sequence[tuple[int, int]]) -> Tensor:
+    """Return when the neighbours of each cell were read, for those read before the cell itself.
+
+    Args:
+        order: int64 [batch, length], distinct raster indices; cells may be missing.
+        num_bands: rows of the grid.
+        offsets: (frames later, bands higher) of each neighbour.
+
+    Returns:
+        int64 [batch, length, len(offsets)]: the neighbour's place in `order`, or -1 if it is read
+        later, never, or lies outside.
+    """
+    batch, length = order.shape
+    frames = int(order.max()) // num_bands + 1 if order.numel() else 0
+    now = torch.arange(length, device=order.device)
+    read = order.new_full((batch, frames * num_bands), length)
+    read.scatter_(1, order, now.expand(batch, -1))
+    frame, band = positions(order, num_bands).unbind(-1)
+    steps = []
+    for later, higher in offsets:
+        inside = (frame + later >= 0) & (frame + later < frames)
+        inside &= (band + higher >= 0) & (band + higher < num_bands)
+        index = (order + later * num_bands + higher).clamp(0, max(read.shape[1] - 1, 0))
+        step = read.gather(1, index)
+        steps.append(torch.where(inside & (step < now), step, -1))
+    return torch.stack(steps, dim=-1)

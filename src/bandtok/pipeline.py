@@ -1,17 +1,17 @@
 """The networks wired for use: files to token grids and back, prompts to music.
 
 Tokenizer   audio file -> TokenGrid -> audio file
-MusicModel  prompt -> TokenGrid -> audio
+MusicModel  prompt, or a piece with a gap -> TokenGrid -> audio
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,12 +23,16 @@ from bandtok.codec import WINDOW_FRAMES, Codec, ExternalVocoder, MelVocoder
 from bandtok.errors import CheckpointError, ConfigError, GridError, ModelMismatch
 from bandtok.grid import TokenGrid
 from bandtok.journal import EncodingJournal
-from bandtok.music_lm.generation import generate_codes
-from bandtok.music_lm.model import MusicLM, pack_for_decoding
+from bandtok.mel import mel_bin_centres_hz
+from bandtok.music_lm.decoding import StepWeights
+from bandtok.music_lm.generation import FrameCallback, complete_codes, generate_batch
+from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.sampling import SamplingConfig
-from bandtok.music_lm.text import TextEncoder, load_text_encoder
+from bandtok.music_lm.text import TextEncoder, TextStates, load_text_encoder
 from bandtok.networks import MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
+from bandtok.region import Region
 from bandtok.stereo.rows import mid_and_side
+from bandtok.token_file import TOKEN_FILE_SUFFIX
 from bandtok.tokenizer.config import TokenizerConfig
 
 Progress = Callable[[int, int], None]
@@ -330,6 +334,7 @@ class MusicModel:
                 f"{tokenizer.model_id!r} ({tokenizer.fingerprint[:12]})"
             )
         self.network, self.text_encoder, self.tokenizer = network, text_encoder, tokenizer
+        self._weights = StepWeights(network)
 
     @classmethod
     def from_pretrained(
@@ -353,7 +358,6 @@ class MusicModel:
         """
         device = choose_device(device)
         network = load_network(MUSIC_LM_KIND, name, device)
-        pack_for_decoding(network)
         if tokenizer is None and name is not None:
             together = name == "debug" or (Path(name) / TOKENIZER_KIND.name).is_dir()
             tokenizer = name if together else None
@@ -377,7 +381,8 @@ class MusicModel:
         """Write music from a prompt.
 
         Args:
-            prompt: what to play; empty means unconditional.
+            prompt: what to play; empty means unconditional. Only its beginning is heard if it is
+                longer than the text encoder takes (`hears_all_of`).
             duration_seconds: length of the new music, above 0 and up to an hour.
             seed: same seed, same machine, same version: same tokens.
             temperature, top_k, top_p, guidance_scale: see SamplingConfig.
@@ -390,45 +395,176 @@ class MusicModel:
             ConfigError: if a setting is out of range. ModelMismatch: if `continue_from` was made
             by another tokenizer.
         """
+        sampling = SamplingConfig(
+            temperature=temperature, top_k=top_k, top_p=top_p, guidance_scale=guidance_scale
+        )
+        return self._generate(
+            [prompt], [seed], duration_seconds, sampling, continue_from, on_progress, on_column
+        )[0]
+
+    def generate_batch(
+        self,
+        prompts: Sequence[str],
+        duration_seconds: float = 10.0,
+        seeds: Sequence[int] | None = None,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 250,
+        top_p: float = 1.0,
+        guidance_scale: float = 3.0,
+        continue_from: TokenGrid | None = None,
+        on_progress: Progress | None = None,
+    ) -> list[Clip]:
+        """Write several clips side by side: eight cost about three times as much as one.
+
+        Args:
+            prompts: one for each clip.
+            seeds: one for each clip; 0, 1, 2, ... if not given.
+            duration_seconds, temperature, top_k, top_p, guidance_scale, continue_from,
+                on_progress: as in `generate`, the same for all.
+
+        Raises:
+            ConfigError: as in `generate`, or if prompts and seeds differ in number.
+        """
+        seeds = range(len(prompts)) if seeds is None else seeds
+        if len(seeds) != len(prompts):
+            raise ConfigError(
+                f"got {len(seeds)} seeds; expected {len(prompts)}, one for each prompt"
+            )
+        if not prompts:
+            return []
+        sampling = SamplingConfig(
+            temperature=temperature, top_k=top_k, top_p=top_p, guidance_scale=guidance_scale
+        )
+        return self._generate(
+            prompts, seeds, duration_seconds, sampling, continue_from, on_progress, None
+        )
+
+    def edit(
+        self,
+        source: TokenGrid | AudioSource,
+        region: Region | Sequence[Region],
+        prompt: str = "",
+        seed: int = 0,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 250,
+        top_p: float = 1.0,
+        guidance_scale: float = 3.0,
+        on_progress: Progress | None = None,
+    ) -> Clip:
+        """Write only a part of a piece anew, hearing what is around it, and keep all other tokens.
+
+        Tokens outside the region stay as they are, to the bit. The sound is decoded from tokens, so
+        outside the region it is what `Tokenizer.decode` makes of the source, apart from the
+        neighbourhood of the region that decoder and vocoder see (about 1.5 s on either side).
+
+        Args:
+            source: token grid, token file (.btk), audio file or Audio.
+            region: what to write anew; several are written together. A token that a region touches
+                is written anew. Of stereo, the mono rows are; how the channels relate is kept.
+            prompt, seed, temperature, top_k, top_p, guidance_scale: as in `generate`.
+            on_progress: called with (frames done, frames in all).
+
+        Raises:
+            GridError: if a region lies outside the piece. ConfigError: if a setting is out of
+            range. ModelMismatch: if the tokens were made by another tokenizer. AudioError,
+            TokenFileError: if the source cannot be read.
+        """
+        sampling = SamplingConfig(
+            temperature=temperature, top_k=top_k, top_p=top_p, guidance_scale=guidance_scale
+        )
+        grid = self._as_grid(source)
+        regions = [region] if isinstance(region, Region) else list(region)
+        centres = mel_bin_centres_hz(self.tokenizer.config.mel)
+        keep = torch.ones(grid.num_bands, grid.num_frames, dtype=torch.bool)
+        for part in regions:
+            keep &= ~torch.from_numpy(part.cells(grid, centres))
+        codes = torch.from_numpy(grid.codes).long()
+        codes[: grid.num_bands] = complete_codes(
+            self._weights,
+            self._text([prompt]),
+            codes[: grid.num_bands],
+            keep,
+            sampling=sampling,
+            seed=seed,
+            on_frame=_frames_done(on_progress, None),
+        )
+        edited = replace(grid, codes=codes.numpy())
+        return Clip(audio=self.tokenizer.decode(edited), grid=edited)
+
+    def hears_all_of(self, prompt: str) -> bool:
+        """Return whether the text encoder takes the whole prompt, not only its beginning."""
+        return self.text_encoder.fits(_clean(prompt))
+
+    def _generate(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        duration_seconds: float,
+        sampling: SamplingConfig,
+        continue_from: TokenGrid | None,
+        on_progress: Progress | None,
+        on_column: Callable[[Tensor], None] | None,
+    ) -> list[Clip]:
         if not 0 < duration_seconds <= MAX_DURATION_SECONDS:
             raise ConfigError(
                 f"got a duration of {duration_seconds} s; "
                 f"expected more than 0 and at most {MAX_DURATION_SECONDS:.0f} s"
             )
-        sampling = SamplingConfig(
-            temperature=temperature, top_k=top_k, top_p=top_p, guidance_scale=guidance_scale
-        )
         new_samples = max(round(duration_seconds * self.tokenizer.sample_rate), 1)
         size = self.tokenizer.samples_per_frame
         start = self._start_codes(continue_from)
-
-        def on_frame(done: int, total: int, column: Tensor) -> None:
-            if on_progress:
-                on_progress(done, total)
-            if on_column:
-                on_column(column)
-
-        codes = generate_codes(
-            self.network,
-            self._text(prompt),
+        codes = generate_batch(
+            self._weights,
+            self._text(prompts),
             ceil(new_samples / size),
             prompt_codes=start,
             sampling=sampling,
-            seed=seed,
-            on_frame=on_frame,
+            seeds=seeds,
+            on_frame=_frames_done(on_progress, on_column),
         )
         known_samples = 0 if start is None else start.shape[1] * size
-        grid = self.tokenizer._grid(codes, known_samples + new_samples)
-        return Clip(audio=self.tokenizer.decode(grid), grid=grid)
+        grids = [self.tokenizer._grid(clip, known_samples + new_samples) for clip in codes]
+        return [Clip(audio=self.tokenizer.decode(grid), grid=grid) for grid in grids]
 
-    def _text(self, prompt: str) -> Any:
-        return self.text_encoder.encode([prompt]) if prompt.strip() else None
+    def _text(self, prompts: Sequence[str]) -> TextStates | None:
+        texts = [_clean(prompt) for prompt in prompts]
+        return self.text_encoder.encode(texts) if any(texts) else None
 
     def _start_codes(self, grid: TokenGrid | None) -> Tensor | None:
         if grid is None:
             return None
         self.tokenizer.check_grid(grid)
         return torch.from_numpy(grid.mono().codes).long()
+
+    def _as_grid(self, source: TokenGrid | AudioSource) -> TokenGrid:
+        grid = source
+        if isinstance(source, str | os.PathLike):
+            tokens = Path(source).suffix.lower() == TOKEN_FILE_SUFFIX
+            grid = TokenGrid.load(source) if tokens else self.tokenizer.encode(source)
+        elif isinstance(source, Audio):
+            grid = self.tokenizer.encode(source)
+        assert isinstance(grid, TokenGrid)
+        self.tokenizer.check_grid(grid)
+        return grid
+
+
+def _clean(prompt: str) -> str:
+    """Return a prompt that can be encoded: no half surrogates, no white space around it."""
+    return prompt.encode("utf-8", "replace").decode("utf-8").strip()
+
+
+def _frames_done(
+    on_progress: Progress | None, on_column: Callable[[Tensor], None] | None
+) -> FrameCallback:
+    def on_frame(done: int, total: int, column: Tensor) -> None:
+        if on_progress:
+            on_progress(done, total)
+        if on_column:
+            on_column(column[0])
+
+    return on_frame
 
 
 def model_id(name: str | os.PathLike[str] | None) -> str:

@@ -114,3 +114,56 @@ def test_the_fixed_prompts_are_known_by_name(tmp_path: Path) -> None:
     jobs = plan_clips(None, Path("bundled"), tmp_path / "out", seed=0, n=1, suffix=".wav")
     assert len(jobs) >= 120
     assert jobs[6].target.name.startswith("007-")
+
+
+def test_a_batch_is_its_clips_one_by_one(run: Run, tmp_path: Path) -> None:
+    prompts = tmp_path / "p.txt"
+    prompts.write_text("calm piano\nfast drums\nthird\n")
+    for name, batch in (("one", 1), ("many", 2)):
+        arguments = ("--prompts", prompts, "-o", tmp_path / name, "--batch", batch)
+        result = run("generate", *arguments, "--save-tokens", *DEBUG)
+        assert result.exit_code == 0, result.stderr
+    files = sorted(path.name for path in (tmp_path / "one").glob("*.btk"))
+    assert len(files) == 3
+    for file in files:
+        one, many = (bandtok.TokenGrid.load(tmp_path / name / file) for name in ("one", "many"))
+        np.testing.assert_array_equal(one.codes, many.codes)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["", "   ", "🎹🥁 \N{SNOWMAN}", "xqzzt brrfl", "calm\n\tpiano", "\udc80", "\x00"]
+)
+def test_prompts_of_every_kind_become_music(run: Run, tmp_path: Path, prompt: str) -> None:
+    result = run("generate", prompt, "-o", tmp_path / "a.wav", *DEBUG)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    assert probe_audio(tmp_path / "a.wav").seconds == pytest.approx(0.5, abs=1e-3)
+
+
+def test_an_empty_prompt_is_unconditional(run: Run, tmp_path: Path) -> None:
+    for name, prompt in (("a", ""), ("b", "  ")):
+        arguments = ("generate", prompt, "-o", tmp_path / f"{name}.wav", "--save-tokens")
+        assert run(*arguments, *DEBUG, "--guidance-scale", 1 if name == "a" else 9).exit_code == 0
+    first, second = (bandtok.TokenGrid.load(tmp_path / f"{name}.btk") for name in "ab")
+    np.testing.assert_array_equal(first.codes, second.codes)
+
+
+def test_a_prompt_that_is_too_long_is_heard_in_part_and_said_so(run: Run, tmp_path: Path) -> None:
+    prompt = ("piano " * 2000)[:10_000]
+    result = run("generate", prompt, "-o", tmp_path / "a.wav", *DEBUG)
+    assert result.exit_code == 0
+    assert len(result.stderr.splitlines()) == 1
+    assert "only the beginning of the prompt" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("duration", "code"), [("0", 2), ("-3", 2), ("nan", 2), ("inf", 1), ("31536000", 1), ("x", 2)]
+)
+def test_durations_out_of_range_are_one_line(
+    run: Run, tmp_path: Path, duration: str, code: int
+) -> None:
+    target = tmp_path / "a.wav"
+    result = run("generate", "calm", "-o", target, "--model", "debug", "--duration", duration)
+    assert result.exit_code == code
+    assert len(result.stderr.splitlines()) == 1
+    assert not target.exists()

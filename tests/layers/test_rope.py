@@ -34,7 +34,7 @@ def test_scores_depend_only_on_differences() -> None:
 
 def test_norms_are_kept() -> None:
     heads = torch.randn(2, 3, 35, 8)
-    turned = rotate(heads, rotary_2d(positions(11, 35, 7), 8))
+    turned = rotate(heads, rotary_2d(positions(torch.arange(11, 46), 7), 8))
     torch.testing.assert_close(turned.norm(dim=-1), heads.norm(dim=-1))
 
 
@@ -56,7 +56,7 @@ def test_first_pair_turns_by_its_angle() -> None:
 
 @pytest.mark.parametrize(("num_bands", "length"), [(2, 6), (16, 48), (5, 12), (1, 3)])
 def test_grids_need_not_be_square(num_bands: int, length: int) -> None:
-    table = rotary_2d(positions(0, length, num_bands), 8)
+    table = rotary_2d(positions(torch.arange(length), num_bands), 8)
     assert table.cos.shape == (length, 8)
     by_hand = [(k // num_bands, k % num_bands) for k in range(length)]
     torch.testing.assert_close(table.cos, rotary_2d(torch.tensor(by_hand), 8).cos)
@@ -64,7 +64,9 @@ def test_grids_need_not_be_square(num_bands: int, length: int) -> None:
 
 def test_identity_leaves_a_prefix_unturned_and_not_zero() -> None:
     heads = torch.randn(4, 5, 8)
-    table = concat_rotations(identity_rotation(3, 8), rotary_2d(positions(4, 2, 3), 8))
+    table = concat_rotations(
+        identity_rotation(3, 8), rotary_2d(positions(torch.arange(4, 6), 3), 8)
+    )
     turned = rotate(heads, table)
     torch.testing.assert_close(turned[:, :3], heads[:, :3])
     assert float(turned[:, :3].abs().min()) > 0
@@ -78,6 +80,6 @@ def test_slices_of_a_table() -> None:
 
 def test_unfit_head_sizes_are_refused() -> None:
     with pytest.raises(ConfigError, match="multiple of 4"):
-        rotary_2d(positions(0, 2, 2), 6)
+        rotary_2d(positions(torch.arange(2), 2), 6)
     with pytest.raises(ConfigError, match="multiple of 2"):
         rotary_1d(torch.arange(2), 5)

@@ -24,6 +24,8 @@ def make_config() -> Callable[..., MusicLMConfig]:
             "num_heads": 4,
             "num_kv_heads": 2,
             "mlp_dim": 32,
+            "code_dim": 4,
+            "condition_dim": 8,
             "window_frames": 4,
         }
         return MusicLMConfig.from_dict({**settings, **changes})

@@ -1,4 +1,4 @@
-"""The language model: causality, prefixes, positions."""
+"""The language model: causality in every order, text, positions."""
 
 from __future__ import annotations
 
@@ -8,33 +8,78 @@ import pytest
 import torch
 
 from bandtok.errors import ConfigError
+from bandtok.grid import edit_order
 from bandtok.music_lm import MusicLM, MusicLMConfig, TextStates
-from bandtok.music_lm.model import pack_for_decoding
 from bandtok.music_lm.text import HashTextEncoder
 
 Make = Callable[..., MusicLM]
 MakeConfig = Callable[..., MusicLMConfig]
+
+# Windows of 3 bands and 4 frames: nothing known; a past and a future known; some bands known.
+ORDERS = {
+    "raster": torch.arange(12),
+    "gap": edit_order(torch.tensor([[True, False, False, True]] * 3)),
+    "bands": edit_order(torch.tensor([[True] * 4, [False] * 4, [True] * 4])),
+    "unfinished": edit_order(torch.tensor([[True, False, False, True]] * 3))[:8],
+}
 
 
 def _tokens(batch: int = 2, length: int = 9) -> torch.Tensor:
     return torch.randint(0, 11, (batch, length), generator=torch.Generator().manual_seed(1))
 
 
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
 @pytest.mark.parametrize("rope", ["2d", "1d"])
 @torch.no_grad()
 def test_a_later_token_never_changes_earlier_logits(
-    make_model: Make, rope: str, text: TextStates
+    make_model: Make, rope: str, text: TextStates, order: torch.Tensor
 ) -> None:
-    model, tokens = make_model(rope=rope), _tokens(1)
-    before = model(tokens, text)
+    model, tokens = make_model(rope=rope), _tokens(1, len(order))
+    before = model(tokens, text, order[None])
     for changed in range(tokens.shape[1]):
         other = tokens.clone()
         other[:, changed] = (other[:, changed] + 1) % 11
-        after = model(other, text)
+        after = model(other, text, order[None])
         torch.testing.assert_close(after[:, : changed + 1], before[:, : changed + 1])
         assert not torch.allclose(after[:, changed + 1 :], before[:, changed + 1 :]) or (
             changed == tokens.shape[1] - 1
         )
+
+
+@torch.no_grad()
+def test_raster_order_is_the_order_of_nothing_known(model: MusicLM, text: TextStates) -> None:
+    tokens, order = _tokens(1, 12), ORDERS["raster"]
+    torch.testing.assert_close(model(tokens, text, order[None]), model(tokens, text))
+
+
+@torch.no_grad()
+def test_the_order_is_heard(model: MusicLM) -> None:
+    tokens = _tokens(1, 12)
+    raster, gap = (model(tokens, None, ORDERS[name][None]) for name in ("raster", "gap"))
+    # Both begin with frame 0; then one is asked for frame 1 and the other for frame 3.
+    torch.testing.assert_close(raster[:, :3], gap[:, :3])
+    assert not torch.allclose(raster[:, 3], gap[:, 3], atol=1e-3)
+
+
+@torch.no_grad()
+def test_rows_with_orders_of_their_own_equal_single_ones(model: MusicLM) -> None:
+    tokens, orders = _tokens(3, 12), torch.stack([ORDERS[n] for n in ("raster", "gap", "bands")])
+    together = model(tokens, None, orders)
+    for row in range(3):
+        alone = model(tokens[row : row + 1], None, orders[row : row + 1])
+        torch.testing.assert_close(together[row : row + 1], alone, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_known_code_is_heard_from_both_sides_and_other_bands(model: MusicLM) -> None:
+    keep = torch.tensor([[True, False, False, True], [True] * 4, [True] * 4])
+    order = edit_order(keep)
+    tokens = _tokens(1, 12)
+    before = model(tokens, None, order[None])[0, 10]
+    for known in range(10):
+        other = tokens.clone()
+        other[0, known] = (other[0, known] + 1) % 11
+        assert not torch.allclose(model(other, None, order[None])[0, 10], before, atol=1e-5)
 
 
 @torch.no_grad()
@@ -56,41 +101,47 @@ def test_no_text_and_an_empty_prompt_are_the_same(model: MusicLM) -> None:
 
 
 @torch.no_grad()
-def test_text_is_heard(model: MusicLM, text: TextStates) -> None:
+def test_text_is_heard_from_the_first_code_on(model: MusicLM, text: TextStates) -> None:
     tokens = _tokens(1)
-    assert not torch.allclose(model(tokens, text), model(tokens))
+    assert not torch.allclose(model(tokens, text)[:, 0], model(tokens)[:, 0])
 
 
 @torch.no_grad()
-def test_prefix_is_unturned_and_codes_turn_with_their_frame(model: MusicLM) -> None:
-    table = model.rotary(prefix_length=2, length=7, frame_offset=5)
-    assert torch.equal(table.cos[:3], torch.ones(3, 4))
-    assert torch.equal(table.sin[:3], torch.zeros(3, 4))
-    later = model.rotary(prefix_length=0, length=10, frame_offset=4)
-    torch.testing.assert_close(table.cos[3:], later.cos[4:])
+def test_a_new_model_does_not_hear_the_text_yet(make_config: MakeConfig, text: TextStates) -> None:
+    model = MusicLM(make_config()).eval()
+    torch.testing.assert_close(model(_tokens(1), text), model(_tokens(1)))
 
 
 @torch.no_grad()
-def test_frame_offset_changes_only_the_relation_to_the_prefix(model: MusicLM) -> None:
-    tokens = _tokens(1)
-    assert not torch.allclose(model(tokens, frame_offset=9), model(tokens))
-    torch.testing.assert_close(model(tokens[:, :1], frame_offset=9), model(tokens[:, :1]))
+def test_keys_turn_with_the_code_they_hold_and_queries_with_the_cell_asked_for(
+    model: MusicLM,
+) -> None:
+    table = model.rotary(ORDERS["gap"][None])
+    queries, keys = table.cos[0, 0], table.cos[0, -1]
+    assert torch.equal(keys[0], torch.ones(4))
+    torch.testing.assert_close(keys[1:], queries[:-1])
+    raster = model.rotary(ORDERS["raster"][None])
+    torch.testing.assert_close(queries[3], raster.cos[0, 0, 9])
 
 
 @torch.no_grad()
-def test_without_band_embedding_2d_positions_still_tell_bands_apart(make_model: Make) -> None:
-    model = make_model(band_embedding=False)
-    logits = model(torch.full((1, 6), 4))
-    assert not torch.allclose(logits[0, 2], logits[0, 3], atol=1e-3)
+def test_code_vectors_start_from_the_codebook(make_config: MakeConfig) -> None:
+    model, codebook = MusicLM(make_config()), torch.randn(11, 4) * 7 + 3
+    model.start_from_codebook(codebook)
+    vectors = model.code_vectors.weight[:11]
+    torch.testing.assert_close(
+        vectors - vectors[0], (codebook - codebook[0]) / codebook.sub(codebook.mean(0)).std()
+    )
+    with pytest.raises(ConfigError, match="code_dim=5"):
+        model.start_from_codebook(torch.randn(11, 5))
 
 
-def test_gradients_reach_every_parameter(make_model: Make, text: TextStates) -> None:
-    for tied in (True, False):
-        model = make_model(tie_embeddings=tied)
-        both = HashTextEncoder(8).encode(["a calm piano", ""])
-        model(_tokens(), both).square().sum().backward()
-        silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-        assert silent == []
+def test_gradients_reach_every_parameter(model: MusicLM) -> None:
+    both = HashTextEncoder(8).encode(["a calm piano", ""])
+    orders = torch.stack([ORDERS["raster"], ORDERS["gap"]])
+    model(_tokens(2, 12), both, orders).square().sum().backward()
+    silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert silent == []
 
 
 def test_dropout_acts_only_in_training(make_model: Make) -> None:
@@ -99,14 +150,6 @@ def test_dropout_acts_only_in_training(make_model: Make) -> None:
     assert torch.equal(model(tokens), model(tokens))
     model.train()
     assert not torch.equal(model(tokens), model(tokens))
-
-
-@torch.no_grad()
-def test_packing_changes_no_score(make_model: Make, text: TextStates) -> None:
-    model = make_model()
-    before = model(_tokens(1), text)
-    pack_for_decoding(model)
-    torch.testing.assert_close(model(_tokens(1), text), before)
 
 
 def test_text_of_another_width_is_refused(model: MusicLM) -> None:
@@ -120,6 +163,7 @@ def test_config_round_trip_and_checks(make_config: MakeConfig) -> None:
     for changes in (
         {"rope": "3d"},
         {"num_layers": 0},
+        {"code_dim": 0},
         {"dropout": 1.0},
         {"num_kv_heads": 3},
         {"window_frames": 1},
@@ -132,4 +176,4 @@ def test_config_round_trip_and_checks(make_config: MakeConfig) -> None:
 def test_default_model_fits_the_size_it_was_meant_for() -> None:
     with torch.device("meta"):
         parameters = sum(p.numel() for p in MusicLM(MusicLMConfig()).parameters())
-    assert 6_000_000 < parameters < 8_000_000
+    assert 6_000_000 < parameters < 15_000_000

@@ -63,7 +63,7 @@ class Killed(BaseException):
         ("tokenizer", {"adversarial_after": "3"}),
         ("vocoder", {"adversarial_after": "2"}),
         ("vocoder", {"tokenizer": "debug", "decoded_share": "0.5"}),
-        ("lm", {"dropout": "0.2", "null_share": "0.3", "max_frame_offset": "5"}),
+        ("lm", {"dropout": "0.2", "null_share": "0.3", "edit_share": "0.5"}),
     ],
 )
 def test_killed_at_several_steps_equals_never_stopped(

@@ -13,6 +13,7 @@ import torch
 from bandtok.data.shards import TokenCorpus
 from bandtok.data.token_windows import WindowSampler
 from bandtok.errors import ConfigError, DataError
+from bandtok.music_lm import MusicLM
 from bandtok.music_lm.text import HashTextEncoder
 from bandtok.recipes import music_lm as recipes
 from bandtok.training.loop import run_loop
@@ -21,6 +22,7 @@ from bandtok.training.music_lm import (
     MusicLMTask,
     MusicLMTraining,
     grid_image,
+    other_captions,
     unigram_loss,
 )
 
@@ -101,8 +103,10 @@ def test_weights_decay_only_where_they_multiply(
     recipe: MusicLMTraining, corpus: TokenCorpus
 ) -> None:
     task = _task(recipe, corpus)
-    groups = task.optimizers["network"].param_groups
-    assert [group["weight_decay"] for group in groups] == [recipe.weight_decay, 0.0]
+    groups = [g for optimizer in task.optimizers.values() for g in optimizer.param_groups]
+    for group in groups:
+        multiply = all(parameter.ndim == 2 for parameter in group["params"])
+        assert group["weight_decay"] == (recipe.weight_decay if multiply else 0.0)
     assert sum(len(group["params"]) for group in groups) == len(list(task.network.parameters()))
 
 
@@ -114,7 +118,71 @@ def test_validation_is_fixed_and_by_band(recipe: MusicLMTraining, corpus: TokenC
     assert numbers == again
     bands = [numbers[f"loss_band_{band:02d}"] for band in range(BANDS)]
     assert np.mean(bands) == pytest.approx(numbers["loss"], rel=1e-5)
-    assert numbers["loss_without_text"] != numbers["loss"]
+    assert numbers["loss_with_text"] == numbers["loss"]
+
+
+def test_validation_tells_right_words_from_none_and_wrong_ones(
+    recipe: MusicLMTraining, corpus: TokenCorpus
+) -> None:
+    task = _task(recipe, corpus)
+    task.valid_captions = ["calm piano", "loud drums", "calm piano"]
+    with torch.no_grad():
+        for parameter in task.network.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+        numbers = task.validate(task.network.eval())
+    names = ("loss_with_text", "loss_without_text", "loss_with_wrong_text")
+    assert len({numbers[name] for name in names}) == 3
+    gain = numbers["loss_with_wrong_text"] - numbers["loss_with_text"]
+    assert numbers["text_gain"] == pytest.approx(gain, abs=1e-6)
+    assert numbers["loss_infilled"] != numbers["loss_infilled_past_only"]
+
+
+def test_wrong_captions_are_those_of_other_windows() -> None:
+    captions = ["a", "a", "b", "c"]
+    others = other_captions(captions)
+    assert all(
+        other in captions and other != own for own, other in zip(captions, others, strict=True)
+    )
+    assert other_captions(["a", "a"]) == ["a", "a"]
+
+
+def test_accumulated_batches_are_one_larger_batch(
+    recipe: MusicLMTraining, corpus: TokenCorpus
+) -> None:
+    task = _task(replace(recipe, edit_share=0.0, accumulation=3), corpus)
+    before = [parameter.clone() for parameter in task.network.parameters()]
+    numbers = task.step(4)
+    found = [parameter.grad.clone() for parameter in task.network.parameters()]
+    for parameter, value in zip(task.network.parameters(), before, strict=True):
+        parameter.data.copy_(value)
+        parameter.grad = None
+    draw = np.random.default_rng((recipe.loop.seed, 4))
+    mean = torch.stack([task._batch_loss(draw) for _ in range(3)]).mean()
+    mean.backward()
+    assert numbers["loss"] == pytest.approx(float(mean.detach()), rel=1e-6)
+    norm = torch.stack([p.grad.norm() for p in task.network.parameters()]).norm()
+    for grad, parameter in zip(found, task.network.parameters(), strict=True):
+        clipped = parameter.grad * min(1.0, 1.0 / float(norm))
+        torch.testing.assert_close(grad, clipped, atol=1e-6, rtol=1e-3)
+
+
+def test_known_tokens_count_by_their_weight(recipe: MusicLMTraining, corpus: TokenCorpus) -> None:
+    losses = []
+    for weight in (0.0, 1.0):
+        settings = replace(recipe, edit_share=1.0, context_weight=weight)
+        losses.append(_task(settings, corpus).step(0)["loss"])
+    assert losses[0] != losses[1]
+
+
+def test_a_network_learns_to_fill_a_gap(recipe: MusicLMTraining, corpus: TokenCorpus) -> None:
+    """What a code will be is told by the frame after it here, so hearing it must help."""
+    task = _task(replace(recipe, learning_rate=1e-2, edit_share=1.0), corpus)
+    for step in range(40):
+        task.step(step)
+    task.network.eval()
+    with torch.no_grad():
+        numbers = task.validate(task.network)
+    assert numbers["loss_infilled"] < 0.8 * numbers["unigram_loss"]
 
 
 def test_unigram_loss_by_hand() -> None:
@@ -126,8 +194,7 @@ def test_unigram_loss_by_hand() -> None:
 
 def test_captions_are_left_out_in_their_share(recipe: MusicLMTraining, corpus: TokenCorpus) -> None:
     task = _task(replace(recipe, null_share=0.25), corpus)
-    draw = np.random.default_rng(0)
-    captions = task._captions(task.train.draw(400, draw), draw)
+    _, captions = task.train.draw(400, np.random.default_rng(0))
     assert sum(not text for text in captions) / 400 == pytest.approx(0.25, abs=0.06)
     assert len(set(captions)) > 2
 
@@ -209,8 +276,46 @@ def test_a_resumed_run_equals_one_that_never_stopped(
     assert list((tmp_path / "whole" / "pictures").glob("grid-real-sampled-*.png"))
 
 
-@pytest.mark.parametrize("name", ["default", "control_1d", "debug"])
-def test_every_recipe_builds(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [
+        ("default", (5, 15)),
+        ("control_1d", (5, 15)),
+        ("large_100m", (90, 110)),
+        ("large_350m", (315, 385)),
+        ("debug", (0, 1)),
+    ],
+)
+def test_every_recipe_builds(name: str, millions: tuple[int, int]) -> None:
     recipe = getattr(recipes, name)()
     assert isinstance(recipe, MusicLMTraining)
     assert recipe.network.rope == ("1d" if name == "control_1d" else "2d")
+    with torch.device("meta"):
+        parameters = sum(p.numel() for p in MusicLM(recipe.network).parameters())
+    assert millions[0] <= parameters / 1e6 <= millions[1]
+
+
+@pytest.mark.parametrize("name", ["default", "control_1d", "large_100m", "large_350m"])
+def test_every_recipe_trains_a_step(name: str, corpus: TokenCorpus) -> None:
+    """As deep as it is, with all its settings but its widths, which alone take memory and time."""
+    recipe = getattr(recipes, name)()
+    heads = recipe.network.num_heads
+    network = replace(
+        recipe.network,
+        model_dim=4 * heads,
+        mlp_dim=16 * heads,
+        condition_dim=8,
+        code_dim=4,
+        text_encoder="hash:8",
+        window_frames=8,
+    )
+    small = replace(recipe, network=network, batch_size=1, accumulation=1, device="cpu")
+    task = _task(small, corpus)
+    before = [parameter.clone() for parameter in task.network.parameters()]
+    numbers = task.step(0)
+    assert numbers["loss"] == pytest.approx(np.log(SIZE), abs=1.0)
+    moved = [
+        not torch.equal(now, then)
+        for now, then in zip(task.network.parameters(), before, strict=True)
+    ]
+    assert sum(moved) > 0.8 * len(moved)

@@ -8,6 +8,7 @@ import typer
 
 from bandtok import __version__
 from bandtok.cli.decode import decode
+from bandtok.cli.edit import edit
 from bandtok.cli.encode import encode
 from bandtok.cli.generate import generate
 from bandtok.cli.golden import golden
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for command in (encode, decode, reconstruct, generate, info, verify, golden, train):
+for command in (encode, decode, reconstruct, generate, edit, info, verify, golden, train):
     app.command()(command)
 
 

@@ -58,6 +58,9 @@ Stereo = Annotated[
     bool,
     typer.Option("--stereo", help="Keep two channels: half as many tokens again in most models."),
 ]
+SaveTokens = Annotated[
+    bool, typer.Option("--save-tokens", help="Also write the tokens, as OUT.btk.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print results as one JSON document.")]

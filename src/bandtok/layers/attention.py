@@ -69,7 +69,9 @@ class Attention(nn.Module):
 
         Args:
             x: float [batch, length, model_dim].
-            rotary: turns of these `length` positions.
+            rotary: turns of these positions, [batch or 1, heads, length, head_dim], first of the
+                query heads, then of the key heads. What a position asks for may lie elsewhere
+                than what it holds.
             mask: bool [batch, 1, length or 1, seen] of the keys each query may see, or None for
                 plain causal attention. With a store that already holds something, and `length`
                 above one, a mask is needed.

@@ -33,6 +33,13 @@ class RotaryTable:
         """Return the table of some of the positions."""
         return RotaryTable(cos=self.cos[..., index, :], sin=self.sin[..., index, :])
 
+    def for_heads(self, num_heads: int) -> RotaryTable:
+        """Return the table repeated over heads: [..., num_heads, length, head_dim]."""
+        return RotaryTable(
+            cos=self.cos.unsqueeze(-3).expand(*self.cos.shape[:-2], num_heads, -1, -1),
+            sin=self.sin.unsqueeze(-3).expand(*self.sin.shape[:-2], num_heads, -1, -1),
+        )
+
     def to(self, device: torch.device | str) -> RotaryTable:
         return RotaryTable(cos=self.cos.to(device), sin=self.sin.to(device))
 
@@ -43,7 +50,7 @@ def rotary_2d(
     """Return the table for (frame, band) positions.
 
     Args:
-        positions: int or float [length, 2].
+        positions: int or float [..., length, 2].
         head_dim: size of one head, a multiple of four.
         time_base: slowest wavelength of the frame axis is about 2 pi times this, in frames.
         band_base: the same for the band axis. There are few bands, so a small base keeps most of
@@ -57,13 +64,13 @@ def rotary_2d(
     if head_dim % 4:
         raise ConfigError(f"got head_dim {head_dim}; 2D positions need a multiple of 4")
     pairs = head_dim // 4
-    frame_angles = _angles(positions[:, 0], pairs, time_base)
-    band_angles = _angles(positions[:, 1], pairs, band_base)
+    frame_angles = _angles(positions[..., 0], pairs, time_base)
+    band_angles = _angles(positions[..., 1], pairs, band_base)
     return _table(torch.cat((frame_angles, band_angles), dim=-1))
 
 
 def rotary_1d(indices: Tensor, head_dim: int, base: float = 10_000.0) -> RotaryTable:
-    """Return the table for plain sequence indices [length], the control for `rotary_2d`.
+    """Return the table for plain sequence indices [..., length], the control for `rotary_2d`.
 
     Raises:
         ConfigError: if `head_dim` is odd.
@@ -78,11 +85,11 @@ def identity_rotation(length: int, head_dim: int) -> RotaryTable:
     return _table(torch.zeros(length, head_dim // 2, dtype=torch.float64))
 
 
-def concat_rotations(first: RotaryTable, second: RotaryTable) -> RotaryTable:
-    """Join two tables along the length."""
+def concat_rotations(first: RotaryTable, second: RotaryTable, dim: int = -2) -> RotaryTable:
+    """Join two tables along the length, or along the heads (-3)."""
     return RotaryTable(
-        cos=torch.cat((first.cos, second.cos), dim=-2),
-        sin=torch.cat((first.sin, second.sin), dim=-2),
+        cos=torch.cat((first.cos, second.cos), dim=dim),
+        sin=torch.cat((first.sin, second.sin), dim=dim),
     )
 
 
@@ -98,7 +105,7 @@ def rotate(heads: Tensor, table: RotaryTable) -> Tensor:
 
 def _angles(indices: Tensor, pairs: int, base: float) -> Tensor:
     exponents = torch.arange(pairs, dtype=torch.float64, device=indices.device) / pairs
-    return indices.to(torch.float64)[:, None] * base**-exponents
+    return indices.to(torch.float64)[..., None] * base**-exponents
 
 
 def _table(angles: Tensor) -> RotaryTable:

@@ -1,8 +1,9 @@
 """The music language model: text -> codes. Light to import; text encoders load when asked for."""
 
 from bandtok.music_lm.config import DEBUG_MUSIC_LM, MusicLMConfig
-from bandtok.music_lm.generation import complete_codes, generate_codes
-from bandtok.music_lm.model import MusicLM, pack_for_decoding
+from bandtok.music_lm.decoding import StepWeights
+from bandtok.music_lm.generation import complete_codes, generate_batch, generate_codes
+from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.sampling import SamplingConfig
 from bandtok.music_lm.text import TextEncoder, TextStates, load_text_encoder
 
@@ -11,10 +12,11 @@ __all__ = [
     "MusicLM",
     "MusicLMConfig",
     "SamplingConfig",
+    "StepWeights",
     "TextEncoder",
     "TextStates",
     "complete_codes",
+    "generate_batch",
     "generate_codes",
     "load_text_encoder",
-    "pack_for_decoding",
 ]

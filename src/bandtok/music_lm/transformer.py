@@ -1,6 +1,7 @@
 """A causal pre-norm transformer: [batch, length, model_dim] -> the same shape.
 
-Knows nothing of codes, bands or text: positions come in as a rotary table, padding as a mask.
+Knows nothing of codes, bands or text: positions come in as a rotary table, what a piece is about as
+the scales and shifts of the norms.
 """
 
 from __future__ import annotations
@@ -33,21 +34,29 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and feed-forward, each on a normalised copy and added back."""
+    """Attention and feed-forward, each on a normalised copy and added back.
+
+    Source: the norms' scales and shifts come from outside, as in DiT (2212.09748).
+    """
+
+    num_norms = 2
 
     def __init__(self, config: MusicLMConfig) -> None:
         super().__init__()
-        self.attention_norm = nn.LayerNorm(config.model_dim, bias=False)
         self.attention = Attention(config.model_dim, config.num_heads, config.num_kv_heads)
-        self.mlp_norm = nn.LayerNorm(config.model_dim, bias=False)
         self.mlp = FeedForward(config.model_dim, config.mlp_dim)
         self.dropout = config.dropout
 
     def forward(
-        self, x: Tensor, rotary: RotaryTable, mask: Tensor | None, store: LayerCache | None
+        self,
+        x: Tensor,
+        condition: list[Tensor],
+        rotary: RotaryTable,
+        store: LayerCache | None,
     ) -> Tensor:
-        x = x + self._drop(self.attention(self.attention_norm(x), rotary, mask, store))
-        return x + self._drop(self.mlp(self.mlp_norm(x)))
+        heard = conditioned_norm(x, condition[0], condition[1])
+        x = x + self._drop(self.attention(heard, rotary, store=store))
+        return x + self._drop(self.mlp(conditioned_norm(x, condition[2], condition[3])))
 
     def _drop(self, x: Tensor) -> Tensor:
         if self.dropout and self.training:
@@ -62,61 +71,37 @@ class Transformer(nn.Module):
         super().__init__()
         self.input_norm = nn.LayerNorm(config.model_dim, bias=False)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
-        self.output_norm = nn.LayerNorm(config.model_dim, bias=False)
+        self.num_norms = Block.num_norms * config.num_layers + 1
 
     def forward(
         self,
         x: Tensor,
+        condition: Tensor,
         rotary: RotaryTable,
-        key_valid: Tensor | None = None,
         cache: KeyValueCache | None = None,
     ) -> Tensor:
         """Run the stack.
 
         Args:
-            x: float [batch, length, model_dim], the positions after those in the cache.
+            x: float [batch, length, model_dim].
+            condition: float [batch, 2 * num_norms, model_dim], scale and shift of each norm.
             rotary: turns of these positions.
-            key_valid: bool [batch, cached + length], False for padding; None if there is none.
-            cache: filled with these positions' keys and values.
+            cache: an empty one, to be filled with these positions' keys and values.
 
         Returns:
             float [batch, length, model_dim].
         """
-        past = cache.length if cache is not None else 0
-        mask = attention_mask(x.shape[1], past, key_valid, x.dtype)
+        assert cache is None or not cache.length
+        parts = list(condition.unsqueeze(2).unbind(1))
         x = self.input_norm(x)
         for index, block in enumerate(self.blocks):
-            x = block(x, rotary, mask, cache.layers[index] if cache is not None else None)
+            store = cache.layers[index] if cache is not None else None
+            x = block(x, parts[4 * index : 4 * index + 4], rotary, store)
         if cache is not None:
             cache.advance(x.shape[1])
-        out: Tensor = self.output_norm(x)
-        return out
+        return conditioned_norm(x, parts[-2], parts[-1])
 
 
-def attention_mask(
-    length: int, past: int, key_valid: Tensor | None, dtype: torch.dtype = torch.float32
-) -> Tensor | None:
-    """Return the additive mask [batch or 1, 1, length or 1, past + length] of what may be seen.
-
-    None means plain causal attention, or, for one position, everything: the two cases that need no
-    mask at all.
-    """
-    if key_valid is None:
-        if length == 1 or past == 0:
-            return None
-        allowed = _causal(length, past, None)[None]
-    elif length == 1:
-        allowed = key_valid[:, None]
-    else:
-        allowed = _causal(length, past, key_valid.device) & key_valid[:, None]
-        # A padding position may see itself: a row that sees nothing would be not-a-number.
-        allowed = allowed | torch.eye(
-            length, past + length, dtype=torch.bool, device=allowed.device
-        ).roll(past, dims=1)
-    mask = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
-    return mask.masked_fill_(~allowed, float("-inf"))[:, None]
-
-
-def _causal(length: int, past: int, device: torch.device | None) -> Tensor:
-    seen = torch.arange(past + length, device=device)
-    return seen <= torch.arange(past, past + length, device=device)[:, None]
+def conditioned_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Normalise [batch, length, dim] and lay scale and shift [batch, 1, dim] over it."""
+    return torch.addcmul(shift, functional.layer_norm(x, x.shape[-1:]), scale)

@@ -10,21 +10,15 @@ from bandtok.training.music_lm import MusicLMTraining
 
 
 def default() -> MusicLMTraining:
-    """2D positions, 8 layers, 6.9 M parameters, windows of 64 frames (5.9 s).
+    """2D positions, 6 layers, 6.3 M parameters, windows of 64 frames (5.9 s).
 
-    The bundled model is this with 4 layers and no dropout: 5.36 nats a token on held-out tracks
-    (uniform 8.32) after 46 minutes on one CPU core, 830 steps, still falling. Eight layers take
-    about 6 s a step there, four 3.5 s.
     Hardware: CPU cores, or one accelerator with --set device=cuda --set precision=bfloat16 (this
     path has not been run yet).
 
         bandtok data tokenize CORPUS --out SHARDS --offsets 8
-        bandtok train lm default --data SHARDS --out runs/lm --max-minutes 120
+        bandtok train lm default --data SHARDS --out runs/lm --max-minutes 240
     """
-    return MusicLMTraining(
-        network=MusicLMConfig(dropout=0.1),
-        loop=LoopConfig(steps=6000, warmup_steps=100, validate_every=250),
-    )
+    return MusicLMTraining(loop=LoopConfig(steps=6000, warmup_steps=100, validate_every=250))
 
 
 def control_1d() -> MusicLMTraining:
@@ -36,6 +30,63 @@ def control_1d() -> MusicLMTraining:
     return replace(recipe, network=replace(recipe.network, rope="1d"))
 
 
+def large_100m() -> MusicLMTraining:
+    """100 M parameters, windows of 128 frames (11.9 s); for hundreds of hours of music.
+
+    Hardware: one accelerator. Its size is tested and a step of it with smaller widths; no full run
+    has been made.
+
+        bandtok train lm large_100m --data SHARDS --out runs/lm-100m
+    """
+    return MusicLMTraining(
+        network=MusicLMConfig(
+            model_dim=768,
+            num_layers=14,
+            num_heads=12,
+            num_kv_heads=4,
+            mlp_dim=3072,
+            condition_dim=256,
+            dropout=0.1,
+            window_frames=128,
+        ),
+        loop=LoopConfig(steps=100_000, warmup_steps=1000, validate_every=2000, save_every=1000),
+        batch_size=16,
+        accumulation=2,
+        learning_rate=1e-3,
+        matrix_rate=0.01,
+        device="cuda",
+        precision="bfloat16",
+    )
+
+
+def large_350m() -> MusicLMTraining:
+    """350 M parameters, windows of 256 frames (23.8 s); for thousands of hours of music.
+
+    Hardware: one accelerator with 80 GB, or fewer windows at a time and more accumulation. Tested
+    as far as `large_100m` is.
+
+        bandtok train lm large_350m --data SHARDS --out runs/lm-350m
+    """
+    recipe = large_100m()
+    return replace(
+        recipe,
+        network=replace(
+            recipe.network,
+            model_dim=1152,
+            num_layers=22,
+            num_heads=18,
+            num_kv_heads=6,
+            mlp_dim=4608,
+            window_frames=256,
+        ),
+        loop=replace(recipe.loop, steps=200_000, warmup_steps=2000),
+        batch_size=8,
+        accumulation=8,
+        learning_rate=6e-4,
+        matrix_rate=0.006,
+    )
+
+
 def debug() -> MusicLMTraining:
     """A few seconds on any shards of the debug tokenizer; for tests.
 
@@ -45,7 +96,7 @@ def debug() -> MusicLMTraining:
         network=DEBUG_MUSIC_LM,
         loop=LoopConfig(steps=6, warmup_steps=2, log_every=2, validate_every=3, save_every=3),
         batch_size=2,
-        captions_per_track=3,
+        tokenizer="",
         validation_windows=3,
         sampled_frames=2,
         device="cpu",

@@ -13,6 +13,7 @@ from torch import nn
 
 from bandtok.atomic import write_text
 from bandtok.checkpoint import check_shapes, load_network
+from bandtok.codec import code_fingerprint
 from bandtok.data.manifest import load_manifest, manifest_folder
 from bandtok.data.shards import TokenCorpus
 from bandtok.data.waveforms import WaveformStore
@@ -196,7 +197,18 @@ def _music_lm_task(recipe: Any, data: Sequence[Path], report: RunReport) -> Trai
             f"got {len(data)} folders of shards; expected one, of all corpora together: "
             "'bandtok data tokenize CORPUS CORPUS --out DIR'"
         )
-    return MusicLMTask(recipe, TokenCorpus(data[0]), load_text_encoder(recipe.network.text_encoder))
+    encoder, codebook = load_text_encoder(recipe.network.text_encoder), None
+    corpus = TokenCorpus(data[0])
+    if recipe.tokenizer:
+        name = None if recipe.tokenizer == "bundled" else recipe.tokenizer
+        tokenizer = load_network(TOKENIZER_KIND, name)
+        codebook = tokenizer.quantizer.codebook
+        if code_fingerprint(tokenizer) != corpus.tokenizer.fingerprint:
+            raise ConfigError(
+                f"{data[0]} was not tokenised by {recipe.tokenizer!r}; name the tokenizer with "
+                "--set tokenizer=NAME, or --set tokenizer= to start from random code vectors"
+            )
+    return MusicLMTask(recipe, corpus, encoder, codebook)
 
 
 _BUILDERS: dict[str, Callable[[Any, Sequence[Path], RunReport], TrainingTask]] = {

@@ -11,7 +11,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -171,14 +171,26 @@ def update(loss: Tensor, module: nn.Module, optimizer: Optimizer, max_norm: floa
     """
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    return apply_gradients(float(loss.detach()), module, [optimizer], max_norm)
+
+
+def apply_gradients(
+    loss: float, module: nn.Module, optimizers: Iterable[Optimizer], max_norm: float = 1.0
+) -> float:
+    """Step with the gradients that are there, clipped; return their norm before clipping.
+
+    Raises:
+        TrainingError: as in `update`.
+    """
     parameters = [p for p in module.parameters() if p.grad is not None]
     norm = float(nn.utils.clip_grad_norm_(parameters, max_norm))
     if not math.isfinite(norm):
         raise TrainingError(
-            f"the gradient norm is {norm} at a loss of {float(loss.detach()):.4g}; lower the "
+            f"the gradient norm is {norm} at a loss of {loss:.4g}; lower the "
             "learning rate or look at the data of this step, then --resume"
         )
-    optimizer.step()
+    for optimizer in optimizers:
+        optimizer.step()
     return norm
 
 

@@ -16,22 +16,24 @@ import matplotlib
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
 from bandtok.checkpoint import save_network
 from bandtok.data.captions import full_window_caption, window_caption
 from bandtok.data.shards import TokenCorpus
-from bandtok.data.token_windows import TokenWindows, WindowSampler
+from bandtok.data.token_windows import WindowSampler
 from bandtok.errors import ConfigError
-from bandtok.grid import flatten
+from bandtok.grid import edit_order, flatten, unflatten
 from bandtok.music_lm.config import MusicLMConfig
 from bandtok.music_lm.generation import generate_codes
 from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.text import TextEncoder, TextStates, pad_states
 from bandtok.networks import MUSIC_LM_KIND
 from bandtok.training.images import stack_images
-from bandtok.training.loop import LoopConfig, update
+from bandtok.training.loop import LoopConfig, apply_gradients
+from bandtok.training.muon import Muon
+from bandtok.training.regions import draw_keep, middle_gap
+from bandtok.training.token_loss import mean_token_loss, token_losses
 
 _KNOWN_CAPTIONS = 4096
 
@@ -42,9 +44,16 @@ class MusicLMTraining:
 
     Attributes:
         network: the model; what describes the tokenizer is taken from the shards.
+        batch_size: windows that go through the network together.
+        accumulation: batches whose gradients make up one step.
+        learning_rate: of embeddings, gains and the text's network (AdamW).
+        matrix_rate: of the transformer's matrices (Muon).
+        weight_decay: of all matrices.
+        tokenizer: whose codebook the code vectors start from: "bundled", a name or folder, or ""
+            to start from random ones.
         null_share: share of windows that are trained without their caption.
-        captions_per_track: different wordings of each track's caption.
-        max_frame_offset: positions of a window start at a random frame up to this; 0 for always 0.
+        edit_share: share of windows of which a part is known beforehand.
+        context_weight: what a known token's own loss counts in such a window.
         validation_windows: fixed windows of the valid split.
         sampled_frames: length of the grid drawn at each validation; 0 for none.
         device: "auto" takes an accelerator if there is one.
@@ -54,22 +63,26 @@ class MusicLMTraining:
     network: MusicLMConfig = field(default_factory=MusicLMConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
     batch_size: int = 4
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 0.1
+    accumulation: int = 1
+    learning_rate: float = 2e-3
+    matrix_rate: float = 0.02
+    weight_decay: float = 0.01
+    tokenizer: str = "bundled"
     null_share: float = 0.1
-    captions_per_track: int = 16
-    max_frame_offset: int = 0
+    edit_share: float = 0.25
+    context_weight: float = 0.25
     validation_windows: int = 32
     sampled_frames: int = 32
     device: str = "auto"
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.null_share <= 1.0:
-            raise ConfigError(f"got null_share {self.null_share}; expected 0 to 1")
+        for name in ("null_share", "edit_share", "context_weight"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(f"got {name} {getattr(self, name)}; expected 0 to 1")
         if self.precision not in ("float32", "bfloat16"):
             raise ConfigError(f"got precision {self.precision!r}; expected float32 or bfloat16")
-        for name in ("batch_size", "captions_per_track", "validation_windows"):
+        for name in ("batch_size", "accumulation", "validation_windows"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"got {name} {getattr(self, name)}; expected at least 1")
 
@@ -103,46 +116,66 @@ class MusicLMTask:
         recipe: the run.
         corpus: token shards.
         encoder: the text encoder that the recipe's network names.
+        codebook: float [codebook_size, code_dim], what the code vectors start from; None leaves
+            them random.
     """
 
-    def __init__(self, recipe: MusicLMTraining, corpus: TokenCorpus, encoder: TextEncoder) -> None:
+    def __init__(
+        self,
+        recipe: MusicLMTraining,
+        corpus: TokenCorpus,
+        encoder: TextEncoder,
+        codebook: Tensor | None = None,
+    ) -> None:
         self.recipe = recipe
         self.device = _device(recipe.device)
         self.config = fit_to_corpus(recipe.network, corpus, encoder)
         torch.manual_seed(recipe.loop.seed)
-        self.network: nn.Module = MusicLM(self.config).to(self.device)
+        network = MusicLM(self.config)
+        if codebook is not None:
+            network.start_from_codebook(codebook)
+        self.network: nn.Module = network.to(self.device)
         self.modules: Mapping[str, nn.Module] = {"network": self.network}
-        self.optimizers: Mapping[str, Optimizer] = {"network": _optimizer(self.network, recipe)}
-        self.train = WindowSampler(corpus, corpus.split("train"), self.config.window_frames)
-        valid = corpus.split("valid") or corpus.split("train")[-1:]
-        windows = WindowSampler(corpus, valid, self.config.window_frames)
-        self.valid = windows.spread(recipe.validation_windows)
-        self.valid_codes = self.valid.codes
+        self.optimizers: Mapping[str, Optimizer] = _optimizers(network, recipe)
         self.captions = CaptionStates(encoder)
-        counts = self.train.band_counts(self.config.codebook_size)
+        self.train = CaptionedWindows(corpus, "train", self.config.window_frames, recipe)
+        valid = CaptionedWindows(corpus, "valid", self.config.window_frames, recipe)
+        self.valid_codes, self.valid_captions = valid.spread(recipe.validation_windows)
+        counts = self.train.windows.band_counts(self.config.codebook_size)
         self.unigram_loss = unigram_loss(counts, self.valid_codes.numpy())
 
     def step(self, step: int) -> dict[str, float]:
         draw = np.random.default_rng((self.recipe.loop.seed, step))
-        windows = self.train.draw(self.recipe.batch_size, draw)
-        text = self.captions(self._captions(windows, draw))
-        offset = int(draw.integers(self.recipe.max_frame_offset + 1))
         self.network.train()
-        with self._precision():
-            loss = self._token_losses(self.network, windows.codes, text, offset).mean()
-        norm = update(loss, self.network, self.optimizers["network"])
-        return {"loss": float(loss.detach()), "gradient_norm": norm}
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        total = 0.0
+        for _ in range(self.recipe.accumulation):
+            loss = self._batch_loss(draw) / self.recipe.accumulation
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        norm = apply_gradients(total, self.network, self.optimizers.values())
+        return {"loss": total, "gradient_norm": norm}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        captions = self._full_captions(self.valid)
-        with_text = self._validation_losses(network, captions)
-        without = self._validation_losses(network, [""] * len(captions))
+        captions = self.valid_captions
+        raster = torch.zeros(self.valid_codes.shape[1:], dtype=torch.bool)
+        gap = middle_gap(*raster.shape)
+        with_text = self._validation_losses(network, captions, raster)
+        without = self._validation_losses(network, [""] * len(captions), raster)
+        wrong = self._validation_losses(network, other_captions(captions), raster)
+        infilled = self._validation_losses(network, captions, gap)
         numbers = {
             "loss": float(with_text.mean()),
+            "loss_with_text": float(with_text.mean()),
             "loss_without_text": float(without.mean()),
+            "loss_with_wrong_text": float(wrong.mean()),
+            "text_gain": float(wrong.mean() - with_text.mean()),
+            "loss_infilled": float(infilled[:, ~gap].mean()),
+            "loss_infilled_past_only": float(with_text[:, ~gap].mean()),
             "unigram_loss": self.unigram_loss,
         }
-        for band, loss in enumerate(with_text.mean(dim=(0, 1)).tolist()):
+        for band, loss in enumerate(with_text.mean(dim=(0, 2)).tolist()):
             numbers[f"loss_band_{band:02d}"] = loss
         return numbers
 
@@ -151,7 +184,7 @@ class MusicLMTask:
         if not frames:
             return {}
         assert isinstance(network, MusicLM)
-        text = self.captions(self._full_captions(self.valid)[:1])
+        text = self.captions(self.valid_captions[:1])
         with self._precision():
             sampled = generate_codes(network, text, frames)
         grids = (self.valid_codes[0, :, :frames], sampled[:, : self.config.window_frames])
@@ -162,48 +195,101 @@ class MusicLMTask:
     def export(self, network: nn.Module, folder: Path) -> None:
         save_network(network, folder, MUSIC_LM_KIND.name)
 
-    def _captions(self, windows: TokenWindows, draw: np.random.Generator) -> list[str]:
-        """Return a caption for each window, or none for a share of them."""
-        frames = self.config.window_frames
-        captions = [
-            window_caption(shard, first, frames, draw)
-            for shard, first in zip(windows.shards, windows.first_frames, strict=True)
-        ]
-        dropped = draw.random(len(captions)) < self.recipe.null_share
-        return ["" if drop else text for text, drop in zip(captions, dropped, strict=True)]
+    def _batch_loss(self, draw: np.random.Generator) -> Tensor:
+        codes, captions = self.train.draw(self.recipe.batch_size, draw)
+        keep = torch.stack([self._keep(codes.shape[1:], draw) for _ in codes])
+        tokens, order = _read(codes, keep)
+        known = flatten(keep).gather(1, order)
+        weights = torch.where(known, self.recipe.context_weight, 1.0)
+        tokens, order = tokens.to(self.device), order.to(self.device)
+        text = self.captions(captions).to(self.device)
+        network = self.network
+        assert isinstance(network, MusicLM)
+        with self._precision():
+            hidden = network.hidden(tokens, text, order).flatten(0, 1)
+            return mean_token_loss(
+                hidden, network.head(), tokens.flatten(), weights.flatten().to(self.device)
+            )
 
-    def _full_captions(self, windows: TokenWindows) -> list[str]:
-        frames = self.config.window_frames
-        return [
-            full_window_caption(shard, first, frames)
-            for shard, first in zip(windows.shards, windows.first_frames, strict=True)
-        ]
+    def _keep(self, shape: torch.Size, draw: np.random.Generator) -> Tensor:
+        if draw.random() < self.recipe.edit_share:
+            return draw_keep(shape[0], shape[1], draw)
+        return torch.zeros(shape, dtype=torch.bool)
 
-    def _validation_losses(self, network: nn.Module, captions: Sequence[str]) -> Tensor:
-        """Return float [windows, frames, bands] nats."""
-        size = self.recipe.batch_size
-        losses = []
-        for start in range(0, len(captions), size):
-            text = self.captions(captions[start : start + size])
-            with self._precision():
-                codes = self.valid_codes[start : start + size]
-                losses.append(self._token_losses(network, codes, text, 0).float().cpu())
-        return torch.cat(losses).unflatten(1, (-1, self.config.num_bands))
-
-    def _token_losses(
-        self, network: nn.Module, codes: Tensor, text: TextStates, frame_offset: int
+    def _validation_losses(
+        self, network: nn.Module, captions: Sequence[str], keep: Tensor
     ) -> Tensor:
-        """Return float [batch, frames * bands] nats."""
-        tokens = flatten(codes).to(self.device)
-        logits = network(tokens, text.to(self.device), frame_offset)
-        return functional.cross_entropy(
-            logits.flatten(0, 1).float(), tokens.flatten(), reduction="none"
-        ).view_as(tokens)
+        """Return float [windows, bands, frames] nats of every code, `keep` being known before."""
+        assert isinstance(network, MusicLM)
+        size, found = self.recipe.batch_size, []
+        for start in range(0, len(captions), size):
+            text = self.captions(captions[start : start + size]).to(self.device)
+            codes = self.valid_codes[start : start + size]
+            tokens, order = _read(codes, keep.expand(codes.shape))
+            tokens, order = tokens.to(self.device), order.to(self.device)
+            with self._precision():
+                hidden = network.hidden(tokens, text, order)
+                losses = token_losses(hidden.flatten(0, 1), network.head(), tokens.flatten())
+            raster = torch.empty(tokens.shape)
+            raster.scatter_(1, order.cpu(), losses.view(tokens.shape).cpu())
+            found.append(unflatten(raster, self.config.num_bands))
+        return torch.cat(found)
 
     def _precision(self) -> AbstractContextManager[object]:
         if self.recipe.precision == "float32" or self.device.type == "cpu":
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
+
+
+class CaptionedWindows:
+    """Windows of one split, each with words for it. The one place that knows where words come from.
+
+    Args:
+        corpus: token shards.
+        split: of the corpus; a "valid" that is empty takes the last training shard.
+        window_frames: length of a window.
+        recipe: how captions vary.
+    """
+
+    def __init__(
+        self, corpus: TokenCorpus, split: str, window_frames: int, recipe: MusicLMTraining
+    ) -> None:
+        shards = corpus.split(split) or corpus.split("train")[-1:]
+        self.windows = WindowSampler(corpus, shards, window_frames)
+        self._recipe = recipe
+
+    def draw(self, count: int, draw: np.random.Generator) -> tuple[Tensor, list[str]]:
+        """Return int64 codes [count, bands, frames] and a caption of each, "" for none."""
+        windows = self.windows.draw(count, draw)
+        frames = self.windows.window_frames
+        captions = [
+            window_caption(shard, first, frames, draw)
+            for shard, first in zip(windows.shards, windows.first_frames, strict=True)
+        ]
+        dropped = draw.random(count) < self._recipe.null_share
+        return windows.codes, [
+            "" if drop else text for text, drop in zip(captions, dropped, strict=True)
+        ]
+
+    def spread(self, count: int) -> tuple[Tensor, list[str]]:
+        """Return fixed codes and their full captions."""
+        windows = self.windows.spread(count)
+        frames = self.windows.window_frames
+        return windows.codes, [
+            full_window_caption(shard, first, frames)
+            for shard, first in zip(windows.shards, windows.first_frames, strict=True)
+        ]
+
+
+def other_captions(captions: Sequence[str]) -> list[str]:
+    """Return for each caption that of another window, with other words where there is one."""
+    size = len(captions)
+    found = []
+    for index, own in enumerate(captions):
+        # Starting half-way round, so that windows of one track do not all get the same neighbour.
+        others = [captions[(index + size // 2 + shift) % size] for shift in range(size)]
+        found.append(next((text for text in others if text != own), own))
+    return found
 
 
 def fit_to_corpus(
@@ -242,14 +328,25 @@ def grid_image(codes: Tensor, codebook_size: int, size: int = 8) -> np.ndarray:
     return rgb.repeat(size, 0).repeat(size, 1)
 
 
-def _optimizer(network: nn.Module, recipe: MusicLMTraining) -> AdamW:
-    matrices = [p for p in network.parameters() if p.ndim == 2]
-    others = [p for p in network.parameters() if p.ndim != 2]
+def _read(codes: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+    """Return tokens and the order they are read in, both [batch, length]."""
+    order = edit_order(keep)
+    return flatten(codes).gather(1, order), order
+
+
+def _optimizers(network: MusicLM, recipe: MusicLMTraining) -> dict[str, Optimizer]:
+    """Return Muon for the transformer's matrices and AdamW for the rest."""
+    matrices = [p for p in network.transformer.parameters() if p.ndim == 2]
+    chosen = {id(p) for p in matrices}
+    rest = [p for p in network.parameters() if id(p) not in chosen]
     groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": [p for p in rest if p.ndim == 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in rest if p.ndim != 2], "weight_decay": 0.0},
     ]
-    return AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95))
+    return {
+        "matrices": Muon(matrices, lr=recipe.matrix_rate, weight_decay=recipe.weight_decay),
+        "rest": AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95)),
+    }
 
 
 def _device(name: str) -> torch.device:

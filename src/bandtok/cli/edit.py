@@ -1,0 +1,91 @@
+"""`bandtok edit`: a part of a piece is written anew, all other tokens stay."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import bandtok
+from bandtok.cli import options, sampling
+from bandtok.cli.batch import refuse_existing
+from bandtok.cli.console import clock, print_json, progress_bars, silent_codecs
+from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
+from bandtok.errors import printable
+
+
+def edit(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="IN", help="Audio or token file.", show_default=False),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Audio file, or .btk for tokens.")
+    ],
+    region: Annotated[
+        list[str],
+        typer.Option(
+            "--region",
+            metavar="START-END[s][,LOW-HIGH[Hz]]",
+            help="What to write anew; may be repeated.",
+        ),
+    ],
+    prompt: Annotated[str, typer.Option("--prompt", metavar="P", help="What to play there.")] = "",
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same tokens.", min=0)] = 0,
+    temperature: sampling.Temperature = None,
+    top_k: sampling.TopK = None,
+    top_p: sampling.TopP = None,
+    guidance_scale: sampling.GuidanceScale = None,
+    save_tokens: options.SaveTokens = False,
+    model: options.Model = None,
+    device: options.ChosenDevice = options.Device.AUTO,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Write a part of a piece anew and keep the rest."""
+    allowed = {*AUDIO_OUTPUTS, TOKEN_SUFFIX}
+    if output.suffix.lower() not in allowed:
+        raise typer.BadParameter(f"the output {output} must end in {', '.join(sorted(allowed))}")
+    regions = [bandtok.Region.parse(text) for text in region]
+    tokens = output.with_suffix(TOKEN_SUFFIX)
+    targets = [output, tokens] if save_tokens and tokens != output else [output]
+    for target in targets:
+        _refuse_own_source(source, target)
+        refuse_existing(target, overwrite)
+    began = time.perf_counter()
+    music_model = bandtok.MusicModel.from_pretrained(model, device=device.value)
+    sampling.warn_of_long_prompts(music_model, [prompt], quiet)
+    with silent_codecs(), progress_bars(quiet) as bars, bars.task("writing") as report:
+        clip = music_model.edit(
+            source,
+            regions,
+            prompt,
+            seed,
+            on_progress=report,
+            **sampling.chosen_sampling(temperature, top_k, top_p, guidance_scale),
+        )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    for target in targets:
+        (clip.grid if target.suffix.lower() == TOKEN_SUFFIX else clip.audio).save(target)
+    elapsed = time.perf_counter() - began
+    if json:
+        result: dict[str, object] = {
+            "source": str(source),
+            "target": str(output),
+            "prompt": prompt,
+            "seed": seed,
+            "seconds": clip.audio.seconds,
+            "elapsed_seconds": elapsed,
+        }
+        print_json(result | ({"tokens": str(tokens)} if tokens in targets else {}))
+    elif not quiet:
+        line = f"{source} -> {output}: {clock(clip.audio.seconds)}, seed {seed}"
+        typer.echo(printable(f"{line}, made in {elapsed:.1f} s"))
+
+
+def _refuse_own_source(source: Path, target: Path) -> None:
+    if target.exists() and source.exists() and target.samefile(source):
+        raise typer.BadParameter(f"{source} would be written over itself; choose another OUT")

@@ -1,0 +1,196 @@
+"""One token at a time, fast: a model's weights laid out for single steps, and a window's cache.
+
+The same function as `MusicLM.forward`, to the rounding of float16 weights: what does not change
+from step to step is computed once (embeddings with their projections, the text's scales and
+shifts, turns with their gains), the cache is allocated once, and matrices are kept as float16 where
+torch has a product for that on this processor: it reads half the memory and adds in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bandtok.errors import ConfigError
+from bandtok.grid import neighbour_steps
+from bandtok.layers.rope import RotaryTable
+from bandtok.music_lm.model import NEIGHBOURS, MusicLM
+from bandtok.music_lm.sampling import guide
+from bandtok.music_lm.text import TextStates
+from bandtok.music_lm.transformer import Block
+
+Product = Callable[[Tensor], Tensor]
+
+
+class StepWeights:
+    """A model's weights, laid out for steps of one token.
+
+    Args:
+        model: left as it is; used for longer stretches.
+    """
+
+    @torch.no_grad()
+    def __init__(self, model: MusicLM) -> None:
+        self.model = model
+        blocks = [block for block in model.transformer.blocks if isinstance(block, Block)]
+        self.qkv = [packed(block.attention.qkv.weight) for block in blocks]
+        self.out = [packed(block.attention.out.weight) for block in blocks]
+        self.up = [packed(block.mlp.up.weight) for block in blocks]
+        self.down = [packed(block.mlp.down.weight) for block in blocks]
+        self.head = packed(model.head())
+        # Values are not turned, but leaving them out would cost a copy a layer.
+        self.gains = functional.pad(
+            torch.stack([block.attention.gain[:, 0] for block in blocks]),
+            (0, 0, 0, model.config.num_kv_heads),
+        )
+        half = model.config.head_dim // 2
+        self.swapped_gains = self.gains.roll(half, dims=-1)
+        self.table, self.places = _input_table(model)
+
+
+class WindowDecoder:
+    """One window of a model with its cache: codes in, scores of the next codes out.
+
+    Args:
+        weights: the model, in eval mode.
+        text: a row for each clip, or None.
+        clips: clips written side by side.
+        guidance_scale: 1 runs one row a clip; anything else runs the unconditional row beside it.
+    """
+
+    def __init__(
+        self,
+        weights: StepWeights,
+        text: TextStates | None,
+        clips: int = 1,
+        guidance_scale: float = 1.0,
+    ) -> None:
+        if text is not None and len(text) != clips:
+            raise ConfigError(f"got {len(text)} rows of text; expected {clips}")
+        if text is not None and text.is_null:
+            text = None
+        self.weights, self.model, self.clips = weights, weights.model, clips
+        self.guidance_scale = guidance_scale if text is not None else 1.0
+        self.rows = clips if self.guidance_scale == 1.0 else 2 * clips
+        self.device = self.model.code_embedding.weight.device
+        self.cache = self.model.make_cache(self.rows)
+        with torch.inference_mode():
+            self.condition = self._condition(text)
+        self.parts = [part.contiguous() for part in self.condition.unbind(1)]
+
+    def _condition(self, text: TextStates | None) -> Tensor:
+        if text is None:
+            return self.model.condition(None, self.rows)
+        spoken = self.model.condition(text.to(self.device), self.clips)
+        if self.rows == self.clips:
+            return spoken
+        return torch.cat((spoken, self.model.condition(None, self.clips)))
+
+    @torch.inference_mode()
+    def begin(self, order: Tensor, known: Tensor) -> Tensor:
+        """Start a window: take the codes that are known and score the next ones.
+
+        Args:
+            order: int64 [length], raster indices of the cells in the order they are read.
+            known: int64 [clips, n], the codes of the first n cells, n below length.
+
+        Returns:
+            float [clips, codebook_size], guidance applied.
+        """
+        order = order.to(self.device)[None]
+        length, config = order.shape[1], self.model.config
+        assert known.shape[1] < length <= config.window_tokens
+        rotary = self.model.rotary(order)
+        self._turns = [
+            functional.pad(table[0].transpose(0, 1), (0, 0, 0, config.num_kv_heads)).contiguous()
+            for table in (rotary.cos, rotary.sin)
+        ]
+        steps = neighbour_steps(order, config.num_bands, NEIGHBOURS)[0]
+        bands = length + 1 + order[0] % config.num_bands
+        now = torch.arange(length, device=self.device)
+        self._sources = torch.cat((now[:, None], steps + 1, bands[:, None]), dim=1)
+        # What inputs are made of, by column: nothing, the codes read so far, the bands' numbers.
+        self._seen = torch.full((self.rows, length + 1 + config.num_bands), config.bos_id)
+        self._seen = self._seen.to(self.device)
+        self._seen[:, length + 1 :] = torch.arange(config.num_bands)
+        self.cache.truncate(0)
+        self._take_known(known.to(self.device), rotary, order)
+        return self._scores()
+
+    def step(self, codes: Tensor) -> Tensor:
+        """Take the codes, int64 [clips], of the cells scored last; score the next ones."""
+        with torch.inference_mode():
+            column = self._seen[:, self.cache.length]
+            column.view(-1, self.clips).copy_(codes)
+            return self._scores()
+
+    def _take_known(self, known: Tensor, rotary: RotaryTable, order: Tensor) -> None:
+        count = known.shape[1]
+        if not count:
+            return
+        tokens = known.repeat(self.rows // self.clips, 1)
+        self._seen[:, 1 : count + 1] = tokens
+        x = self.model.embed(tokens, order[:, :count])
+        self.model.transformer(x, self.condition, rotary[:count], self.cache)
+
+    def _scores(self) -> Tensor:
+        logits = self.weights.head(self._run()).float()
+        if self.rows == self.clips:
+            return logits.cpu()
+        return guide(logits[: self.clips], logits[self.clips :], self.guidance_scale).cpu()
+
+    def _run(self) -> Tensor:
+        """Run the position after those in the cache; return float [rows, model_dim]."""
+        weights, config, place = self.weights, self.model.config, self.cache.length
+        width, half, kv_heads = (config.model_dim,), config.head_dim // 2, config.num_kv_heads
+        asking, holding = config.num_heads, config.num_heads + kv_heads
+        turn_cos = weights.gains * self._turns[0][place]
+        turn_sin = weights.swapped_gains * self._turns[1][place]
+        wanted = self._seen[:, self._sources[place]] + weights.places
+        x = functional.embedding_bag(wanted, weights.table, mode="sum")
+        x = self.model.transformer.input_norm(x)
+        parts = self.parts
+        for index in range(config.num_layers):
+            scale, shift, mlp_scale, mlp_shift = parts[4 * index : 4 * index + 4]
+            heard = torch.addcmul(shift, functional.layer_norm(x, width), scale)
+            made = weights.qkv[index](heard).view(self.rows, -1, config.head_dim)
+            even = functional.layer_norm(made, (config.head_dim,))
+            turned = torch.addcmul(
+                even * turn_cos[index], even.roll(half, dims=-1), turn_sin[index]
+            )
+            keys, values = self.cache.layers[index].append(
+                turned[:, asking:holding, None], made[:, holding:, None]
+            )
+            asked = turned[:, :asking].view(self.rows, kv_heads, -1, config.head_dim)
+            mixed = functional.scaled_dot_product_attention(asked, keys, values)
+            x = x + weights.out[index](mixed.reshape(self.rows, -1))
+            heard = torch.addcmul(mlp_shift, functional.layer_norm(x, width), mlp_scale)
+            x = x + weights.down[index](functional.relu(weights.up[index](heard)).square_())
+        self.cache.advance(1)
+        return torch.addcmul(parts[-1], functional.layer_norm(x, width), parts[-2])
+
+
+def packed(weight: Tensor) -> Product:
+    """Return the fastest product x -> x @ weight.T for a few rows x that this machine has."""
+    weight = weight.detach()
+    if weight.device.type == "cpu" and "fbgemm" in torch.backends.quantized.supported_engines:
+        kept = torch.ops.quantized.linear_prepack_fp16(weight.contiguous(), None)
+        multiply = torch.ops.quantized.linear_dynamic_fp16
+        return lambda x: multiply(x, kept)
+    return lambda x: functional.linear(x, weight)
+
+
+def _input_table(model: MusicLM) -> tuple[Tensor, Tensor]:
+    """Return one table of all that an input is the sum of, and where each kind of row begins.
+
+    Rows: the code before; then each neighbour's code, projected; then the bands.
+    """
+    config = model.config
+    entries = config.codebook_size + 1
+    projections = model.neighbours.weight.view(config.model_dim, len(NEIGHBOURS), config.code_dim)
+    around = torch.einsum("ec,dnc->ned", model.code_vectors.weight, projections)
+    table = torch.cat((model.code_matrix(), *around, model.band_embedding.weight))
+    return table, torch.arange(len(NEIGHBOURS) + 2, device=table.device) * entries

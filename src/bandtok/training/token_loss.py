@@ -1,0 +1,72 @@
+"""Cross-entropy over a large codebook, without ever holding all scores.
+
+hidden [n, dim], head [codebook_size, dim] -> nats. A piece at a time: scores, their loss and their
+gradient while they are still in the processor's cache.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+_PIECE = 256
+
+
+@torch.no_grad()
+def token_losses(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
+    """Return the nats of each target, float [n]; no gradient.
+
+    Args:
+        hidden: float [n, dim].
+        head: float [codebook_size, dim].
+        targets: int64 [n].
+    """
+    losses = [
+        functional.cross_entropy(functional.linear(part, head).float(), wanted, reduction="none")
+        for part, wanted in zip(hidden.split(_PIECE), targets.split(_PIECE), strict=True)
+    ]
+    return torch.cat(losses)
+
+
+def mean_token_loss(hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted mean of the nats of the targets, with gradients to hidden and head.
+
+    Args:
+        hidden, head, targets: as for `token_losses`; worked on in float32 at least.
+        weights: float [n], not all 0.
+    """
+    kind = torch.promote_types(torch.promote_types(hidden.dtype, head.dtype), torch.float32)
+    shares = (weights / weights.sum()).to(kind)
+    with torch.autocast(hidden.device.type, enabled=False):
+        loss: Tensor = _MeanTokenLoss.apply(hidden.to(kind), head.to(kind), targets, shares)
+    return loss
+
+
+class _MeanTokenLoss(torch.autograd.Function):
+    """Makes the gradients on the way forward, when each piece of the scores is at hand."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        loss = hidden.new_zeros(())
+        hidden_grad, head_grad = torch.empty_like(hidden), torch.zeros_like(head)
+        for start in range(0, len(hidden), _PIECE):
+            piece = slice(start, start + _PIECE)
+            wanted, shares = targets[piece, None], weights[piece, None]
+            scores = hidden[piece] @ head.T
+            chances = torch.softmax(scores, dim=1)
+            loss -= (chances.gather(1, wanted).clamp_min(1e-30).log() * shares).sum()
+            chances.mul_(shares).scatter_add_(1, wanted, -shares)
+            torch.mm(chances, head, out=hidden_grad[piece])
+            head_grad.addmm_(chances.T, hidden[piece])
+        ctx.save_for_backward(hidden_grad, head_grad)
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        hidden_grad, head_grad = ctx.saved_tensors
+        return hidden_grad * gradient, head_grad * gradient, None, None

@@ -1,0 +1,60 @@
+"""Cross-entropy in pieces equals the plain one, with its gradients."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from bandtok.training import token_loss
+from bandtok.training.token_loss import mean_token_loss, token_losses
+
+
+@pytest.fixture(autouse=True)
+def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_loss, "_PIECE", 3)
+
+
+def _game() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(7, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+    head = torch.randn(9, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+    targets = torch.randint(0, 9, (7,), generator=generator)
+    return hidden, head, targets, torch.rand(7, generator=generator, dtype=torch.float64)
+
+
+def test_loss_and_gradients_are_those_of_the_plain_loss() -> None:
+    hidden, head, targets, weights = _game()
+    losses = functional.cross_entropy(hidden @ head.T, targets, reduction="none")
+    plain = (losses * weights).sum() / weights.sum()
+    found = mean_token_loss(hidden, head, targets, weights)
+    torch.testing.assert_close(found, plain)
+    for one, other in zip(
+        torch.autograd.grad(3 * found, (hidden, head)),
+        torch.autograd.grad(3 * plain, (hidden, head)),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_each_token_is_scored() -> None:
+    hidden, head, targets, _ = _game()
+    expected = functional.cross_entropy(hidden @ head.T, targets, reduction="none").float()
+    torch.testing.assert_close(token_losses(hidden, head, targets), expected)
+
+
+def test_a_weight_of_nothing_takes_a_token_out() -> None:
+    hidden, head, targets, weights = _game()
+    weights[2:] = 0
+    found = mean_token_loss(hidden, head, targets, weights)
+    short = mean_token_loss(hidden[:2], head, targets[:2], weights[:2])
+    torch.testing.assert_close(found, short)
+
+
+def test_half_precision_around_it_does_not_reach_the_loss() -> None:
+    hidden, head, targets, weights = _game()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = mean_token_loss(hidden.bfloat16(), head.float(), targets, weights)
+    plain = mean_token_loss(hidden.bfloat16().float(), head.float(), targets, weights)
+    torch.testing.assert_close(found, plain)
+    assert found.dtype == torch.float32
