@@ -57,7 +57,7 @@ def test_arguments_are_handed_on(run: Run, tmp_path: Path, calls: list[dict[str,
     assert call == {
         "kind": "lm",
         "recipe": "tiny",
-        "data": tmp_path,
+        "data": [tmp_path],
         "out": out,
         "resume": True,
         "init": None,

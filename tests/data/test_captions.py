@@ -103,7 +103,7 @@ def test_nothing_is_invented() -> None:
 
 
 def test_gain_and_transposition_change_what_is_said() -> None:
-    louder = replace(SHARD, gain_db=18.0)
+    louder = replace(SHARD, gain_db=20.0)
     assert ", loud," in full_window_caption(louder, 0, 100)
     higher = replace(SHARD, semitones=2)
     text = full_window_caption(higher, 0, 100)

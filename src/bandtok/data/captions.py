@@ -20,8 +20,12 @@ from bandtok.data.shards import Shard
 from bandtok.data.wording import METRES, SYNONYMS, opposites_of
 
 _UNTITLED = re.compile(r"(?:track|song|music|untitled|level|theme)?[\s\d.#-]*", re.IGNORECASE)
-_SOFT_DB, _LOUD_DB = -24.5, -15.5
-_TITLE_WEIGHT, _STYLE_WEIGHT, _LOUDNESS_WEIGHT = 0.25, 0.8, 0.85
+_SOFT_DB, _LOUD_DB = -24.5, -14.5
+_TITLE_WEIGHT, _STYLE_WEIGHT = 0.25, 0.8
+_EDGE_WEIGHT, _CLEAR_WEIGHT, _WEIGHT_PER_DB = 0.5, 0.85, 0.12
+# What a piece is for says little of how it sounds.
+_PURPOSES = frozenset({"menu", "theme", "soundtrack", "credits", "boss", "victory", "title"})
+_PURPOSE_WEIGHT = 0.25
 _NOUNS = ("music", "piece", "track", "tune", "song", "instrumental")
 _FORMS = ("word", "key words", "phrase", "sentences")
 _FORM_SHARES = (0.08, 0.34, 0.38, 0.20)
@@ -104,7 +108,7 @@ def window_facts(shard: Shard, first_frame: int, num_frames: int) -> list[Fact]:
     """Return what is known of the window's music, surest first, without contradictions."""
     segment = _segment_at(shard, first_frame, num_frames)
     facts = [
-        Fact(kind="style", word=word, weight=_STYLE_WEIGHT - 0.05 * min(place, 6))
+        Fact(kind="style", word=word, weight=_style_weight(word, place))
         for place, word in enumerate(shard.style)
     ]
     title = clean_title(shard.title)
@@ -180,11 +184,21 @@ def _segment_facts(segment: Segment, shard: Shard) -> list[Fact]:
         weight = 0.35 if segment.metre == "4/4" else 0.9
         facts.append(Fact(kind="metre", word=segment.metre, weight=weight))
     if segment.loudness_db is not None:
-        level = segment.loudness_db + shard.gain_db
-        word = "soft" if level < _SOFT_DB else "loud" if level > _LOUD_DB else ""
-        if word:
-            facts.append(Fact(kind="loudness", word=word, weight=_LOUDNESS_WEIGHT))
+        facts += _loudness(segment.loudness_db + shard.gain_db)
     return [fact for fact in facts if fact.weight > 0]
+
+
+def _loudness(level_db: float) -> list[Fact]:
+    """Return "soft" or "loud", surer the clearer it is, or nothing in between."""
+    for word, beyond in (("soft", _SOFT_DB - level_db), ("loud", level_db - _LOUD_DB)):
+        if beyond > 0:
+            weight = min(_CLEAR_WEIGHT, _EDGE_WEIGHT + _WEIGHT_PER_DB * beyond)
+            return [Fact(kind="loudness", word=word, weight=weight)]
+    return []
+
+
+def _style_weight(word: str, place: int) -> float:
+    return _PURPOSE_WEIGHT if word in _PURPOSES else _STYLE_WEIGHT - 0.05 * min(place, 6)
 
 
 def _chosen(facts: Sequence[Fact], draw: np.random.Generator) -> list[Fact]:
@@ -303,8 +317,9 @@ def _one_each(facts: Sequence[Fact], draw: np.random.Generator) -> list[str]:
         )
         sentences.append(verb.format(_listed(players)))
     for word in words("tempo"):
-        ways = (f"it is {word}", f"the pace is {word}", f"it is a {word} piece")
-        sentences.append(f"it has a {word}" if word.endswith(" tempo") else _one(ways, draw))
+        ways = (f"it is {word}", f"it is {_article(word)}{word} piece")
+        has = f"it has {_article(word)}{word}"
+        sentences.append(has if word.endswith(" tempo") else _one(ways, draw))
     sentences += [f"the tempo is about {fact.word}" for fact in facts if fact.kind == "bpm"]
     for word in words("loudness"):
         sentences.append(_one((f"the music is {word}", f"it is {word}", f"it sounds {word}"), draw))
