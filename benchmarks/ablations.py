@@ -125,7 +125,9 @@ def measure(lever: Lever, data: Path, runs: Path, extra: Mapping[str, str]) -> d
     if done.exists() and json.loads(done.read_text())["settings"] == settings:
         return dict(json.loads(done.read_text())["numbers"])
     resume = (out / "state").exists()
-    train("tokenizer", "probe", data=data, out=out, resume=resume, settings=settings)
+    result = train("tokenizer", "probe", data=[data], out=out, resume=resume, settings=settings)
+    if not result.finished:
+        sys.exit(f"stopped in {lever.name} at step {result.step}; run again to go on")
     numbers = next(line for line in reversed(read_metrics(out)) if line["part"] == "valid")
     atomic.write_text(done, json.dumps({"settings": settings, "numbers": numbers}) + "\n")
     return numbers
