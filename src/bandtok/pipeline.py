@@ -23,6 +23,7 @@ from bandtok.codec import WINDOW_FRAMES, Codec, ExternalVocoder, MelVocoder
 from bandtok.errors import CheckpointError, ConfigError, GridError, ModelMismatch
 from bandtok.grid import TokenGrid
 from bandtok.journal import EncodingJournal
+from bandtok.layers.mel_image import MelImageConfig
 from bandtok.mel import mel_bin_centres_hz
 from bandtok.music_lm.decoding import StepWeights
 from bandtok.music_lm.generation import FrameCallback, complete_codes, generate_batch
@@ -33,7 +34,6 @@ from bandtok.networks import MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
 from bandtok.region import Region
 from bandtok.stereo.rows import mid_and_side
 from bandtok.token_file import TOKEN_FILE_SUFFIX
-from bandtok.tokenizer.config import TokenizerConfig
 
 Progress = Callable[[int, int], None]
 AudioSource = str | os.PathLike[str] | Audio
@@ -81,7 +81,7 @@ class Tokenizer:
         return cls(codec, model_id(name))
 
     @property
-    def config(self) -> TokenizerConfig:
+    def config(self) -> MelImageConfig:
         return self.codec.config
 
     @property
