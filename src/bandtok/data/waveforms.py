@@ -75,6 +75,7 @@ class WaveformStore:
         """Return one store of all the tracks of several (at least one)."""
         parts = list(stores)
         whole = cls.__new__(cls)
+        whole.sample_rate = parts[0].sample_rate
         whole.tracks = [track for part in parts for track in part.tracks]
         whole.arrays = [array for part in parts for array in part.arrays]
         return whole
