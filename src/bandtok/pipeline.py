@@ -467,15 +467,17 @@ class MusicModel:
             on_progress: called with (frames done, frames in all).
 
         Raises:
-            GridError: if a region lies outside the piece. ConfigError: if a setting is out of
-            range. ModelMismatch: if the tokens were made by another tokenizer. AudioError,
-            TokenFileError: if the source cannot be read.
+            GridError: if a region lies outside the piece, or is one in Hz of a model whose tokens
+            are no bands. ConfigError: if a setting is out of range. ModelMismatch: if the tokens
+            were made by another tokenizer. AudioError, TokenFileError: if the source cannot be
+            read.
         """
         sampling = SamplingConfig(
             temperature=temperature, top_k=top_k, top_p=top_p, guidance_scale=guidance_scale
         )
         grid = self._as_grid(source)
         regions = [region] if isinstance(region, Region) else list(region)
+        self._check_regions(regions)
         centres = mel_bin_centres_hz(self.tokenizer.config.mel)
         keep = torch.ones(grid.num_bands, grid.num_frames, dtype=torch.bool)
         for part in regions:
@@ -537,6 +539,15 @@ class MusicModel:
             return None
         self.tokenizer.check_grid(grid)
         return torch.from_numpy(grid.mono().codes).long()
+
+    def _check_regions(self, regions: Sequence[Region]) -> None:
+        if self.tokenizer.config.rows_are_bands:
+            return
+        if any(region.hertz != (0.0, None) for region in regions):
+            raise GridError(
+                f"got a region in Hz; the tokens of model {self.tokenizer.model_id!r} are no "
+                "bands, expected seconds alone"
+            )
 
     def _as_grid(self, source: TokenGrid | AudioSource) -> TokenGrid:
         grid = source

@@ -52,6 +52,11 @@ class MelImageConfig(ABC):
         """Codes in a frame: rows of the token grid."""
 
     @property
+    @abstractmethod
+    def rows_are_bands(self) -> bool:
+        """Whether a row of the token grid is a range of frequencies."""
+
+    @property
     def reduction(self) -> int:
         """Mel frames per token frame; mel bins per row of the image grid."""
         return 2 * self.patch

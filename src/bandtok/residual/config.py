@@ -34,6 +34,10 @@ class ResidualConfig(MelImageConfig):
     def num_bands(self) -> int:
         return self.num_layers
 
+    @property
+    def rows_are_bands(self) -> bool:
+        return False
+
 
 DEBUG_RESIDUAL = ResidualConfig(
     base_channels=8,

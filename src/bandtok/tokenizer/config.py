@@ -15,6 +15,10 @@ class TokenizerConfig(MelImageConfig):
     def num_bands(self) -> int:
         return self.image_rows
 
+    @property
+    def rows_are_bands(self) -> bool:
+        return True
+
 
 DEBUG_TOKENIZER = TokenizerConfig(
     base_channels=8,
