@@ -44,16 +44,18 @@ class NetworkKind:
     """Ties a kind of network to its classes.
 
     Attributes:
-        name: "tokenizer", "vocoder" or "music_lm"; also the name of its folder.
+        name: "tokenizer", "residual", "vocoder" or "music_lm"; also the name of its folder.
         network: class built from one config.
         config: the config's class.
         debug: a tiny config for tests.
+        others: kinds that do the same job and may be found in its place; config.json says which.
     """
 
     name: str
     network: type[nn.Module]
     config: type[Any]
     debug: NetworkConfig
+    others: tuple[NetworkKind, ...] = ()
 
 
 def save_network(network: nn.Module, folder: Path, kind: str, card: str | None = None) -> None:
@@ -125,7 +127,7 @@ def find_model_folder(kind: str, name: str | os.PathLike[str] | None) -> Path:
 
 
 def _read_network(kind: NetworkKind, folder: Path) -> nn.Module:
-    config = _read_config(kind, folder / CONFIG_FILE)
+    kind, config = _read_config(kind, folder / CONFIG_FILE)
     with torch.device("meta"):  # shapes without memory, until the weights agree with them
         outline = kind.network(config)
     path = folder / WEIGHTS_FILE
@@ -135,7 +137,7 @@ def _read_network(kind: NetworkKind, folder: Path) -> nn.Module:
     return network
 
 
-def _read_config(kind: NetworkKind, path: Path) -> Any:
+def _read_config(kind: NetworkKind, path: Path) -> tuple[NetworkKind, Any]:
     if path.stat().st_size > _MAX_CONFIG_BYTES:
         raise CheckpointError(
             f"{path} is larger than {_MAX_CONFIG_BYTES} bytes; not a model config"
@@ -145,13 +147,14 @@ def _read_config(kind: NetworkKind, path: Path) -> Any:
         found, values = content["kind"], content["config"]
     except (ValueError, KeyError, TypeError):
         raise CheckpointError(f"{path} is not a BandTok model config") from None
-    if found != kind.name:
+    fitting = next((one for one in (kind, *kind.others) if one.name == found), None)
+    if fitting is None:
         raise CheckpointError(f"{path.parent} holds a {found}; expected a {kind.name}")
     _check_sizes(values, path)
     try:
-        return kind.config.from_dict(values)
+        return fitting, fitting.config.from_dict(values)
     except (TypeError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path} does not describe a {kind.name}: {error}") from None
+        raise CheckpointError(f"{path} does not describe a {fitting.name}: {error}") from None
 
 
 def _check_sizes(values: object, path: Path) -> None:

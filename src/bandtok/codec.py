@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from bandtok.errors import AudioError, GridError
+from bandtok.layers.mel_tokenizer import MelTokenizer
 from bandtok.mel import LogMel
 from bandtok.stereo.rows import PanRows, beside
-from bandtok.tokenizer.model import TokenizerNetwork
 from bandtok.windows import WindowPlan, cut_overlapping, cut_windows, reflect_padded
 
 WINDOW_FRAMES = 128
@@ -71,7 +71,7 @@ class Codec:
         device: where both lie.
     """
 
-    def __init__(self, network: TokenizerNetwork, vocoder: MelVocoder, device: str = "cpu") -> None:
+    def __init__(self, network: MelTokenizer, vocoder: MelVocoder, device: str = "cpu") -> None:
         self.network, self.vocoder, self.device = network, vocoder, device
         self.config = config = network.config
         self.log_mel = LogMel(config.mel).to(device)
@@ -97,8 +97,14 @@ class Codec:
         """What makes and reads the further rows of stereo grids.
 
         Raises:
-            GridError: if the codebook is too small for them.
+            GridError: if the codebook is too small for them, or a frame has not as many codes as
+                the mel image has rows.
         """
+        if self.config.num_bands != self.config.image_rows:
+            raise GridError(
+                f"stereo needs {self.config.image_rows} codes a frame, a row of the mel image "
+                f"each; this model has {self.config.num_bands}"
+            )
         return PanRows(
             self.log_mel,
             num_bands=self.config.num_bands,
@@ -269,7 +275,7 @@ class Codec:
         return self.network.encode_mel(silence)[0, :, reach : reach + 1]
 
 
-def code_fingerprint(network: TokenizerNetwork) -> str:
+def code_fingerprint(network: MelTokenizer) -> str:
     """Return a hash over all that gives a code its meaning: config, encoder and codebook.
 
     The decoder is left out: it may improve while tokens written before stay good.

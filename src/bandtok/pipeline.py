@@ -23,6 +23,7 @@ from bandtok.codec import WINDOW_FRAMES, Codec, ExternalVocoder, MelVocoder
 from bandtok.errors import CheckpointError, ConfigError, GridError, ModelMismatch
 from bandtok.grid import TokenGrid
 from bandtok.journal import EncodingJournal
+from bandtok.layers.mel_image import MelImageConfig
 from bandtok.mel import mel_bin_centres_hz
 from bandtok.music_lm.decoding import StepWeights
 from bandtok.music_lm.generation import FrameCallback, complete_codes, generate_batch
@@ -33,7 +34,6 @@ from bandtok.networks import MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
 from bandtok.region import Region
 from bandtok.stereo.rows import mid_and_side
 from bandtok.token_file import TOKEN_FILE_SUFFIX
-from bandtok.tokenizer.config import TokenizerConfig
 
 Progress = Callable[[int, int], None]
 AudioSource = str | os.PathLike[str] | Audio
@@ -81,7 +81,7 @@ class Tokenizer:
         return cls(codec, model_id(name))
 
     @property
-    def config(self) -> TokenizerConfig:
+    def config(self) -> MelImageConfig:
         return self.codec.config
 
     @property
@@ -467,15 +467,17 @@ class MusicModel:
             on_progress: called with (frames done, frames in all).
 
         Raises:
-            GridError: if a region lies outside the piece. ConfigError: if a setting is out of
-            range. ModelMismatch: if the tokens were made by another tokenizer. AudioError,
-            TokenFileError: if the source cannot be read.
+            GridError: if a region lies outside the piece, or is one in Hz of a model whose tokens
+            are no bands. ConfigError: if a setting is out of range. ModelMismatch: if the tokens
+            were made by another tokenizer. AudioError, TokenFileError: if the source cannot be
+            read.
         """
         sampling = SamplingConfig(
             temperature=temperature, top_k=top_k, top_p=top_p, guidance_scale=guidance_scale
         )
         grid = self._as_grid(source)
         regions = [region] if isinstance(region, Region) else list(region)
+        self._check_regions(regions)
         centres = mel_bin_centres_hz(self.tokenizer.config.mel)
         keep = torch.ones(grid.num_bands, grid.num_frames, dtype=torch.bool)
         for part in regions:
@@ -537,6 +539,15 @@ class MusicModel:
             return None
         self.tokenizer.check_grid(grid)
         return torch.from_numpy(grid.mono().codes).long()
+
+    def _check_regions(self, regions: Sequence[Region]) -> None:
+        if self.tokenizer.config.rows_are_bands:
+            return
+        if any(region.hertz != (0.0, None) for region in regions):
+            raise GridError(
+                f"got a region in Hz; the tokens of model {self.tokenizer.model_id!r} are no "
+                "bands, expected seconds alone"
+            )
 
     def _as_grid(self, source: TokenGrid | AudioSource) -> TokenGrid:
         grid = source

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bandtok.errors import ConfigError
-from bandtok.tokenizer.quantizer import Quantizer
+from bandtok.layers.quantizer import Quantizer
 from bandtok.training.codebooks import codebook_rule, lattice_levels
 
 CORNERS = torch.tensor([[1.0, 1], [1, -1], [-1, 1], [-1, -1]])

@@ -22,6 +22,7 @@ from bandtok.errors import CheckpointError, ConfigError, TrainingError
 from bandtok.networks import TOKENIZER_KIND, VOCODER_KIND
 from bandtok.recipes.run import RunReport, recipe_modules, recipe_names, train
 from bandtok.recipes.settings import override
+from bandtok.residual.model import ResidualNetwork
 from bandtok.training.loop import LoopConfig, rate_scale, read_metrics, run_loop, update
 from bandtok.training.state import load_state, save_state
 
@@ -41,28 +42,34 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "changed"),
+    ("kind", "recipe", "changed"),
     [
-        ("tokenizer", {}),
-        ("tokenizer", {"codebook_rule": "gradient", "prediction_weight": "0.1"}),
-        ("tokenizer", {"codebook_rule": "simvq", "rotation": "true", "smoothness_weight": "0.1"}),
-        ("tokenizer", {"codebook_rule": "lattice", "network.code_dim": "3"}),
-        ("vocoder", {}),
+        ("tokenizer", "debug", {}),
+        ("tokenizer", "debug", {"codebook_rule": "gradient", "prediction_weight": "0.1"}),
+        (
+            "tokenizer",
+            "debug",
+            {"codebook_rule": "simvq", "rotation": "true", "smoothness_weight": "0.1"},
+        ),
+        ("tokenizer", "debug", {"codebook_rule": "lattice", "network.code_dim": "3"}),
+        ("tokenizer", "residual_debug", {"layer_dropout": "0.5"}),
+        ("tokenizer", "residual_debug", {"codebook_rule": "gradient", "prediction_weight": "0.1"}),
+        ("vocoder", "debug", {}),
     ],
 )
 def test_resumed_equals_never_stopped(
-    music: Path, tmp_path: Path, kind: str, changed: dict[str, str]
+    music: Path, tmp_path: Path, kind: str, recipe: str, changed: dict[str, str]
 ) -> None:
     torch.set_num_threads(1)
     settings = {"steps": "6", "validate_every": "3", **changed}
-    train(kind, "debug", data=music, out=tmp_path / "whole", settings=settings)
+    train(kind, recipe, data=music, out=tmp_path / "whole", settings=settings)
     stopped = train(
-        kind, "debug", data=music, out=tmp_path / "cut", settings=settings, max_minutes=0
+        kind, recipe, data=music, out=tmp_path / "cut", settings=settings, max_minutes=0
     )
     assert stopped.step == 0
     assert not stopped.finished
-    _stop_after(music, tmp_path / "cut", kind, settings, steps=3)
-    result = train(kind, "debug", data=music, out=tmp_path / "cut", settings=settings, resume=True)
+    _stop_after(music, tmp_path / "cut", kind, recipe, settings, steps=3)
+    result = train(kind, recipe, data=music, out=tmp_path / "cut", settings=settings, resume=True)
     assert result.finished
     whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
     assert whole.keys() == cut.keys()
@@ -70,7 +77,9 @@ def test_resumed_equals_never_stopped(
         assert torch.equal(tensor, cut[name]), name
 
 
-def _stop_after(music: Path, out: Path, kind: str, settings: dict[str, str], steps: int) -> None:
+def _stop_after(
+    music: Path, out: Path, kind: str, recipe: str, settings: dict[str, str], steps: int
+) -> None:
     """Interrupt a run of the full length after a few steps."""
 
     def interrupt(step: int, _total: int, _numbers: dict[str, float]) -> None:
@@ -79,7 +88,7 @@ def _stop_after(music: Path, out: Path, kind: str, settings: dict[str, str], ste
 
     report = RunReport(training=interrupt)
     settings = {**settings, "log_every": "1"}
-    result = train(kind, "debug", data=music, out=out, settings=settings, report=report)
+    result = train(kind, recipe, data=music, out=out, settings=settings, report=report)
     assert result.step == steps
 
 
@@ -106,6 +115,35 @@ def test_a_run_leaves_a_model_pictures_and_numbers(music: Path, tmp_path: Path) 
     assert all(np.isfinite(v) for line in lines for v in line.values() if v != line["part"])
     with pytest.raises(ConfigError, match="--resume"):
         train("tokenizer", "debug", data=music, out=tmp_path / "run")
+
+
+def test_a_residual_run_leaves_a_tokenizer_for_every_use(music: Path, tmp_path: Path) -> None:
+    train("tokenizer", "residual_debug", data=music, out=tmp_path / "first")
+    tokenizer = bandtok.Tokenizer.from_pretrained(tmp_path / "first", vocoder="debug")
+    assert isinstance(tokenizer.codec.network, ResidualNetwork)
+    last = [line for line in read_metrics(tmp_path / "first") if line["part"] == "valid"][-1]
+    layers = [last[f"entropy_bits_{index:02}"] for index in range(16)]
+    assert last["entropy_bits"] == pytest.approx(np.mean(layers), abs=1e-3)
+    assert all(1 <= last[f"codes_used_{index:02}"] <= 64 for index in range(16))
+    start = {"init": str(tmp_path / "first"), "data": music}
+    train(
+        "tokenizer", "residual_debug", out=tmp_path / "second",
+        settings={"freeze_codes": "true", "steps": "2"}, **start,
+    )  # fmt: skip
+    second = load_network(TOKENIZER_KIND, tmp_path / "second")
+    assert code_fingerprint(second) == tokenizer.fingerprint
+    with pytest.raises(CheckpointError, match="tensor"):
+        train("tokenizer", "debug", out=tmp_path / "third", **start)
+    short = {"steps": "1", "tokenizer": str(tmp_path / "first")}
+    train("vocoder", "debug", data=music, out=tmp_path / "vocoder", settings=short)
+    sizes = {"model_dim": "32", "num_blocks": "2", "expansion": "2", "num_corrections": "1"}
+    small = {"batch_size": "2", "crop_mel_frames": "32", "validation_crops": "2"}
+    train(
+        "vocoder", "joint", data=music, out=tmp_path / "joint",
+        settings={**sizes, **short, **small},
+    )  # fmt: skip
+    joint = bandtok.Tokenizer.from_pretrained(tmp_path / "joint")
+    assert joint.fingerprint == tokenizer.fingerprint
 
 
 def test_training_from_weights_alone(music: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from bandtok.atomic import write_text
 from bandtok.checkpoint import check_shapes, load_network
@@ -18,6 +18,7 @@ from bandtok.data.manifest import load_manifest, manifest_folder
 from bandtok.data.shards import TokenCorpus
 from bandtok.data.waveforms import WaveformStore
 from bandtok.errors import ConfigError, DataError
+from bandtok.layers.mel_tokenizer import MelTokenizer
 from bandtok.music_lm.text import load_text_encoder
 from bandtok.networks import MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
 from bandtok.recipes import music_lm as music_lm_recipes
@@ -27,6 +28,7 @@ from bandtok.recipes.settings import describe, override
 from bandtok.training.joint import JointTask, JointTraining
 from bandtok.training.loop import LoopResult, TrainingTask, run_loop
 from bandtok.training.music_lm import MusicLMTask
+from bandtok.training.residual import ResidualTask, ResidualTraining
 from bandtok.training.state import has_state
 from bandtok.training.tokenizer import TokenizerTask
 from bandtok.training.vocoder import VocoderTask
@@ -64,7 +66,9 @@ def recipe_names(kind: str) -> list[str]:
     return sorted(
         name
         for name, value in vars(module).items()
-        if callable(value) and getattr(value, "__module__", "") == module.__name__
+        if callable(value)
+        and getattr(value, "__module__", "") == module.__name__
+        and not name.startswith("_")
     )
 
 
@@ -126,7 +130,8 @@ def _start_from(task: TrainingTask, start: nn.Module) -> None:
     if isinstance(task, JointTask):
         target = task.network.vocoder
     if isinstance(task, TokenizerTask) and not task.recipe.freeze_codes:
-        weights["quantizer.codebook"] = task.network.quantizer.codebook
+        fresh = task.network.quantizer.state_dict(prefix="quantizer.")
+        weights = {k: v for k, v in weights.items() if not k.startswith("quantizer.")} | fresh
     check_shapes(target.state_dict(), {k: tuple(v.shape) for k, v in weights.items()}, "--init")
     target.load_state_dict(weights)
 
@@ -175,6 +180,8 @@ def _store(data: Sequence[Path], split: str, sample_rate: int, report: RunReport
 
 def _tokenizer_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
     stores = _stores(data, recipe.network.mel.sample_rate, report)
+    if isinstance(recipe, ResidualTraining):
+        return ResidualTask(recipe, stores["train"], stores["valid"])
     return TokenizerTask(recipe, stores["train"], stores["valid"])
 
 
@@ -202,13 +209,19 @@ def _music_lm_task(recipe: Any, data: Sequence[Path], report: RunReport) -> Trai
     if recipe.tokenizer:
         name = None if recipe.tokenizer == "bundled" else recipe.tokenizer
         tokenizer = load_network(TOKENIZER_KIND, name)
-        codebook = tokenizer.quantizer.codebook
+        codebook = _shared_codebook(tokenizer)
         if code_fingerprint(tokenizer) != corpus.tokenizer.fingerprint:
             raise ConfigError(
                 f"{data[0]} was not tokenised by {recipe.tokenizer!r}; name the tokenizer with "
                 "--set tokenizer=NAME, or --set tokenizer= to start from random code vectors"
             )
     return MusicLMTask(recipe, corpus, encoder, codebook)
+
+
+def _shared_codebook(tokenizer: MelTokenizer) -> Tensor | None:
+    """Return the codebook that gives every row's codes; None if rows have their own."""
+    codebooks = tokenizer.quantizer.codebooks()
+    return codebooks[0].codebook if len(codebooks) == 1 else None
 
 
 _BUILDERS: dict[str, Callable[[Any, Sequence[Path], RunReport], TrainingTask]] = {

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
+from bandtok.residual.config import DEBUG_RESIDUAL, ResidualConfig
 from bandtok.tokenizer.config import DEBUG_TOKENIZER, TokenizerConfig
 from bandtok.training.loop import LoopConfig
+from bandtok.training.residual import ResidualTraining
 from bandtok.training.tokenizer import TokenizerTraining
 
 
@@ -60,6 +64,31 @@ def probe() -> TokenizerTraining:
     )
 
 
+def residual() -> ResidualTraining:
+    """The baseline of residual tokens: the default's blocks and bit rate, 16 codebooks in layers.
+
+    A frame has one latent, so a codebook sees a sixteenth of the vectors that the default's sees.
+    No full run of it has been made. Hardware: as the default.
+
+        bandtok train tokenizer residual --data CORPUS --out runs/residual
+    """
+    return _in_layers(default(), ResidualConfig())
+
+
+def residual_probe() -> ResidualTraining:
+    """`probe` with residual tokens: as many steps on as much music with the same blocks.
+
+    bandtok train tokenizer residual_probe --data CORPUS --out runs/residual-probe
+    """
+    network = ResidualConfig(base_channels=48, grid_channels=96, code_dim=64)
+    return _in_layers(probe(), network)
+
+
+def residual_debug() -> ResidualTraining:
+    """A few seconds on any folder; for tests."""
+    return _in_layers(debug(), DEBUG_RESIDUAL)
+
+
 def debug() -> TokenizerTraining:
     """A few seconds on any folder; for tests."""
     return TokenizerTraining(
@@ -72,3 +101,12 @@ def debug() -> TokenizerTraining:
         adversarial_after=5,
         validation_crops=2,
     )
+
+
+def _in_layers(recipe: TokenizerTraining, network: ResidualConfig) -> ResidualTraining:
+    """Return the same run for residual tokens.
+
+    Four vectors an entry start a codebook instead of 16: a frame gives only one.
+    """
+    same = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
+    return ResidualTraining(**{**same, "network": network, "start_vectors_per_entry": 4})

@@ -2,89 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from fractions import Fraction
-from math import log2
-from typing import Any
+from dataclasses import dataclass
 
-from bandtok.errors import ConfigError
-from bandtok.mel import MelConfig
+from bandtok.layers.mel_image import MelImageConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenizerConfig:
-    """Shape of the tokenizer.
-
-    The mel image is cut into `patch` x `patch` squares, worked on at `base_channels`, folded once
-    more by 2 x 2 to the token grid, and worked on at `grid_channels`. One token stands for
-    2 * patch mel bins by 2 * patch mel frames.
-    """
-
-    mel: MelConfig = field(default_factory=MelConfig)
-    patch: int = 4
-    base_channels: int = 96
-    grid_channels: int = 192
-    encoder_base_blocks: int = 2
-    encoder_grid_blocks: int = 3
-    decoder_grid_blocks: int = 4
-    decoder_base_blocks: int = 3
-    codebook_size: int = 4096
-    code_dim: int = 16
-    mel_mean: float = -4.5
-    mel_std: float = 2.5
-
-    def __post_init__(self) -> None:
-        if self.mel.n_mels % self.reduction:
-            raise ConfigError(
-                f"got {self.mel.n_mels} mel bins; expected a multiple of {self.reduction}"
-            )
-        if not 2 <= self.codebook_size <= 65_536:
-            raise ConfigError(f"got codebook_size {self.codebook_size}; expected 2 to 65536")
-
-    @property
-    def reduction(self) -> int:
-        """Mel frames (and mel bins) per token."""
-        return 2 * self.patch
+class TokenizerConfig(MelImageConfig):
+    """Shape of the tokenizer: each cell of the image grid is a token, each of its rows a band."""
 
     @property
     def num_bands(self) -> int:
-        return self.mel.n_mels // self.reduction
+        return self.image_rows
 
     @property
-    def samples_per_frame(self) -> int:
-        return self.reduction * self.mel.hop_length
-
-    @property
-    def frame_rate(self) -> Fraction:
-        """Token frames per second, exactly."""
-        return Fraction(self.mel.sample_rate, self.samples_per_frame)
-
-    @property
-    def bit_rate_bps(self) -> float:
-        return self.num_bands * float(self.frame_rate) * log2(self.codebook_size)
-
-    @property
-    def encoder_reach(self) -> int:
-        """Token frames on either side that a code can depend on, rounded up."""
-        mel_frames = 2 * (
-            self.encoder_base_blocks * self.patch + self.encoder_grid_blocks * self.reduction
-        )
-        return -(-mel_frames // self.reduction)
-
-    @property
-    def decoder_reach(self) -> int:
-        """Token frames on either side that a decoded mel frame can depend on, rounded up."""
-        mel_frames = 2 * (
-            self.decoder_base_blocks * self.patch + self.decoder_grid_blocks * self.reduction
-        )
-        return -(-mel_frames // self.reduction)
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TokenizerConfig:
-        return cls(**{**values, "mel": MelConfig(**values["mel"])})
+    def rows_are_bands(self) -> bool:
+        return True
 
 
 DEBUG_TOKENIZER = TokenizerConfig(

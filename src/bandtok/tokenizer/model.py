@@ -7,89 +7,27 @@ Knows nothing of waveforms, files or windows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import torch
-from torch import Tensor, nn
-
-from bandtok.errors import GridError
+from bandtok.layers.mel_decoder import MelDecoder
+from bandtok.layers.mel_encoder import MelEncoder
+from bandtok.layers.mel_tokenizer import MelTokenizer
+from bandtok.layers.quantizer import Quantizer
 from bandtok.tokenizer.config import TokenizerConfig
-from bandtok.tokenizer.decoder import Decoder
-from bandtok.tokenizer.encoder import Encoder
-from bandtok.tokenizer.quantizer import Quantizer
 
 
-@dataclass(frozen=True, kw_only=True)
-class TokenizerOutput:
-    """What one training pass gives.
-
-    Attributes:
-        mel: reconstruction, ln-mel [batch, n_mels, mel_frames].
-        latents: before quantisation, [batch, code_dim, bands, frames].
-        codes: int64 [batch, bands, frames].
-        commitment_loss: scalar.
-    """
-
-    mel: Tensor
-    latents: Tensor
-    codes: Tensor
-    commitment_loss: Tensor
-
-
-class TokenizerNetwork(nn.Module):
-    """Encoder, one shared codebook, decoder.
+class TokenizerNetwork(MelTokenizer):
+    """Encoder, one shared codebook, decoder: a latent and a code for each cell of the image grid.
 
     Source: the BandTok paper for the grid of band tokens from one codebook with EMA updates; the
     networks are ours (the paper leaves them open).
     """
 
+    config: TokenizerConfig
+    quantizer: Quantizer
+
     def __init__(self, config: TokenizerConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.encoder = Encoder(config)
-        self.quantizer = Quantizer(config.codebook_size, config.code_dim)
-        self.decoder = Decoder(config)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def forward(self, mel: Tensor, quantize: bool = True) -> TokenizerOutput:
-        """Reconstruct an ln-mel [batch, n_mels, mel_frames].
-
-        With `quantize` False the latents by-pass the codebook.
-        """
-        latents = self.encode_latents(mel)
-        result = self.quantizer(latents)
-        passed = result.quantized if quantize else latents
-        return TokenizerOutput(
-            mel=self.decode_latents(passed),
-            latents=latents,
-            codes=result.codes,
-            commitment_loss=result.commitment_loss,
+        super().__init__(
+            config,
+            encoder=MelEncoder(config, config.code_dim),
+            quantizer=Quantizer(config.codebook_size, config.code_dim),
+            decoder=MelDecoder(config, config.code_dim),
         )
-
-    def encode_latents(self, mel: Tensor) -> Tensor:
-        """Return latents [batch, code_dim, bands, frames] of an ln-mel."""
-        n_mels, reduction = self.config.mel.n_mels, self.config.reduction
-        if mel.ndim != 3 or mel.shape[1] != n_mels or mel.shape[2] % reduction:
-            raise GridError(
-                f"got a mel of shape {tuple(mel.shape)}; expected [batch, {n_mels}, "
-                f"mel_frames] with mel_frames a multiple of {reduction}"
-            )
-        latents: Tensor = self.encoder((mel - self.config.mel_mean) / self.config.mel_std)
-        return latents
-
-    def decode_latents(self, latents: Tensor) -> Tensor:
-        """Return the ln-mel of latents [batch, code_dim, bands, frames], kept above the floor."""
-        mel = self.decoder(latents) * self.config.mel_std + self.config.mel_mean
-        if not self.training:
-            mel = mel.clamp(min=self.config.mel.silence)
-        return mel
-
-    @torch.no_grad()
-    def encode_mel(self, mel: Tensor) -> Tensor:
-        """Return codes, int64 [batch, bands, frames], of an ln-mel [batch, n_mels, mel_frames]."""
-        return self.quantizer.encode(self.encode_latents(mel))
-
-    @torch.no_grad()
-    def decode_codes(self, codes: Tensor) -> Tensor:
-        """Return the ln-mel [batch, n_mels, mel_frames] of codes [batch, bands, frames]."""
-        return self.decode_latents(self.quantizer.decode(codes))

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from bandtok.errors import ConfigError
-from bandtok.tokenizer.quantizer import Quantizer
+from bandtok.layers.quantizer import LatentQuantizer, Quantizer
+from bandtok.residual.quantizer import ResidualQuantizer
 
 
 class CodebookRule(Protocol):
@@ -179,6 +180,50 @@ def lattice_levels(size: int, code_dim: int) -> Sequence[int]:
             f"product of {code_dim} numbers above one (at most {int(log(size, 2))} dimensions)"
         )
     return levels
+
+
+class LayeredRule:
+    """The same rule for each codebook of a residual quantiser, on what is left for its layer."""
+
+    def __init__(self, quantizer: ResidualQuantizer, rules: Sequence[CodebookRule]) -> None:
+        self.quantizer, self.rules = quantizer, rules
+        self.module: nn.Module = nn.ModuleList(rule.module for rule in rules)
+        self.optimizers: dict[str, Optimizer] = {
+            f"{name}_{index}": optimizer
+            for index, rule in enumerate(rules)
+            for name, optimizer in rule.optimizers.items()
+        }
+
+    def start(self, rows: Tensor, generator: torch.Generator) -> None:
+        """Start the layers in turn, each from what the started ones before it leave over."""
+        left = rearrange(rows, "n c -> 1 c 1 n")
+        for layer, rule in zip(self.quantizer.codebooks(), self.rules, strict=True):
+            rule.start(rearrange(left, "1 c 1 n -> n c"), generator)
+            left = left - layer.decode(layer.encode(left))
+
+    def move(self, latents: Tensor, codes: Tensor) -> None:
+        given = self.quantizer.residuals(latents, codes)
+        for rule, left, chosen in zip(self.rules, given, codes.split(1, dim=1), strict=True):
+            rule.move(left, chosen)
+
+    def revive(self, latents: Tensor, generator: torch.Generator) -> int:
+        given = self.quantizer.residuals(latents, self.quantizer.encode(latents))
+        return sum(
+            rule.revive(left, generator) for rule, left in zip(self.rules, given, strict=True)
+        )
+
+
+def rule_for(name: str, quantizer: LatentQuantizer, rate: float) -> CodebookRule:
+    """Return the rule called `name` for a quantiser with one codebook or with layers of them.
+
+    Raises:
+        ConfigError: if there is no such rule.
+    """
+    if isinstance(quantizer, ResidualQuantizer):
+        rules = [codebook_rule(name, layer, rate) for layer in quantizer.codebooks()]
+        return LayeredRule(quantizer, rules)
+    assert isinstance(quantizer, Quantizer)
+    return codebook_rule(name, quantizer, rate)
 
 
 def codebook_rule(name: str, quantizer: Quantizer, rate: float) -> CodebookRule:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import WaveformStore
-from bandtok.networks import TOKENIZER_KIND, VOCODER_KIND
-from bandtok.tokenizer.model import TokenizerNetwork
+from bandtok.layers.mel_tokenizer import MelTokenizer
+from bandtok.networks import TOKENIZER_KIND, VOCODER_KIND, kind_of
 from bandtok.training.loop import update
 from bandtok.training.vocoder import VocoderTask, VocoderTraining
 from bandtok.vocoder.model import Vocoder
@@ -38,7 +38,7 @@ class JointTraining(VocoderTraining):
 class JointChain(nn.Module):
     """A tokenizer and a vocoder; only what stands after the codes is trained."""
 
-    def __init__(self, tokenizer: TokenizerNetwork, vocoder: Vocoder) -> None:
+    def __init__(self, tokenizer: MelTokenizer, vocoder: Vocoder) -> None:
         super().__init__()
         self.tokenizer, self.vocoder = tokenizer, vocoder
         self.tokenizer.requires_grad_(False)
@@ -62,7 +62,7 @@ class JointTask(VocoderTask):
         recipe: JointTraining,
         train: WaveformStore,
         valid: WaveformStore,
-        tokenizer: TokenizerNetwork,
+        tokenizer: MelTokenizer,
     ) -> None:
         super().__init__(recipe, train, valid, tokenizer)
 
@@ -108,7 +108,7 @@ class JointTask(VocoderTask):
         """Write folder/tokenizer and folder/vocoder: two models that belong together."""
         assert isinstance(network, JointChain)
         for kind, part in ((TOKENIZER_KIND, network.tokenizer), (VOCODER_KIND, network.vocoder)):
-            save_network(part, folder / kind.name, kind.name)
+            save_network(part, folder / kind.name, kind_of(part).name)
 
     def _reconstruct(self, network: nn.Module) -> tuple[Tensor, Tensor]:
         mel = self.log_mel(self.validation)

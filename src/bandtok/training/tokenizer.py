@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -15,18 +17,18 @@ from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import Augmentation, CropSampler, WaveformStore
 from bandtok.errors import ConfigError
 from bandtok.evaluation.reconstruction import mel_texture
+from bandtok.evaluation.usage import code_statistics
+from bandtok.layers.mel_image import MelImageConfig
+from bandtok.layers.mel_tokenizer import MelTokenizer, TokenizerOutput
 from bandtok.mel import LogMel, mel_bin_centres_hz
-from bandtok.networks import TOKENIZER_KIND
+from bandtok.networks import kind_of, tokenizer_network
 from bandtok.tokenizer.config import TokenizerConfig
-from bandtok.tokenizer.model import TokenizerNetwork, TokenizerOutput
 from bandtok.training.adversary import Adversary
-from bandtok.training.codebooks import codebook_rule
+from bandtok.training.codebooks import rule_for
 from bandtok.training.distances import loud_mel_loss
 from bandtok.training.images import mel_image, stack_images, usage_image
 from bandtok.training.loop import LoopConfig, update
 from bandtok.training.regularity import Foresight, smoothness_loss
-
-_INITIALISATION_VECTORS_PER_ENTRY = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,8 @@ class TokenizerTraining:
         quantize_after: steps without the codebook; k-means over fresh batches then starts it.
         codebook_rule: how entries follow the data: "ema", "gradient", "simvq" or "lattice".
         codebook_learning_rate: for the rules that have one.
+        codebook_decay: a step, of the moving averages that entries follow.
+        start_vectors_per_entry: latents of fresh batches that k-means has for each entry.
         rotation: gradients pass the codebook by rotation instead of straight through.
         loud_weight: of the distance in the loudest cells of each frame (`loud_mel_loss`).
         revive_every: steps between replacements of dead entries; None for never.
@@ -47,7 +51,7 @@ class TokenizerTraining:
         freeze_codes: train only the decoder, so that every code stays what it is.
     """
 
-    network: TokenizerConfig = field(default_factory=TokenizerConfig)
+    network: MelImageConfig = field(default_factory=TokenizerConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
     batch_size: int = 8
     crop_mel_frames: int = 128
@@ -65,6 +69,8 @@ class TokenizerTraining:
     quantize_after: int = 200
     codebook_rule: str = "ema"
     codebook_learning_rate: float = 2e-3
+    codebook_decay: float = 0.99
+    start_vectors_per_entry: int = 16
     rotation: bool = False
     revive_every: int | None = 20
     smoothness_weight: float = 0.0
@@ -78,6 +84,12 @@ class TokenizerTraining:
                 f"got crop_mel_frames {self.crop_mel_frames}; "
                 f"expected a multiple of {self.network.reduction}"
             )
+        if not 0 <= self.codebook_decay < 1:
+            raise ConfigError(f"got codebook_decay {self.codebook_decay}; expected 0 to below 1")
+        if self.start_vectors_per_entry < 1:
+            raise ConfigError(
+                f"got start_vectors_per_entry {self.start_vectors_per_entry}; expected 1 or more"
+            )
 
 
 class TokenizerTask:
@@ -88,12 +100,14 @@ class TokenizerTask:
     ) -> None:
         self.recipe = recipe
         torch.manual_seed(recipe.loop.seed)
-        self.network = TokenizerNetwork(recipe.network)
+        self.network = tokenizer_network(recipe.network)
         self.adversary = Adversary(
             MultiScaleMelDiscriminator(recipe.num_scales), recipe.discriminator_learning_rate
         )
         self.network.quantizer.rotation = recipe.rotation
-        self.rule = codebook_rule(
+        for codebook in self.network.quantizer.codebooks():
+            codebook.decay = recipe.codebook_decay
+        self.rule = rule_for(
             recipe.codebook_rule, self.network.quantizer, recipe.codebook_learning_rate
         )
         self.foresight = Foresight(recipe.network.code_dim) if recipe.prediction_weight else None
@@ -156,11 +170,9 @@ class TokenizerTask:
         return numbers
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        assert isinstance(network, TokenizerNetwork)
+        assert isinstance(network, MelTokenizer)
         rebuilt, codes = self._reconstruct(network)
         error = (rebuilt - self.validation_mel).abs()
-        counts = torch.bincount(codes.reshape(-1), minlength=network.config.codebook_size).float()
-        share = counts[counts > 0] / counts.sum()
         texture = mel_texture(self.validation_mel, rebuilt, network.config.mel)
         return {
             "mel_loss": float(error.mean()),
@@ -168,12 +180,11 @@ class TokenizerTask:
             "loud_mel_loss": float(loud_mel_loss(rebuilt, self.validation_mel)),
             "time_texture": texture.time or 0.0,
             "band_texture": texture.band or 0.0,
-            "codes_used": float((counts > 0).sum()),
-            "entropy_bits": float(-(share * share.log2()).sum()),
+            **usage_numbers(network.quantizer.rows_by_codebook(codes)),
         }
 
     def pictures(self, network: nn.Module) -> dict[str, np.ndarray]:
-        assert isinstance(network, TokenizerNetwork)
+        assert isinstance(network, MelTokenizer)
         rebuilt, codes = self._reconstruct(network)
         rows = [
             stack_images([mel_image(before), mel_image(after)])
@@ -185,7 +196,7 @@ class TokenizerTask:
         }
 
     def export(self, network: nn.Module, folder: Path) -> None:
-        save_network(network, folder, TOKENIZER_KIND.name)
+        save_network(network, folder, kind_of(network).name)
 
     def _latent_losses(self, output: TokenizerOutput, quantized: bool) -> dict[str, Tensor]:
         losses = {}
@@ -216,7 +227,7 @@ class TokenizerTask:
 
     def _initialise_codebook(self, step: int) -> None:
         """Run k-means over latents of fresh batches."""
-        wanted = _INITIALISATION_VECTORS_PER_ENTRY * self.recipe.network.codebook_size
+        wanted = self.recipe.start_vectors_per_entry * self.recipe.network.codebook_size
         rows: list[Tensor] = []
         with torch.no_grad():
             while sum(map(len, rows)) < wanted:
@@ -227,7 +238,8 @@ class TokenizerTask:
     def _move_codebook(self, step: int, output: TokenizerOutput) -> dict[str, float]:
         latents, every = output.latents.detach(), self.recipe.revive_every
         self.rule.move(latents, output.codes)
-        numbers = {"batch_codes_used": float(len(output.codes.unique()))}
+        rows = self.network.quantizer.rows_by_codebook(output.codes)
+        numbers = {"batch_codes_used": fmean(float(len(part.unique())) for part in rows)}
         if every and step % every == 0 and step < 0.9 * self.recipe.loop.steps:
             numbers["revived"] = float(self.rule.revive(latents, self._generator(step)))
         return numbers
@@ -235,7 +247,25 @@ class TokenizerTask:
     def _generator(self, step: int) -> torch.Generator:
         return torch.Generator().manual_seed(self.recipe.loop.seed * 7_919 + step)
 
-    def _reconstruct(self, network: TokenizerNetwork) -> tuple[Tensor, Tensor]:
+    def _reconstruct(self, network: MelTokenizer) -> tuple[Tensor, Tensor]:
         codes = torch.cat([network.encode_mel(part) for part in self.validation_mel.split(8)])
         mel = torch.cat([network.decode_codes(part) for part in codes.split(8)])
         return mel, codes
+
+
+def usage_numbers(rows: Sequence[Tensor]) -> dict[str, float]:
+    """Return how the codebooks are used: the mean over them and, of several, each.
+
+    Args:
+        rows: the codes that each codebook gave, int64 of any shape with at least one.
+    """
+    found = [code_statistics(torch.bincount(codes.reshape(-1)).numpy()) for codes in rows]
+    numbers = {
+        "codes_used": fmean(float(one.used_codes) for one in found),
+        "entropy_bits": fmean(one.entropy_bits for one in found),
+    }
+    if len(found) > 1:
+        for index, one in enumerate(found):
+            numbers[f"codes_used_{index:02}"] = float(one.used_codes)
+            numbers[f"entropy_bits_{index:02}"] = one.entropy_bits
+    return numbers

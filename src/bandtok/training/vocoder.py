@@ -19,9 +19,9 @@ from torch.optim import AdamW, Optimizer
 from bandtok.adversarial.discriminators import MultiResolutionSpectrumDiscriminator
 from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import Augmentation, CropSampler, WaveformStore
+from bandtok.layers.mel_tokenizer import MelTokenizer
 from bandtok.mel import LogMel, mel_bin_centres_hz
 from bandtok.networks import VOCODER_KIND
-from bandtok.tokenizer.model import TokenizerNetwork
 from bandtok.training.adversary import Adversary
 from bandtok.training.distances import MultiResolutionMelLoss, loud_mel_loss
 from bandtok.training.images import mel_image, stack_images
@@ -70,7 +70,7 @@ class VocoderTask:
         recipe: VocoderTraining,
         train: WaveformStore,
         valid: WaveformStore,
-        tokenizer: TokenizerNetwork | None = None,
+        tokenizer: MelTokenizer | None = None,
     ) -> None:
         self.recipe, self.tokenizer = recipe, tokenizer
         torch.manual_seed(recipe.loop.seed)

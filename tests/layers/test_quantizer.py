@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bandtok.tokenizer.quantizer import Quantizer, rotated
+from bandtok.layers.quantizer import Quantizer, rotated
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Normalised mel image to latents: [batch, n_mels, mel_frames] -> one vector a grid cell."""
+"""Normalised mel image to vectors: [batch, n_mels, mel_frames] -> one a grid cell."""
 
 from __future__ import annotations
 
@@ -7,32 +7,31 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from bandtok.layers.blocks import ChannelNorm2d, ResidualBlock2d, RowEmbedding
-from bandtok.tokenizer.config import TokenizerConfig
+from bandtok.layers.mel_image import MelImageConfig
 
 
-class Encoder(nn.Module):
+class MelEncoder(nn.Module):
     """Convolutions at a quarter, then at an eighth of the mel's resolution."""
 
-    def __init__(self, config: TokenizerConfig) -> None:
+    def __init__(self, config: MelImageConfig, out_dim: int) -> None:
         super().__init__()
         self.patch = config.patch
         base, grid = config.base_channels, config.grid_channels
         self.base_in = nn.Conv2d(config.patch**2, base, 1)
-        self.base_rows = RowEmbedding(base, 2 * config.num_bands)
+        self.base_rows = RowEmbedding(base, 2 * config.image_rows)
         self.base_blocks = nn.Sequential(
             *(ResidualBlock2d(base) for _ in range(config.encoder_base_blocks))
         )
         self.grid_in = nn.Conv2d(4 * base, grid, 1)
-        self.grid_rows = RowEmbedding(grid, config.num_bands)
+        self.grid_rows = RowEmbedding(grid, config.image_rows)
         self.grid_blocks = nn.Sequential(
             *(ResidualBlock2d(grid) for _ in range(config.encoder_grid_blocks))
         )
         self.norm = ChannelNorm2d(grid)
-        self.out = nn.Conv2d(grid, config.code_dim, 1)
+        self.out = nn.Conv2d(grid, out_dim, 1)
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Encode a normalised mel [batch, n_mels, mel_frames] to latents
-        [batch, code_dim, bands, frames]."""
+        """Encode a normalised mel [batch, n_mels, mel_frames] to [batch, out_dim, rows, frames]."""
         image = self.base_blocks(self.base_rows(self.base_in(fold(mel[:, None], self.patch))))
         image = self.grid_blocks(self.grid_rows(self.grid_in(fold(image, 2))))
         latents: Tensor = self.out(self.norm(image))

@@ -8,6 +8,7 @@ many batches, and entries that fall out of use are put where data is.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +23,7 @@ class Quantized:
     """What quantisation gives.
 
     Attributes:
-        quantized: [batch, code_dim, bands, frames], gradients pass straight to the latents.
+        quantized: [batch, code_dim, rows, frames], gradients pass straight to the latents.
         codes: int64 [batch, bands, frames].
         commitment_loss: scalar, mean squared distance of latents to their (fixed) entries.
     """
@@ -32,7 +33,37 @@ class Quantized:
     commitment_loss: Tensor
 
 
-class Quantizer(nn.Module):
+class LatentQuantizer(nn.Module, ABC):
+    """Latents to codes and back; one codebook or several.
+
+    Attributes:
+        rotation: gradients pass by rotation instead of straight through; matters to training only.
+    """
+
+    rotation = False
+
+    @abstractmethod
+    def codebooks(self) -> list[Quantizer]:
+        """Return the quantisers that hold a codebook each."""
+
+    @abstractmethod
+    def rows_by_codebook(self, codes: Tensor) -> list[Tensor]:
+        """Return the rows of codes [batch, bands, frames] that each codebook gave."""
+
+    @abstractmethod
+    def forward(self, latents: Tensor) -> Quantized:
+        """Quantise latents [batch, code_dim, rows, frames]; changes no buffer."""
+
+    @abstractmethod
+    def encode(self, latents: Tensor) -> Tensor:
+        """Return codes, int64 [batch, bands, frames]."""
+
+    @abstractmethod
+    def decode(self, codes: Tensor) -> Tensor:
+        """Return the vectors that codes stand for, [batch, code_dim, rows, frames]."""
+
+
+class Quantizer(LatentQuantizer):
     """Nearest-neighbour vector quantiser with an EMA codebook.
 
     Args:
@@ -41,9 +72,6 @@ class Quantizer(nn.Module):
         decay: of the moving averages.
         dead_share: an entry is dead when its averaged count falls below this share of the count
             it would have if all were used alike.
-
-    Attributes:
-        rotation: gradients pass by rotation instead of straight through; matters to training only.
 
     Source: van den Oord et al. 2017 (appendix A.1) for the moving averages; Dhariwal et al. 2020
     for replacing dead entries by data. The count and sum of a replaced entry restart with it.
@@ -58,11 +86,16 @@ class Quantizer(nn.Module):
     ) -> None:
         super().__init__()
         self.decay, self.dead_share = decay, dead_share
-        self.rotation = False
         codebook = torch.randn(codebook_size, code_dim)
         self.register_buffer("codebook", codebook)
         self.register_buffer("counts", torch.ones(codebook_size), persistent=False)
         self.register_buffer("sums", codebook.clone(), persistent=False)
+
+    def codebooks(self) -> list[Quantizer]:
+        return [self]
+
+    def rows_by_codebook(self, codes: Tensor) -> list[Tensor]:
+        return [codes]
 
     def forward(self, latents: Tensor) -> Quantized:
         """Quantise; changes no buffer."""
