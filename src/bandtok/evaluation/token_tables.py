@@ -62,7 +62,8 @@ def language_model_notes(report: TokenReport, score: LanguageModelScore) -> list
         f"without text, {score.num_windows} windows of {score.window_frames} frames: "
         f"{nats.mean:.3f} nats a token, 95 % interval over tracks [{nats.low:.3f}, "
         f"{nats.high:.3f}]; {score.bits_per_second:,.0f} bits a second of audio. The entropies of "
-        f"the rows alone: {unigram:,.0f} bits a second; log2 of the codebook size: "
+        f"the rows alone (of these very tokens, so too low if they are few): {unigram:,.0f} bits a "
+        f"second; log2 of the codebook size: "
         f"{report.model.bit_rate_bps:,.0f}. Perplexities of systems with different tokens cannot "
         "be compared, bits a second can."
     ]
