@@ -15,13 +15,11 @@ from bandtok.evaluation.corpus import (
     ReconstructionReport,
     ReconstructionSettings,
     evaluate_reconstruction,
-    evaluate_usage,
     select_tracks,
 )
 from bandtok.evaluation.report import (
     markdown_table,
     write_reconstruction_report,
-    write_usage_report,
 )
 from bandtok.evaluation.systems import (
     ALL_SYSTEMS,
@@ -132,11 +130,7 @@ def test_usage_of_whole_tracks_and_of_clips(corpus: Path, tokenizer: Tokenizer) 
     )
     report = evaluate_reconstruction(corpus, tokenizer, settings)
     assert len(report.rows) == 1
-    whole = evaluate_usage(corpus, tokenizer, "test")
-    assert report.usage == whole.usage
-    assert whole.num_tracks == 3
-    assert whole.usage.overall.num_tokens == 3 * 16 * 11
-    assert whole.seconds == pytest.approx(3 * 11 * 4096 / RATE)
+    assert report.usage.overall.num_tokens == 3 * 16 * 11
 
 
 def test_visqol_rates_as_many_clips_as_asked(corpus: Path, tokenizer: Tokenizer) -> None:
@@ -167,13 +161,6 @@ def test_reports_are_written_and_agree(
     assert "<script" not in page
 
 
-def test_usage_reports_are_written(corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
-    report = evaluate_usage(corpus, tokenizer, None)
-    files = write_usage_report(report, tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted(files)
-    assert json.loads((tmp_path / "report.json").read_text())["num_tracks"] == 4
-
-
 def test_html_in_names_is_shown_not_obeyed(
     corpus: Path, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
@@ -198,8 +185,6 @@ def test_nothing_usable_is_an_error(tokenizer: Tokenizer, tmp_path: Path) -> Non
     save_manifest([track("gone.wav", "test")], tmp_path / "manifest.jsonl")
     with pytest.raises(DataError, match=r"gone\.wav"):
         evaluate_reconstruction(tmp_path, tokenizer)
-    with pytest.raises(DataError, match=r"gone\.wav"):
-        evaluate_usage(tmp_path, tokenizer)
 
 
 def test_wrong_settings_are_refused() -> None:

@@ -12,7 +12,18 @@ from PIL import Image
 
 from bandtok.audio import Audio
 from bandtok.errors import AudioError
-from bandtok.evaluation.plots import _narrowed, plot_mels, plot_reconstruction, plot_usage
+from bandtok.evaluation.dependence import token_dependence
+from bandtok.evaluation.error_spread import error_spread
+from bandtok.evaluation.perplexity import LanguageModelScore, RowScore
+from bandtok.evaluation.plots import (
+    _narrowed,
+    plot_mels,
+    plot_profiles,
+    plot_reconstruction,
+    plot_spread,
+    plot_usage,
+)
+from bandtok.evaluation.statistics import Estimate
 from bandtok.evaluation.usage import UsageCounter
 from bandtok.grid import TokenGrid
 from bandtok.mel import MelConfig
@@ -72,6 +83,45 @@ def test_usage_picture(tmp_path: Path) -> None:
     plot_usage(path, counter.usage(), title="usage")
     with Image.open(path) as picture:
         assert picture.size == (900, 600)
+
+
+def test_pictures_of_token_statistics(tmp_path: Path) -> None:
+    codes = grid(50).codes
+    counter = UsageCounter(4096, 16)
+    counter.add(codes)
+    usage, dependence = counter.usage(), token_dependence([codes])
+    score = LanguageModelScore(
+        name="even",
+        parameters=1,
+        num_windows=1,
+        window_frames=50,
+        rows=(RowScore(nats=np.log(4096), perplexity=4096.0),) * 16,
+        nats=Estimate(mean=8.3, low=8.2, high=8.4, count=1),
+        bits_per_second=2067.0,
+    )
+    heights = []
+    for name, shown in (("all", (dependence, score)), ("entropy", (None, score))):
+        plot_profiles(tmp_path / f"{name}.png", usage, *shown, title=name)
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            heights.append(picture.size[1])
+    assert heights == [940, 380]
+
+
+def test_picture_of_damage(tmp_path: Path) -> None:
+    for bands in (True, False):
+        path = tmp_path / f"{bands}.png"
+        plot_spread(
+            path,
+            error_spread(
+                lambda codes: codes.double(),
+                [grid(50).codes],
+                4096,
+                num_places=2,
+                rows_are_bands=bands,
+            ),
+        )
+        with Image.open(path) as picture:
+            assert picture.size == (900, 650)
 
 
 def test_long_images_are_narrowed_by_the_mean() -> None:

@@ -11,13 +11,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bandtok.checkpoint import load_network
 from bandtok.cli import options
 from bandtok.cli.console import print_json, progress_bars
 from bandtok.data.manifest import manifest_folder
 from bandtok.evaluation.corpus import (
     ReconstructionSettings,
     evaluate_reconstruction,
-    evaluate_usage,
 )
 from bandtok.evaluation.generation import GenerationSettings, evaluate_generation
 from bandtok.evaluation.prompts import ControlPrompt, bundled_prompts, load_prompts
@@ -28,9 +28,16 @@ from bandtok.evaluation.report import (
     usage_table,
     write_generation_report,
     write_reconstruction_report,
-    write_usage_report,
+    write_token_report,
 )
 from bandtok.evaluation.systems import ALL_SYSTEMS, DEFAULT_SYSTEMS
+from bandtok.evaluation.token_tables import (
+    dependence_table,
+    language_model_table,
+    spread_table,
+)
+from bandtok.evaluation.tokens import TokenReport, TokenSettings, evaluate_tokens
+from bandtok.networks import MUSIC_LM_KIND
 from bandtok.pipeline import Tokenizer
 
 app = typer.Typer(help="Measure reconstructions, generated clips and tokens.", no_args_is_help=True)
@@ -188,20 +195,60 @@ def tokens(
     out: Out,
     model: options.Model = None,
     split: Split = "test",
+    lm: Annotated[
+        str | None,
+        typer.Option(
+            "--lm",
+            metavar="NAME_OR_PATH",
+            help="Music model that scores the tokens; 'bundled': the bundled one.",
+        ),
+    ] = None,
+    lm_windows: Annotated[
+        int | None, typer.Option("--lm-windows", min=1, help="It scores exactly this many windows.")
+    ] = None,
+    max_frames: Annotated[
+        int | None,
+        typer.Option(
+            "--max-frames", min=2, help="Mutual information counts exactly this many frames."
+        ),
+    ] = None,
+    spread: Annotated[
+        int,
+        typer.Option(
+            "--spread", metavar="PLACES", min=0, help="Replace tokens at this many places (slow)."
+        ),
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of all choices.")] = 0,
     device: options.ChosenDevice = options.Device.AUTO,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Count how the codebook is used, over all bands and by band, on whole tracks."""
+    """Measure the tokens of whole tracks: how codes are used, and what rows tell of one another."""
+    settings = TokenSettings(
+        split=None if split == "all" else split,
+        max_frames=max_frames,
+        lm_windows=lm_windows,
+        spread_places=spread,
+        seed=seed,
+    )
     tokenizer = Tokenizer.from_pretrained(model, device=device.value)
-    with progress_bars(quiet) as bars, bars.task("encoding") as advance:
-        report = evaluate_usage(data, tokenizer, None if split == "all" else split, advance)
-    files = write_usage_report(report, out)
+    bundled = None if lm == "bundled" else lm
+    network = load_network(MUSIC_LM_KIND, bundled, tokenizer.codec.device) if lm else None
+    with progress_bars(quiet) as bars, bars.task("measuring") as advance:
+        report = evaluate_tokens(
+            data,
+            tokenizer,
+            settings,
+            language_model=network,
+            language_model_name=bundled or "",
+            progress=advance,
+        )
+    files = write_token_report(report, out)
     _warn(report.left_out)
     if as_json:
         print_json(asdict(report))
     else:
-        _print_table(usage_table(report.usage))
+        _print_token_tables(report)
         _print_files(files, quiet)
 
 
@@ -209,6 +256,16 @@ def _control_prompts(name: str | None) -> list[ControlPrompt] | None:
     if name is None:
         return None
     return bundled_prompts() if name == "bundled" else load_prompts(Path(name))
+
+
+def _print_token_tables(report: TokenReport) -> None:
+    _print_table(usage_table(report.usage))
+    if report.dependence:
+        _print_table(dependence_table(report.dependence))
+    if report.language_model:
+        _print_table(language_model_table(report))
+    if report.spread:
+        _print_table(spread_table(report.spread))
 
 
 def _warn(left_out: tuple[str, ...]) -> None:

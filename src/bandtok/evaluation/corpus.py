@@ -1,6 +1,6 @@
-"""A corpus and a tokenizer to numbers: reconstruction by system, codebook usage.
+"""A corpus and a tokenizer to numbers: reconstruction by system.
 
-    manifest or folder of audio, Tokenizer -> ReconstructionReport / UsageReport
+    manifest or folder of audio, Tokenizer -> ReconstructionReport
 
 Writes nothing; see :mod:`bandtok.evaluation.report`.
 """
@@ -134,17 +134,6 @@ class ModelFacts:
     sample_rate: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class UsageReport:
-    """Codebook usage over whole tracks."""
-
-    model: ModelFacts
-    usage: CodebookUsage
-    num_tracks: int
-    seconds: float
-    left_out: tuple[str, ...]
-
-
 def evaluate_reconstruction(
     manifest: str | os.PathLike[str],
     tokenizer: Tokenizer,
@@ -172,7 +161,7 @@ def evaluate_reconstruction(
     excerpts = _chosen(tracks, settings)
     rated = set(spread(excerpts, settings.visqol_clips))
     whole_tracks = tracks if settings.usage == "full" else []
-    steps = _Steps(len(excerpts) + len(whole_tracks), progress)
+    steps = Steps(len(excerpts) + len(whole_tracks), progress)
     counter = UsageCounter(tokenizer.codebook_size, tokenizer.num_bands)
     systems = named_systems(settings.systems)
 
@@ -194,7 +183,11 @@ def evaluate_reconstruction(
             if not whole_tracks:
                 counter.add(outcome.codes)
         steps.one_more()
-    left_out += _count_tracks(whole_tracks, folder, tokenizer, counter, steps)
+    for found in encoded_tracks(whole_tracks, folder, tokenizer, steps):
+        if isinstance(found, str):
+            left_out.append(found)
+        else:
+            counter.add(found)
     if not rows:
         raise DataError(f"none of {len(excerpts)} clips could be used; first reason: {left_out[0]}")
     return ReconstructionReport(
@@ -205,34 +198,6 @@ def evaluate_reconstruction(
         usage=counter.usage(),
         left_out=tuple(dict.fromkeys(left_out)),
         frechet=_frechet(embeddings, systems) if embedder else {},
-    )
-
-
-def evaluate_usage(
-    manifest: str | os.PathLike[str],
-    tokenizer: Tokenizer,
-    split: str | None = "test",
-    progress: Progress | None = None,
-) -> UsageReport:
-    """Count the codes of whole tracks.
-
-    Raises:
-        DataError: if the split is empty or no track of it can be read.
-    """
-    tracks = select_tracks(manifest, split)
-    counter = UsageCounter(tokenizer.codebook_size, tokenizer.num_bands)
-    steps = _Steps(len(tracks), progress)
-    left_out = _count_tracks(tracks, manifest_folder(manifest), tokenizer, counter, steps)
-    usage = counter.usage()
-    if not usage.overall.num_tokens:
-        raise DataError(f"none of {len(tracks)} tracks could be used; first reason: {left_out[0]}")
-    frames = usage.overall.num_tokens / tokenizer.num_bands
-    return UsageReport(
-        model=model_facts(tokenizer),
-        usage=usage,
-        num_tracks=len(tracks) - len(left_out),
-        seconds=frames / float(tokenizer.frame_rate),
-        left_out=tuple(left_out),
     )
 
 
@@ -264,6 +229,37 @@ def model_facts(tokenizer: Tokenizer) -> ModelFacts:
     )
 
 
+class Steps:
+    """Counts what is done and tells `progress`."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+
+    def one_more(self) -> None:
+        self._done += 1
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+def encoded_tracks(
+    tracks: list[Track], folder: Path, tokenizer: Tokenizer, steps: Steps
+) -> Iterator[np.ndarray | str]:
+    """Yield the codes of each whole track, or a line that says why it is left out."""
+    for track in tracks:
+        try:
+            source = (
+                load_track(track, folder, tokenizer.sample_rate)
+                if track.stems
+                else folder / track.path
+            )
+            codes = tokenizer.encode(source).codes
+        except AudioError as error:
+            yield f"{track.path}: {error}"
+        else:
+            yield codes if codes.size else f"{track.path}: holds no sound"
+        steps.one_more()
+
+
 @dataclass(frozen=True, kw_only=True)
 class MeasuredClip:
     """One clip, with what the sums over all clips need.
@@ -277,18 +273,6 @@ class MeasuredClip:
     row: ClipRow
     codes: np.ndarray
     embeddings: dict[str, np.ndarray]
-
-
-class _Steps:
-    """Counts what is done and tells `progress`."""
-
-    def __init__(self, total: int, progress: Progress | None) -> None:
-        self._done, self._total, self._progress = 0, total, progress
-
-    def one_more(self) -> None:
-        self._done += 1
-        if self._progress:
-            self._progress(self._done, self._total)
 
 
 def _chosen(tracks: list[Track], settings: ReconstructionSettings) -> list[Excerpt]:
@@ -347,28 +331,6 @@ def _frechet(
         for system in systems
         if system.has_waveform
     }
-
-
-def _count_tracks(
-    tracks: list[Track],
-    folder: Path,
-    tokenizer: Tokenizer,
-    counter: UsageCounter,
-    steps: _Steps,
-) -> list[str]:
-    left_out = []
-    for track in tracks:
-        try:
-            source = (
-                load_track(track, folder, tokenizer.sample_rate)
-                if track.stems
-                else folder / track.path
-            )
-            counter.add(tokenizer.encode(source).codes)
-        except AudioError as error:
-            left_out.append(f"{track.path}: {error}")
-        steps.one_more()
-    return left_out
 
 
 def _means(rows: list[ClipRow], systems: tuple[str, ...]) -> dict[str, dict[str, Estimate]]:

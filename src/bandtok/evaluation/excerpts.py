@@ -56,10 +56,10 @@ def choose_excerpts(
     return excerpts
 
 
-def spread(excerpts: Sequence[Excerpt], count: int) -> list[int]:
-    """Return the indices of `count` excerpts (or all) spread evenly over the list."""
-    count = min(max(count, 0), len(excerpts))
-    return [int((index + 0.5) * len(excerpts) / count) for index in range(count)]
+def spread(items: Sequence[object], count: int) -> list[int]:
+    """Return the indices of `count` items (or all) spread evenly over the list."""
+    count = min(max(count, 0), len(items))
+    return [int((index + 0.5) * len(items) / count) for index in range(count)]
 
 
 def load_excerpt(excerpt: Excerpt, folder: Path, sample_rate: int) -> Audio:

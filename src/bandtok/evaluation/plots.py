@@ -1,6 +1,6 @@
-"""Pictures of a reconstruction and of codebook usage, as PNG files.
+"""Pictures of a reconstruction and of statistics of tokens, as PNG files.
 
-    ln-mels and a TokenGrid -> picture;  CodebookUsage -> picture
+    ln-mels and a TokenGrid -> picture;  statistics by row of the grid -> picture
 
 The only module that knows matplotlib; drawn without a display and without its global state.
 """
@@ -8,7 +8,7 @@ The only module that knows matplotlib; drawn without a display and without its g
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +18,9 @@ from matplotlib.figure import Figure
 from bandtok import atomic
 from bandtok.audio import Audio
 from bandtok.errors import AudioError
+from bandtok.evaluation.dependence import Dependence, TokenDependence
+from bandtok.evaluation.error_spread import ErrorSpread
+from bandtok.evaluation.perplexity import LanguageModelScore
 from bandtok.evaluation.reconstruction import log_mel_of, matched_waveforms
 from bandtok.evaluation.usage import CodebookUsage
 from bandtok.grid import TokenGrid
@@ -123,6 +126,81 @@ def plot_usage(path: str | os.PathLike[str], usage: CodebookUsage, *, title: str
     _save(figure, path)
 
 
+def plot_profiles(
+    path: str | os.PathLike[str],
+    usage: CodebookUsage,
+    dependence: TokenDependence | None,
+    score: LanguageModelScore | None,
+    *,
+    title: str = "",
+) -> None:
+    """Draw mutual information, and entropy beside what a language model needs, by row of the grid.
+
+    Args:
+        path: PNG file to write, atomically.
+        usage: entropy of each row.
+        dependence: mutual information; None leaves its two panels out.
+        score: of a language model; None leaves its curve out.
+        title: line above the picture.
+    """
+    panels = (2 if dependence else 0) + 1
+    figure = Figure(figsize=(9, 1 + 2.8 * panels), layout="constrained", dpi=100)
+    axes = list(figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0])
+    rows = np.arange(len(usage.bands))
+    if dependence:
+        others = [row.others for row in dependence.rows]
+        known = [row for row in others if row is not None]
+        _draw_dependence(axes[0], known, "NMI with the other rows\nof the frame (mean)")
+        befores = [row.before for row in dependence.rows]
+        _draw_dependence(axes[1], befores, "NMI with the row itself\none frame earlier")
+    bits = axes[-1]
+    bits.plot(rows, [row.entropy_bits for row in usage.bands], "o-", color="#999", label="entropy")
+    if score:
+        nats = np.array([row.nats for row in score.rows])
+        bits.plot(rows, nats / np.log(2), "o-", color="#c44e52", label="language model")
+    bits.axhline(usage.max_entropy_bits, color="black", linewidth=1, label="all codes equal")
+    bits.set(
+        ylabel="bits a token", xlabel="row of the grid", ylim=(0, usage.max_entropy_bits * 1.3)
+    )
+    bits.legend(loc="upper center", ncols=3)
+    bits.set_xticks(rows)
+    if title:
+        figure.suptitle(title)
+    _save(figure, path)
+
+
+def plot_spread(path: str | os.PathLike[str], spread: ErrorSpread, *, title: str = "") -> None:
+    """Draw the damage of each wrong row, and how much of it lies at which distance in time.
+
+    Args:
+        path: PNG file to write, atomically.
+        spread: what was measured.
+        title: line above the picture.
+    """
+    figure = Figure(figsize=(9, 6.5), layout="constrained", dpi=100)
+    upper, lower = figure.subplots(2, 1)
+    rows = np.arange(len(spread.single))
+    damage = np.array([(c.damage.mean, c.damage.low, c.damage.high) for c in spread.single])
+    upper.bar(rows, damage[:, 0], color="#ccc", label="in all")
+    if all(case.own is not None for case in spread.single):
+        own = [case.damage.mean * (case.own or 0.0) for case in spread.single]
+        upper.bar(rows, own, color="#3b6ea5", label="in the token's own cell")
+    upper.vlines(rows, damage[:, 1], damage[:, 2], color="black", linewidth=1)
+    upper.set(xlabel="row replaced", ylabel="damage (ln-mel × frames)")
+    upper.set_xticks(rows)
+    upper.legend(loc="upper right")
+    shares = np.array([case.by_offset for case in spread.single])
+    first = min(case.first_frame for case in spread.single) - 1
+    last = max(case.last_frame for case in spread.single) + 1
+    offsets = np.arange(-spread.context_frames, spread.context_frames + 1)
+    shown = (offsets >= first) & (offsets <= last)
+    lower.bar(offsets[shown], 100 * shares.mean(axis=0)[shown], color="#6aa56e")
+    lower.set(xlabel="frames after the one replaced", ylabel="share of damage (%)")
+    if title:
+        figure.suptitle(title)
+    _save(figure, path)
+
+
 def plot_tags(
     path: str | os.PathLike[str],
     tags: Mapping[str, tuple[float, float]],
@@ -183,6 +261,19 @@ def plot_areas(
     if title:
         figure.suptitle(title)
     _save(figure, path)
+
+
+def _draw_dependence(axis: Axes, rows: Sequence[Dependence], label: str) -> None:
+    numbers = np.arange(len(rows))
+    for name, style, colour in (
+        ("raw", "o--", "#999"),
+        ("floor", "--", "#c44e52"),
+        ("corrected", "o-", "#3b6ea5"),
+    ):
+        axis.plot(numbers, [getattr(row, name) for row in rows], style, color=colour, label=name)
+    axis.set(ylabel=label, ylim=(-0.05, 1.2))
+    if rows:
+        axis.legend(loc="upper center", ncols=3)
 
 
 def _draw_mels(

@@ -1,6 +1,6 @@
 """Reports on disk: JSON for machines, Markdown and one self-contained HTML page for people.
 
-    ReconstructionReport, UsageReport, GenerationReport -> report.json, .md, .html, pictures
+    ReconstructionReport, TokenReport, GenerationReport -> report.json, .md, .html, pictures
 
 Each file appears whole or not at all. Measures nothing itself.
 """
@@ -22,16 +22,31 @@ from bandtok.evaluation.corpus import (
     ClipRow,
     ModelFacts,
     ReconstructionReport,
-    UsageReport,
 )
 from bandtok.evaluation.excerpts import load_excerpt
 from bandtok.evaluation.frechet import Frechet
 from bandtok.evaluation.generation import Copies, GenerationReport
 from bandtok.evaluation.judged import SetMeasures
-from bandtok.evaluation.plots import plot_areas, plot_reconstruction, plot_tags, plot_usage
+from bandtok.evaluation.plots import (
+    plot_areas,
+    plot_profiles,
+    plot_reconstruction,
+    plot_spread,
+    plot_tags,
+    plot_usage,
+)
 from bandtok.evaluation.statistics import Estimate
 from bandtok.evaluation.systems import named_systems, prepare, reconstruct
 from bandtok.evaluation.tag_measures import TextControl
+from bandtok.evaluation.token_tables import (
+    dependence_notes,
+    dependence_table,
+    language_model_notes,
+    language_model_table,
+    spread_notes,
+    spread_table,
+)
+from bandtok.evaluation.tokens import TokenReport
 from bandtok.evaluation.usage import CodebookUsage
 from bandtok.pipeline import Tokenizer
 
@@ -74,18 +89,38 @@ def write_reconstruction_report(
     return _write(target, "Reconstruction report", notes, tables, pictures, asdict(report))
 
 
-def write_usage_report(report: UsageReport, folder: str | os.PathLike[str]) -> list[Path]:
-    """Write report.json, report.md, report.html and usage.png; return the files."""
+def write_token_report(report: TokenReport, folder: str | os.PathLike[str]) -> list[Path]:
+    """Write report.json, report.md, report.html and pictures; return the files."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     plot_usage(target / "usage.png", report.usage, title="Codebook usage")
+    pictures = {"usage.png": "Codebook usage by band"}
+    tables = [("Codebook usage", usage_table(report.usage))]
     notes = [
         *_model_lines(report.model),
         f"{report.num_tracks} whole tracks, {report.seconds / 60:.1f} minutes.",
-        *_left_out_lines(report.left_out),
     ]
-    tables = [("Codebook usage", usage_table(report.usage))]
-    pictures = {"usage.png": "Codebook usage by band"}
+    if report.dependence or report.language_model:
+        plot_profiles(
+            target / "profiles.png",
+            report.usage,
+            report.dependence,
+            report.language_model,
+            title="Tokens by row",
+        )
+        pictures["profiles.png"] = "Mutual information, entropy and predictability by row"
+    if report.dependence:
+        tables.append(("Mutual information", dependence_table(report.dependence)))
+        notes += dependence_notes(report.dependence)
+    if report.language_model:
+        tables.append(("Language model", language_model_table(report)))
+        notes += language_model_notes(report, report.language_model)
+    if report.spread:
+        plot_spread(target / "spread.png", report.spread, title="Damage of wrong tokens")
+        pictures["spread.png"] = "Damage of wrong tokens, by row and by time"
+        tables.append(("Spread of errors", spread_table(report.spread)))
+        notes += spread_notes(report.spread)
+    notes += _left_out_lines(report.left_out)
     return _write(target, "Token report", notes, tables, pictures, asdict(report))
 
 

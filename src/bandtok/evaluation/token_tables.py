@@ -1,0 +1,127 @@
+"""Statistics of tokens as rows of text, and what a reader must know of them.
+
+TokenDependence, LanguageModelScore, ErrorSpread -> table (the first row is the heading), notes
+"""
+
+from __future__ import annotations
+
+import math
+
+from bandtok.evaluation.dependence import Dependence, TokenDependence
+from bandtok.evaluation.error_spread import ErrorSpread, SpreadCase
+from bandtok.evaluation.perplexity import LanguageModelScore
+from bandtok.evaluation.tokens import TokenReport
+
+Table = list[list[str]]
+
+
+def dependence_table(found: TokenDependence) -> Table:
+    """Return both profiles of mutual information, their means first."""
+    names = ("raw", "floor", "corrected")
+    head = [f"{what}, {name}" for what in ("other rows", "frame before") for name in names]
+    rows = [["row", *head], ["mean", *_numbers(found.others), *_numbers(found.before)]]
+    for number, row in enumerate(found.rows):
+        rows.append([str(number), *_numbers(row.others), *_numbers(row.before)])
+    return rows
+
+
+def dependence_notes(found: TokenDependence) -> list[str]:
+    """Return what mutual information was taken of, and what its numbers mean."""
+    return [
+        f"Mutual information: 2 I / (H + H) of two rows' codes over the same {found.num_frames:,} "
+        f"frames (seed {found.seed}); other rows: mean over the other rows of the same frame; "
+        "frame before: the same row one frame earlier. Floor: the same of rows shuffled in time. "
+        "Corrected: (raw - floor) / (1 - floor); 1 for rows that determine each other, 0 for "
+        "independent ones, too low rather than too high between. Compare systems at equal numbers "
+        "of frames."
+    ]
+
+
+def language_model_table(report: TokenReport) -> Table:
+    """Return nats, perplexity and bits of each row, all rows first; only the heading if none."""
+    rows = [["row", "nats", "perplexity", "bits", "entropy, bits", "bits a second"]]
+    score = report.language_model
+    if score is None:
+        return rows
+    mean = score.nats.mean
+    entropies = [band.entropy_bits for band in report.usage.bands]
+    whole = sum(entropies) / len(entropies)
+    rows.append(_score_row("all", mean, whole, score.bits_per_second))
+    for number, (row, entropy) in enumerate(zip(score.rows, entropies, strict=True)):
+        rate = row.nats / math.log(2) * report.frame_rate
+        rows.append(_score_row(str(number), row.nats, entropy, rate))
+    return rows
+
+
+def language_model_notes(report: TokenReport, score: LanguageModelScore) -> list[str]:
+    """Return what was scored, and what coding each row by its own entropy would need."""
+    nats = score.nats
+    unigram = sum(band.entropy_bits for band in report.usage.bands) * report.frame_rate
+    return [
+        f"Language model {score.name or 'bundled'} ({score.parameters / 1e6:.1f} M parameters), "
+        f"without text, {score.num_windows} windows of {score.window_frames} frames: "
+        f"{nats.mean:.3f} nats a token, 95 % interval over tracks [{nats.low:.3f}, "
+        f"{nats.high:.3f}]; {score.bits_per_second:,.0f} bits a second of audio. The entropies of "
+        f"the rows alone (of these very tokens, so too low if they are few): {unigram:,.0f} bits a "
+        f"second; log2 of the codebook size: "
+        f"{report.model.bit_rate_bps:,.0f}. Perplexities of systems with different tokens cannot "
+        "be compared, bits a second can."
+    ]
+
+
+def spread_table(found: ErrorSpread) -> Table:
+    """Return the damage of each row alone, then of the first rows of a frame."""
+    rows = [["rows replaced", "damage", *_SHARES, "frames reached"]]
+    for case in (*found.single, *found.first):
+        damage = case.damage
+        shares = [_percent(getattr(case, name)) for name in _SHARES.values()]
+        rows.append(
+            [
+                _case_name(case),
+                f"{damage.mean:.3f} [{damage.low:.3f}, {damage.high:.3f}]",
+                *shares,
+                f"{case.first_frame:+d} to {case.last_frame:+d}",
+            ]
+        )
+    return rows
+
+
+def spread_notes(found: ErrorSpread) -> list[str]:
+    """Return how errors were made and what the damage is."""
+    return [
+        f"Spread of errors: at {found.num_places} places (seed {found.seed}) the tokens of some "
+        "rows of one frame are replaced by other codes, drawn evenly from the codebook. Damage: "
+        "absolute difference of the decoded ln-mels, mean over the bins of a frame, summed over "
+        "frames; with 95 % interval over tracks. Shares are of all damage."
+    ]
+
+
+_SHARES = {
+    "own cells": "own",
+    "own bands": "own_bands",
+    "other bands": "other_bands",
+    "earlier frames": "earlier",
+    "same frame": "same_frame",
+    "later frames": "later",
+}
+
+
+def _numbers(found: Dependence | None) -> list[str]:
+    if found is None:
+        return ["–"] * 3
+    return [f"{value:.3f}" for value in (found.raw, found.floor, found.corrected)]
+
+
+def _score_row(name: str, nats: float, entropy: float, bits_per_second: float) -> list[str]:
+    bits = nats / math.log(2)
+    numbers = (f"{nats:.3f}", f"{math.exp(nats):,.1f}", f"{bits:.2f}", f"{entropy:.2f}")
+    return [name, *numbers, f"{bits_per_second:,.0f}"]
+
+
+def _case_name(case: SpreadCase) -> str:
+    first, last = case.rows[0], case.rows[-1]
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
