@@ -210,6 +210,21 @@ class LevelEmbedder:
         return np.stack([levels.mean(axis=1), levels.max(axis=1)], axis=1)
 
 
+def test_too_few_windows_leave_the_frechet_distance_out_and_say_so(
+    corpus: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "bandtok.evaluation.corpus.load_embedder", lambda name, device: LevelEmbedder()
+    )
+    settings = ReconstructionSettings(
+        excerpt_seconds=0.1, max_clips=1, systems=("bandtok",), frechet=True
+    )
+    found = evaluate_reconstruction(corpus, tokenizer, settings)
+    assert not found.frechet
+    assert len(found.rows) == 1
+    assert any("Frechet" in line and "--per-track" in line for line in found.left_out)
+
+
 def test_frechet_compares_sets_of_waveforms(
     corpus: Path,
     tokenizer: Tokenizer,

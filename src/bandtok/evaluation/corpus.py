@@ -26,7 +26,7 @@ from bandtok.evaluation.excerpts import (
     load_track,
     spread,
 )
-from bandtok.evaluation.frechet import Frechet, frechet_distance
+from bandtok.evaluation.frechet import MIN_SAMPLES, Frechet, frechet_distance
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
 from bandtok.evaluation.systems import (
     DEFAULT_SYSTEMS,
@@ -190,6 +190,7 @@ def evaluate_reconstruction(
             counter.add(found)
     if not rows:
         raise DataError(f"none of {len(excerpts)} clips could be used; first reason: {left_out[0]}")
+    distances = _frechet(embeddings, systems, left_out) if embedder else {}
     return ReconstructionReport(
         model=model_facts(tokenizer),
         settings=settings,
@@ -197,7 +198,7 @@ def evaluate_reconstruction(
         means=_means(rows, settings.systems),
         usage=counter.usage(),
         left_out=tuple(dict.fromkeys(left_out)),
-        frechet=_frechet(embeddings, systems) if embedder else {},
+        frechet=distances,
     )
 
 
@@ -321,9 +322,15 @@ def _measure_clip(
 
 
 def _frechet(
-    embeddings: list[dict[str, np.ndarray]], systems: tuple[System, ...]
+    embeddings: list[dict[str, np.ndarray]], systems: tuple[System, ...], left_out: list[str]
 ) -> dict[str, Frechet]:
     original = np.concatenate([by_system[""] for by_system in embeddings])
+    if len(original) < MIN_SAMPLES:  # the rest of the report is good without
+        left_out.append(
+            f"Frechet distance: got {len(original)} windows, expected {MIN_SAMPLES} or more; "
+            "take more clips of a track (--per-track) or longer ones"
+        )
+        return {}
     return {
         system.name: frechet_distance(
             original, np.concatenate([by_system[system.name] for by_system in embeddings])
