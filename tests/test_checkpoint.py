@@ -9,9 +9,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from bandtok.checkpoint import debug_network, find_model_folder, load_network, save_network
+from bandtok.checkpoint import (
+    debug_network,
+    find_model_folder,
+    holds_network,
+    load_network,
+    save_network,
+)
 from bandtok.errors import CheckpointError
 from bandtok.networks import MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
+from bandtok.pipeline import Tokenizer
 
 
 @pytest.fixture
@@ -121,3 +128,15 @@ def test_a_name_that_is_nothing_says_what_is_expected(tmp_path: Path) -> None:
         load_network(VOCODER_KIND, tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match="expected a folder"):
         load_network(VOCODER_KIND, "nowhere")
+
+
+@pytest.mark.parametrize("place", [".", "model"])
+def test_a_vocoder_beside_its_tokenizer_is_the_one_that_is_used(tmp_path: Path, place: str) -> None:
+    """As `train vocoder joint` leaves them in a run folder; the bundled one would not belong."""
+    folder = tmp_path / "run" / place
+    for kind in (TOKENIZER_KIND, VOCODER_KIND):
+        save_network(debug_network(kind), folder / kind.name, kind.name)
+    tokenizer = Tokenizer.from_pretrained(tmp_path / "run")
+    assert tokenizer.codec.vocoder.config == VOCODER_KIND.debug
+    assert holds_network("vocoder", tmp_path / "run")
+    assert not holds_network("music_lm", tmp_path / "run")

@@ -126,6 +126,16 @@ def find_model_folder(kind: str, name: str | os.PathLike[str] | None) -> Path:
     return _from_hub(kind, os.fspath(name))
 
 
+def holds_network(kind: str, name: str | os.PathLike[str]) -> bool:
+    """Say whether a model or run folder holds a network of this kind beside others ("debug" does).
+
+    A run of `train vocoder joint` leaves two, in `model/tokenizer` and `model/vocoder`.
+    """
+    path = Path(name)
+    folders = (path / kind, path / "model" / kind)
+    return os.fspath(name) == "debug" or any((f / CONFIG_FILE).is_file() for f in folders)
+
+
 def _read_network(kind: NetworkKind, folder: Path) -> nn.Module:
     kind, config = _read_config(kind, folder / CONFIG_FILE)
     with torch.device("meta"):  # shapes without memory, until the weights agree with them

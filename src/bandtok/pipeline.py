@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from bandtok.audio import Audio, probe_audio, resample_blocks, stream_audio
-from bandtok.checkpoint import load_network
+from bandtok.checkpoint import holds_network, load_network
 from bandtok.codec import WINDOW_FRAMES, Codec, ExternalVocoder, MelVocoder
 from bandtok.errors import CheckpointError, ConfigError, GridError, ModelMismatch
 from bandtok.grid import TokenGrid
@@ -359,8 +359,7 @@ class MusicModel:
         device = choose_device(device)
         network = load_network(MUSIC_LM_KIND, name, device)
         if tokenizer is None and name is not None:
-            together = name == "debug" or (Path(name) / TOKENIZER_KIND.name).is_dir()
-            tokenizer = name if together else None
+            tokenizer = name if holds_network(TOKENIZER_KIND.name, name) else None
         encoder = load_text_encoder(network.config.text_encoder)
         return cls(network, encoder, Tokenizer.from_pretrained(tokenizer, device=device))
 
@@ -628,7 +627,6 @@ def _load_vocoder(
     if isinstance(vocoder, ExternalVocoder):
         return vocoder.to(device).eval()
     if vocoder is None and name is not None:
-        together = name == "debug" or (Path(name) / VOCODER_KIND.name).is_dir()
-        vocoder = name if together else None
+        vocoder = name if holds_network(VOCODER_KIND.name, name) else None
     network: MelVocoder = load_network(VOCODER_KIND, vocoder, device)
     return network
