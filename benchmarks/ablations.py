@@ -43,7 +43,7 @@ GROUPS: dict[str, tuple[Lever, ...]] = {
         Lever(name="simvq", settings={"codebook_rule": "simvq"}),
         Lever(name="lattice", settings={"codebook_rule": "lattice", "code_dim": "4"}),
         Lever(name="rotation", settings={"rotation": "true"}),
-        Lever(name="random-start", settings={"quantize_after": "0"}),
+        Lever(name="start-untrained", settings={"quantize_after": "0"}),
     ),
     "shape": (
         BASE,
