@@ -13,7 +13,7 @@ from bandtok.training.muon import Muon, orthogonalised
 def test_singular_values_are_drawn_to_one_and_directions_kept(shape: tuple[int, int]) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     left, values, right = torch.linalg.svd(matrix, full_matrices=False)
-    found = left.T @ orthogonalised(matrix) @ right.T
+    found = left.T @ orthogonalised(matrix[None])[0] @ right.T
     assert found.diagonal().min() > 0.5
     assert found.diagonal().max() < 1.3
     assert (found - found.diagonal().diag()).abs().max() < 1e-4
@@ -41,6 +41,18 @@ def test_it_finds_a_minimum_that_needs_unequal_directions() -> None:
         ((matrix - wanted) * scales).square().sum().backward()
         optimizer.step()
     assert (matrix.detach() - wanted).abs().max() < 0.1
+
+
+def test_matrices_of_one_shape_do_not_touch_each_other() -> None:
+    def moved(count: int) -> torch.Tensor:
+        matrices = [nn.Parameter(torch.zeros(4, 6)) for _ in range(count)]
+        for number, matrix in enumerate(matrices):
+            draw = torch.Generator().manual_seed(number)
+            matrix.grad = torch.randn(4, 6, generator=draw)
+        Muon(matrices, lr=0.1).step()
+        return matrices[0].detach()
+
+    torch.testing.assert_close(moved(3), moved(1))
 
 
 def test_weights_decay_without_a_gradient_of_their_own() -> None:

@@ -27,7 +27,7 @@ from bandtok.recipes import vocoder as vocoder_recipes
 from bandtok.recipes.settings import describe, override
 from bandtok.training.joint import JointTask, JointTraining
 from bandtok.training.loop import LoopResult, TrainingTask, run_loop
-from bandtok.training.music_lm import MusicLMTask
+from bandtok.training.music_lm import MusicLMTask, training_device
 from bandtok.training.residual import ResidualTask, ResidualTraining
 from bandtok.training.state import has_state
 from bandtok.training.tokenizer import TokenizerTask
@@ -204,7 +204,8 @@ def _music_lm_task(recipe: Any, data: Sequence[Path], report: RunReport) -> Trai
             f"got {len(data)} folders of shards; expected one, of all corpora together: "
             "'bandtok data tokenize CORPUS CORPUS --out DIR'"
         )
-    encoder, codebook = load_text_encoder(recipe.network.text_encoder), None
+    device = training_device(recipe.device)
+    encoder, codebook = load_text_encoder(recipe.network.text_encoder, device), None
     corpus = TokenCorpus(data[0])
     if recipe.tokenizer:
         name = None if recipe.tokenizer == "bundled" else recipe.tokenizer

@@ -41,31 +41,39 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Update every matrix that has a gradient."""
+        """Update every matrix that has a gradient; those of one shape together."""
         assert closure is None
         for group in self.param_groups:
+            wanted: dict[tuple[int, ...], list[tuple[nn.Parameter, Tensor]]] = {}
             for matrix in group["params"]:
                 if matrix.grad is not None:
-                    self._update(matrix, group)
+                    ahead = self._ahead(matrix, group["momentum"])
+                    wanted.setdefault(tuple(matrix.shape), []).append((matrix, ahead))
+            for members in wanted.values():
+                updates = orthogonalised(torch.stack([ahead for _, ahead in members]))
+                for (matrix, _), update in zip(members, updates, strict=True):
+                    scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+                    matrix.mul_(1 - group["lr"] * group["weight_decay"])
+                    matrix.add_(update, alpha=-group["lr"] * scale)
 
-    def _update(self, matrix: nn.Parameter, group: dict[str, Any]) -> None:
+    def _ahead(self, matrix: nn.Parameter, share: float) -> Tensor:
+        """Take the gradient into the momentum; return the two mixed, as Nesterov does."""
         assert matrix.grad is not None
         state = self.state[matrix]
         if not state:
             state["momentum"] = torch.zeros_like(matrix)
-        momentum = state["momentum"].lerp_(matrix.grad, 1 - group["momentum"])
-        update = orthogonalised(matrix.grad.lerp(momentum, group["momentum"]))
-        scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
-        matrix.mul_(1 - group["lr"] * group["weight_decay"])
-        matrix.add_(update, alpha=-group["lr"] * scale)
+        momentum: Tensor = state["momentum"].lerp_(matrix.grad, 1 - share)
+        return matrix.grad.lerp(momentum, share)
 
 
-def orthogonalised(matrix: Tensor, rounds: int = 5) -> Tensor:
-    """Draw the singular values of a matrix to between about 0.7 and 1.2, keeping its directions."""
-    wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    x = wide / (wide.norm() + 1e-7)
+def orthogonalised(matrices: Tensor, rounds: int = 5) -> Tensor:
+    """Draw the singular values of matrices, float [n, rows, columns], to between about 0.7 and 1.2,
+    keeping their directions."""
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     a, b, c = _COEFFICIENTS
     for _ in range(rounds):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.T if matrix.shape[0] > matrix.shape[1] else x
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x

@@ -7,7 +7,8 @@ none, so that one network learns both halves of guidance. The batch of a step de
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from bandtok.networks import MUSIC_LM_KIND
 from bandtok.training.images import stack_images
 from bandtok.training.loop import LoopConfig, apply_gradients
 from bandtok.training.muon import Muon
+from bandtok.training.prefetch import Prefetch
 from bandtok.training.regions import draw_keep, middle_gap
 from bandtok.training.token_loss import mean_token_loss, token_losses
 
@@ -58,6 +60,7 @@ class MusicLMTraining:
         sampled_frames: length of the grid drawn at each validation; 0 for none.
         device: "auto" takes an accelerator if there is one.
         precision: "bfloat16" runs matrix products on an accelerator in half precision.
+        compiled: let torch compile the transformer: a minute of work that an accelerator pays back.
     """
 
     network: MusicLMConfig = field(default_factory=MusicLMConfig)
@@ -75,6 +78,7 @@ class MusicLMTraining:
     sampled_frames: int = 32
     device: str = "auto"
     precision: str = "float32"
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         for name in ("null_share", "edit_share", "context_weight"):
@@ -97,8 +101,13 @@ class CaptionStates:
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder = encoder
         self._known: dict[str, Tensor] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, captions: Sequence[str]) -> TextStates:
+        with self._lock:  # steps may be prepared in another thread
+            return self._states(captions)
+
+    def _states(self, captions: Sequence[str]) -> TextStates:
         if len(self._known) > _KNOWN_CAPTIONS:
             self._known.clear()
         new = [text for text in dict.fromkeys(captions) if text not in self._known]
@@ -107,6 +116,16 @@ class CaptionStates:
             for text, states, mask in zip(new, encoded.states, encoded.mask, strict=True):
                 self._known[text] = states[mask].clone()
         return pad_states([self._known[text] for text in captions], self._encoder.dim)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Batch:
+    """Windows on the training device: [windows, length] each, and a row of text for each."""
+
+    tokens: Tensor
+    order: Tensor
+    weights: Tensor
+    text: TextStates
 
 
 class MusicLMTask:
@@ -128,7 +147,7 @@ class MusicLMTask:
         codebook: Tensor | None = None,
     ) -> None:
         self.recipe = recipe
-        self.device = _device(recipe.device)
+        self.device = training_device(recipe.device)
         self.config = fit_to_corpus(recipe.network, corpus, encoder)
         torch.manual_seed(recipe.loop.seed)
         network = MusicLM(self.config)
@@ -141,17 +160,23 @@ class MusicLMTask:
         self.train = CaptionedWindows(corpus, "train", self.config.window_frames, recipe)
         valid = CaptionedWindows(corpus, "valid", self.config.window_frames, recipe)
         self.valid_codes, self.valid_captions = valid.spread(recipe.validation_windows)
+        self._batches: Callable[[int], list[_Batch]] = self._make_batches
+        if self.device.type == "cuda":
+            self._beside = torch.cuda.Stream(self.device)
+            self._batches = Prefetch(self._make_batches_beside)
+            torch.set_float32_matmul_precision("high")
+        if recipe.compiled:
+            network.transformer.compile(dynamic=False)
         counts = self.train.windows.band_counts(self.config.codebook_size)
         self.unigram_loss = unigram_loss(counts, self.valid_codes.numpy())
 
     def step(self, step: int) -> dict[str, float]:
-        draw = np.random.default_rng((self.recipe.loop.seed, step))
         self.network.train()
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         total = 0.0
-        for _ in range(self.recipe.accumulation):
-            loss = self._batch_loss(draw) / self.recipe.accumulation
+        for batch in self._batches(step):
+            loss = self._loss(batch) / self.recipe.accumulation
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         norm = apply_gradients(total, self.network, self.optimizers.values())
@@ -195,20 +220,38 @@ class MusicLMTask:
     def export(self, network: nn.Module, folder: Path) -> None:
         save_network(network, folder, MUSIC_LM_KIND.name)
 
-    def _batch_loss(self, draw: np.random.Generator) -> Tensor:
+    def _make_batches(self, step: int) -> list[_Batch]:
+        """Draw the batches of a step; the same for the same step."""
+        draw = np.random.default_rng((self.recipe.loop.seed, step))
+        return [self._make_batch(draw) for _ in range(self.recipe.accumulation)]
+
+    def _make_batches_beside(self, step: int) -> list[_Batch]:
+        """Do the same while the accelerator is busy with another step."""
+        with torch.cuda.stream(self._beside):
+            batches = self._make_batches(step)
+        self._beside.synchronize()
+        return batches
+
+    def _make_batch(self, draw: np.random.Generator) -> _Batch:
         codes, captions = self.train.draw(self.recipe.batch_size, draw)
         keep = torch.stack([self._keep(codes.shape[1:], draw) for _ in codes])
         tokens, order = _read(codes, keep)
         known = flatten(keep).gather(1, order)
         weights = torch.where(known, self.recipe.context_weight, 1.0)
-        tokens, order = tokens.to(self.device), order.to(self.device)
-        text = self.captions(captions).to(self.device)
+        return _Batch(
+            tokens=tokens.to(self.device),
+            order=order.to(self.device),
+            weights=weights.to(self.device),
+            text=self.captions(captions).to(self.device),
+        )
+
+    def _loss(self, batch: _Batch) -> Tensor:
         network = self.network
         assert isinstance(network, MusicLM)
         with self._precision():
-            hidden = network.hidden(tokens, text, order).flatten(0, 1)
+            hidden = network.hidden(batch.tokens, batch.text, batch.order).flatten(0, 1)
             return mean_token_loss(
-                hidden, network.head(), tokens.flatten(), weights.flatten().to(self.device)
+                hidden, network.head(), batch.tokens.flatten(), batch.weights.flatten()
             )
 
     def _keep(self, shape: torch.Size, draw: np.random.Generator) -> Tensor:
@@ -349,7 +392,8 @@ def _optimizers(network: MusicLM, recipe: MusicLMTraining) -> dict[str, Optimize
     }
 
 
-def _device(name: str) -> torch.device:
+def training_device(name: str) -> torch.device:
+    """Return the device of this name; "auto" is an accelerator if there is one."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)

@@ -1,7 +1,7 @@
 """Cross-entropy over a large codebook, without ever holding all scores.
 
 hidden [n, dim], head [codebook_size, dim] -> nats. A piece at a time: scores, their loss and their
-gradient while they are still in the processor's cache.
+gradient while they are still in the processor's cache (an accelerator takes larger pieces).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-_PIECE = 256
+_PIECE, _ACCELERATOR_PIECE = 256, 16_384
 
 
 @torch.no_grad()
@@ -25,9 +25,10 @@ def token_losses(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
         head: float [codebook_size, dim].
         targets: int64 [n].
     """
+    size = _piece_size(hidden)
     losses = [
         functional.cross_entropy(functional.linear(part, head).float(), wanted, reduction="none")
-        for part, wanted in zip(hidden.split(_PIECE), targets.split(_PIECE), strict=True)
+        for part, wanted in zip(hidden.split(size), targets.split(size), strict=True)
     ]
     return torch.cat(losses)
 
@@ -53,8 +54,9 @@ class _MeanTokenLoss(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         loss = hidden.new_zeros(())
         hidden_grad, head_grad = torch.empty_like(hidden), torch.zeros_like(head)
-        for start in range(0, len(hidden), _PIECE):
-            piece = slice(start, start + _PIECE)
+        size = _piece_size(hidden)
+        for start in range(0, len(hidden), size):
+            piece = slice(start, start + size)
             wanted, shares = targets[piece, None], weights[piece, None]
             scores = hidden[piece] @ head.T
             chances = torch.softmax(scores, dim=1)
@@ -70,3 +72,7 @@ class _MeanTokenLoss(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Any:
         hidden_grad, head_grad = ctx.saved_tensors
         return hidden_grad * gradient, head_grad * gradient, None, None
+
+
+def _piece_size(hidden: Tensor) -> int:
+    return _PIECE if hidden.device.type == "cpu" else _ACCELERATOR_PIECE
