@@ -58,6 +58,10 @@ def rendered(
     hours: Annotated[float, typer.Option(min=0.001, help="Hours of music, at least.")] = 12.0,
     seed: Annotated[int, typer.Option(min=0, help="Of everything drawn by chance.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Pieces rendered at the same time.")] = 1,
+    style: Annotated[
+        list[str] | None,
+        typer.Option(help="Only pieces of this style; repeatable."),
+    ] = None,
     packages_from: Annotated[
         Path | None, typer.Option(help="Folder of .deb and .whl files to use before fetching any.")
     ] = None,
@@ -71,6 +75,7 @@ def rendered(
             hours=hours,
             seed=seed,
             jobs=jobs,
+            styles=style or (),
             packages_from=packages_from,
             on_progress=report,
         )

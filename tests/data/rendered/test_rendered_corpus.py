@@ -87,6 +87,13 @@ def test_a_stopped_build_goes_on_and_a_longer_one_adds(tmp_path: Path, calls: li
     assert whole.tracks == longer.tracks
 
 
+def test_a_corpus_can_be_of_some_styles_alone(tmp_path: Path, calls: list[float]) -> None:
+    built = build_rendered(tmp_path, hours=HOURS, styles=("solo", "duet"))
+    assert {Path(track.path).parent.name for track in built.tracks} == {"solo", "duet"}
+    with pytest.raises(DataError, match=r"got style 'polka'; expected one of solo, .*techno"):
+        build_rendered(tmp_path, hours=HOURS, styles=("polka",))
+
+
 def _whole_lines(file: Path) -> list[str]:
     return [line for line in file.read_text().splitlines() if line.endswith("}")]
 

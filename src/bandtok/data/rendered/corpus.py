@@ -36,7 +36,7 @@ from bandtok.data.rendered.sources import (
     TuneEntry,
     fetch_sources,
 )
-from bandtok.data.rendered.styles import LOUD, NORMAL, SOFT
+from bandtok.data.rendered.styles import LOUD, NORMAL, SOFT, STYLES, Style
 from bandtok.data.rendered.synthesis import SAMPLE_RATE, render, require_fluidsynth
 from bandtok.data.rendered.truth import known_segment
 from bandtok.data.segments import Segment, save_attributes, segment_content, segment_from
@@ -78,6 +78,7 @@ def build_rendered(
     hours: float,
     seed: int = 0,
     jobs: int = 1,
+    styles: Sequence[str] = (),
     packages_from: str | os.PathLike[str] | None = None,
     on_progress: Progress | None = None,
 ) -> RenderedCorpus:
@@ -88,20 +89,24 @@ def build_rendered(
         hours: of music, at least.
         seed: of everything drawn by chance.
         jobs: pieces rendered at the same time.
+        styles: only pieces of these styles, all of them if empty; a corpus of its own, for a
+            folder of its own.
         packages_from: a folder of .deb and .whl files to use before anything is fetched.
         on_progress: called with (name of the step, done, in all).
 
     Raises:
-        DataError: if a program or package is missing, or a number is out of range.
+        DataError: if a program or package is missing, a number is out of range, or there is no such
+            style.
     """
     if not hours > 0 or jobs < 1:
         raise DataError(f"got {hours} hours and {jobs} jobs; expected both above 0")
+    chosen = styles_named(styles)
     require_fluidsynth()
     require_mido()
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
     sources = fetch_sources(root, Path(packages_from) if packages_from else None)
-    plans = planned(seed, hours)
+    plans = planned(seed, hours, chosen)
     done = {piece.number: piece for piece in _read_pieces(root) if piece.seed == seed}
     missing = [plan for plan in plans if plan.number not in done]
     left_out: list[str] = []
@@ -120,12 +125,25 @@ def build_rendered(
     return RenderedCorpus(tracks=_describe(root, plans, done, sources), left_out=left_out)
 
 
-def planned(seed: int, hours: float) -> list[PiecePlan]:
+def styles_named(names: Sequence[str]) -> tuple[Style, ...]:
+    """Return the styles of these names, all of them for none.
+
+    Raises:
+        DataError: if there is no such style.
+    """
+    known = [style.name for style in STYLES]
+    for name in names:
+        if name not in known:
+            raise DataError(f"got style {name!r}; expected one of {', '.join(known)}")
+    return tuple(style for style in STYLES if not names or style.name in names)
+
+
+def planned(seed: int, hours: float, styles: Sequence[Style] = STYLES) -> list[PiecePlan]:
     """Return the plans of the first pieces that together last so long."""
     plans: list[PiecePlan] = []
     seconds = 0.0
     while seconds < hours * 3600:
-        plans.append(plan_piece(seed, len(plans)))
+        plans.append(plan_piece(seed, len(plans), styles))
         seconds += plans[-1].seconds
     return plans
 
