@@ -31,6 +31,7 @@ from bandtok.errors import AudioError, DataError
 
 SEGMENT_SECONDS = 20.0
 _SHORTEST_SECONDS = 5.0
+_TAGGED_EVERY_SECONDS = 6.0  # the tagger hears 3 s; every other 3 s say as much of 20 s
 # Set where rendered music, whose truth is known, is told apart best (docs/experiments/LOG.md).
 _SLOW_ONSETS, _FAST_ONSETS = 2.4, 4.5
 _TARGET_BPM = {"slow": 65.0, "medium": 104.0, "fast": 148.0}
@@ -85,7 +86,7 @@ class AudioTagger(Protocol):
 
     labels: tuple[str, ...]
 
-    def tag(self, waveform: np.ndarray, sample_rate: int, /) -> np.ndarray: ...
+    def tag(self, waveform: np.ndarray, sample_rate: int, hop_seconds: float, /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +151,7 @@ def describe_waveform(
         heard = hear(part)
         tags: dict[str, float] = {}
         if heard is not None and tagger is not None:
-            means = tagger.tag(part, sample_rate).mean(axis=0)
+            means = tagger.tag(part, sample_rate, _TAGGED_EVERY_SECONDS).mean(axis=0)
             tags = dict(zip(tagger.labels, means.tolist(), strict=True))
         segments.append(_segment(start, end, heard, tags))
     return segments

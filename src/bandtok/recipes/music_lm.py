@@ -12,13 +12,45 @@ from bandtok.training.music_lm import MusicLMTraining
 def default() -> MusicLMTraining:
     """2D positions, 6 layers, 6.3 M parameters, windows of 64 frames (5.9 s).
 
-    Hardware: CPU cores, or one accelerator with --set device=cuda --set precision=bfloat16 (this
-    path has not been run yet).
+    Hardware: CPU cores, or one accelerator with --set device=cuda --set precision=bfloat16.
 
         bandtok data tokenize CORPUS --out SHARDS --offsets 8
         bandtok train lm default --data SHARDS --out runs/lm --max-minutes 240
     """
     return MusicLMTraining(loop=LoopConfig(steps=6000, warmup_steps=100, validate_every=250))
+
+
+def bundled() -> MusicLMTraining:
+    """The bundled model: 13 M parameters, windows of 96 frames (8.9 s).
+
+    Hardware: one accelerator with 80 GB for ten minutes. Music is scarce beside what such a machine
+    can read, hence the drop-out and the variants.
+
+        bandtok data tokenize CORPUS RENDERED --out SHARDS --offsets 3 --gain-db 0 --gain-db -5 \\
+            --gain-db 3 --semitones 0 --semitones 1 --semitones -1
+        bandtok train lm bundled --data SHARDS --out runs/lm
+    """
+    return MusicLMTraining(
+        network=MusicLMConfig(
+            model_dim=384,
+            num_layers=6,
+            num_heads=6,
+            num_kv_heads=2,
+            mlp_dim=1536,
+            condition_dim=192,
+            dropout=0.1,
+            window_frames=96,
+        ),
+        loop=LoopConfig(steps=6000, warmup_steps=200, validate_every=1000, save_every=1000),
+        batch_size=85,
+        weight_decay=0.02,
+        edit_share=0.2,
+        validation_windows=128,
+        sampled_frames=0,
+        device="cuda",
+        precision="bfloat16",
+        compiled=True,
+    )
 
 
 def control_1d() -> MusicLMTraining:
