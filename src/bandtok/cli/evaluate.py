@@ -15,6 +15,11 @@ from bandtok.checkpoint import load_network
 from bandtok.cli import options
 from bandtok.cli.console import print_json, progress_bars
 from bandtok.data.manifest import manifest_folder
+from bandtok.evaluation.attribute_control import (
+    AttributePrompt,
+    AttributeSettings,
+    evaluate_attributes,
+)
 from bandtok.evaluation.corpus import (
     ReconstructionSettings,
     evaluate_reconstruction,
@@ -22,10 +27,12 @@ from bandtok.evaluation.corpus import (
 from bandtok.evaluation.generation import GenerationSettings, evaluate_generation
 from bandtok.evaluation.prompts import ControlPrompt, bundled_prompts, load_prompts
 from bandtok.evaluation.report import (
+    accuracy_rows,
     control_rows,
     generation_rows,
     means_rows,
     usage_table,
+    write_attribute_report,
     write_generation_report,
     write_reconstruction_report,
     write_token_report,
@@ -38,7 +45,7 @@ from bandtok.evaluation.token_tables import (
 )
 from bandtok.evaluation.tokens import TokenReport, TokenSettings, evaluate_tokens
 from bandtok.networks import MUSIC_LM_KIND
-from bandtok.pipeline import Tokenizer
+from bandtok.pipeline import Clip, MusicModel, Tokenizer
 
 app = typer.Typer(help="Measure reconstructions, generated clips and tokens.", no_args_is_help=True)
 
@@ -186,6 +193,61 @@ def generation(
     _print_table([row[:-1] for row in generation_rows(report)])
     if report.control:
         _print_table(control_rows(report.control))
+    _print_files(files, quiet)
+
+
+@app.command()
+def attributes(
+    corpora: Annotated[
+        list[Path], typer.Argument(metavar="RENDERED...", help="From 'bandtok data rendered'.")
+    ],
+    out: Out,
+    lm: Annotated[
+        str | None,
+        typer.Option("--lm", metavar="NAME_OR_PATH", help="Music model; the bundled one if not."),
+    ] = None,
+    clips: Annotated[int, typer.Option("--clips", min=1, help="Prompts, one clip each.")] = 120,
+    seconds: Annotated[float, typer.Option("--seconds", help="Length of a clip.")] = 10.0,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Clips side by side.")] = 8,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of prompts and clips.")] = 0,
+    guidance: Annotated[float, typer.Option("--guidance", help="Guidance scale.")] = 3.0,
+    top_k: Annotated[int, typer.Option("--top-k", min=0, help="0 means all codes.")] = 250,
+    temperature: Annotated[float, typer.Option("--temperature", min=0.0)] = 1.0,
+    device: options.ChosenDevice = options.Device.AUTO,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Generate clips for an instrument and a pace each, and judge whether they have them.
+
+    Judges learn from rendered music, whose truth is known, and are tested on held-out pieces of it.
+    The clips are kept in a folder "clips" of the report.
+    """
+    settings = AttributeSettings(
+        clips=clips,
+        seconds=seconds,
+        batch=batch,
+        seed=seed,
+        guidance_scale=guidance,
+        top_k=top_k,
+        temperature=temperature,
+    )
+    model = MusicModel.from_pretrained(lm, device=device.value)
+
+    def keep(number: int, prompt: AttributePrompt, clip: Clip) -> None:
+        name = f"{number:03d}-{prompt.instrument.replace(' ', '-')}-{prompt.asked.pace}"
+        (out / "clips").mkdir(parents=True, exist_ok=True)
+        clip.audio.save(out / "clips" / f"{name}.wav")
+        clip.grid.save(out / "clips" / f"{name}.btk")
+
+    with progress_bars(quiet) as bars, bars.task("judging") as advance:
+        report = evaluate_attributes(
+            corpora, model, settings, name=lm or "bundled", progress=advance, keep=keep
+        )
+    files = write_attribute_report(report, out)
+    if as_json:
+        print_json(asdict(report))
+        return
+    _print_table(accuracy_rows(report))
     _print_files(files, quiet)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import librosa
 import numpy as np
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
@@ -43,9 +43,9 @@ class Attributes:
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """A clip as the judges see it: float32 vectors."""
+    """A clip as the judges see it: float32 vectors; `sound` is None where only pace is wanted."""
 
-    sound: np.ndarray
+    sound: np.ndarray | None
     pace: np.ndarray
 
 
@@ -56,12 +56,12 @@ def true_attributes(segment: Segment) -> Attributes:
     return Attributes(family=_FAMILIES.get(lead, ""), pace=pace)
 
 
-def describe(audio: Audio, tagger: Tagger) -> Described:
+def describe(audio: Audio, tagger: Tagger | None) -> Described:
     """Describe a clip; what is silent is described too, by vectors that are all alike.
 
     Args:
         audio: of any length above 0; its channels are averaged.
-        tagger: whose embedding is part of the sound.
+        tagger: whose embedding is part of the sound; None leaves the sound out.
     """
     mono = audio.waveform.mean(axis=0)
     if audio.sample_rate != HEARING_SAMPLE_RATE:
@@ -69,30 +69,36 @@ def describe(audio: Audio, tagger: Tagger) -> Described:
             mono, orig_sr=audio.sample_rate, target_sr=HEARING_SAMPLE_RATE, res_type="soxr_hq"
         )
     level = _log_mel(mono)
-    return Described(
-        sound=np.concatenate((_sound(level), tagger.embed(mono, HEARING_SAMPLE_RATE).mean(axis=0))),
-        pace=_pace(level, mono),
-    )
+    sound = None
+    if tagger is not None:
+        embedding = tagger.embed(mono, HEARING_SAMPLE_RATE).mean(axis=0)
+        sound = np.concatenate((_sound(level), embedding))
+    return Described(sound=sound, pace=_pace(level, mono))
 
 
 class AttributeJudge:
     """Tells families and paces apart as examples do.
 
     Args:
-        examples: described clips of rendered music.
-        truth: of each; a clip whose family is "" teaches pace alone, and the other way round.
+        examples: described clips of rendered music; one without sound teaches pace alone.
+        truth: of each; "" teaches nothing.
 
     Raises:
         DataError: if there are fewer than two families or two paces.
     """
 
     def __init__(self, examples: Sequence[Described], truth: Sequence[Attributes]) -> None:
-        self._family = _classifier(
-            [example.sound for example in examples], [one.family for one in truth], "family"
-        )
-        self._pace = _classifier(
-            [example.pace for example in examples], [one.pace for one in truth], "pace"
-        )
+        sounds = [
+            (example.sound, one.family)
+            for example, one in zip(examples, truth, strict=True)
+            if example.sound is not None and one.family
+        ]
+        paces = [
+            (example.pace, one.pace)
+            for example, one in zip(examples, truth, strict=True)
+            if one.pace
+        ]
+        self._family, self._pace = _classifier(sounds, "families"), _classifier(paces, "paces")
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -100,10 +106,11 @@ class AttributeJudge:
         return tuple(str(name) for name in self._family.classes_)
 
     def judge(self, clips: Sequence[Described]) -> list[Attributes]:
-        """Return the likeliest family and pace of each clip."""
+        """Return the likeliest family and pace of each clip, all with their sound."""
         if not clips:
             return []
-        families = self._family.predict(np.stack([clip.sound for clip in clips]))
+        sounds = [clip.sound for clip in clips if clip.sound is not None]
+        families = self._family.predict(np.stack(sounds))
         paces = self._pace.predict(np.stack([clip.pace for clip in clips]))
         return [
             Attributes(family=str(family), pace=str(pace))
@@ -111,18 +118,16 @@ class AttributeJudge:
         ]
 
 
-def _classifier(vectors: Sequence[np.ndarray], labels: Sequence[str], what: str) -> SVC:
-    known = [index for index, label in enumerate(labels) if label]
-    names = {labels[index] for index in known}
+def _classifier(examples: Sequence[tuple[np.ndarray, str]], what: str) -> Pipeline:
+    names = {label for _, label in examples}
     if len(names) < 2:
         raise DataError(
             f"got rendered clips of {len(names)} {what}; expected at least two, "
             "see 'bandtok data rendered'"
         )
     model = make_pipeline(StandardScaler(), SVC(C=10.0, class_weight="balanced"))
-    return model.fit(
-        np.stack([vectors[index] for index in known]), [labels[index] for index in known]
-    )
+    model.fit(np.stack([vector for vector, _ in examples]), [label for _, label in examples])
+    return model
 
 
 def _log_mel(mono: np.ndarray) -> np.ndarray:

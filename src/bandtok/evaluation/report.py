@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bandtok import atomic
+from bandtok.evaluation.attribute_control import AttributeReport
 from bandtok.evaluation.corpus import (
     MEASURES,
     ClipRow,
@@ -150,6 +151,47 @@ def write_generation_report(report: GenerationReport, folder: str | os.PathLike[
         pictures,
         asdict(report),
     )
+
+
+def write_attribute_report(report: AttributeReport, folder: str | os.PathLike[str]) -> list[Path]:
+    """Write report.json, report.md and report.html; return the files."""
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    alone, taught = report.taught
+    notes = [
+        f"Model: {report.model}. {len(report.clips)} prompts, one clip of "
+        f"{report.settings.seconds:g} s each, none left out.",
+        f"Judges of the family learned from {alone} rendered excerpts of one player, judges of the "
+        f"pace from {taught}. Families: {', '.join(report.families)}.",
+        "Intervals hold 95 % of resamples of whole pieces.",
+    ]
+    tables = [("Accuracy", accuracy_rows(report)), ("Clips", _attribute_rows(report))]
+    return _write(target, "Attribute report", notes, tables, {}, asdict(report))
+
+
+def accuracy_rows(report: AttributeReport) -> Table:
+    """Return how often judged and true attributes agree; the first row is the heading."""
+    rows = [["clips", "n", "instrument family", "pace"]]
+    for found in report.accuracies:
+        n = str(found.family.count)
+        rows.append([found.what, n, _estimate(found.family), _estimate(found.pace)])
+    return rows
+
+
+def _attribute_rows(report: AttributeReport) -> Table:
+    rows = [["prompt", "asked", "judged", "combination never trained"]]
+    for clip in report.clips:
+        asked, found = clip.prompt.asked, clip.found
+        held_out = "yes" if clip.prompt.held_out else ""
+        rows.append(
+            [
+                clip.prompt.text,
+                f"{asked.family}, {asked.pace}",
+                f"{found.family}, {found.pace}",
+                held_out,
+            ]
+        )
+    return rows
 
 
 def generation_rows(report: GenerationReport) -> Table:
