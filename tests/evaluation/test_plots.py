@@ -16,7 +16,7 @@ from bandtok.evaluation.dependence import token_dependence
 from bandtok.evaluation.error_spread import error_spread
 from bandtok.evaluation.perplexity import LanguageModelScore, RowScore
 from bandtok.evaluation.plots import (
-    _narrowed,
+    narrowed,
     plot_mels,
     plot_profiles,
     plot_reconstruction,
@@ -126,11 +126,11 @@ def test_picture_of_damage(tmp_path: Path) -> None:
 
 def test_long_images_are_narrowed_by_the_mean() -> None:
     image = np.arange(2 * 4001, dtype=np.float64).reshape(2, 4001)
-    narrow = _narrowed(image)
+    narrow = narrowed(image)
     assert narrow.shape == (2, 1334)
     assert narrow[0, 0] == 1.0
     assert narrow[1, -1] == image[1, 3999:].mean()
-    assert _narrowed(image[:, :7]) is not None
+    assert narrowed(image[:, :7]) is not None
 
 
 def test_pyplot_is_not_loaded() -> None:

@@ -14,6 +14,7 @@ from bandtok.cli.generate import generate
 from bandtok.cli.golden import golden
 from bandtok.cli.group import OneLineErrors
 from bandtok.cli.info import info, verify
+from bandtok.cli.page import report
 from bandtok.cli.reconstruct import reconstruct
 from bandtok.cli.train import train
 
@@ -24,7 +25,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for command in (encode, decode, reconstruct, generate, edit, info, verify, golden, train):
+for command in (
+    *(encode, decode, reconstruct, generate, edit),
+    *(info, verify, golden, train, report),
+):
     app.command()(command)
 
 

@@ -2,7 +2,8 @@
 
     ln-mels and a TokenGrid -> picture;  statistics by row of the grid -> picture
 
-The only module that knows matplotlib; drawn without a display and without its global state.
+Whole figures with axes; pictures without any are in :mod:`bandtok.evaluation.bare_pictures`. Drawn
+without a display and without matplotlib's global state.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ from bandtok.mel import MelConfig, mel_bin_centres_hz
 _TICKS_HZ = (100, 300, 1_000, 3_000, 10_000, 20_000)
 _MAX_COLUMNS = 1_600
 _DIFFERENCE_LIMIT = 2.0
-_RANGE_DB = 90.0
-_DECIBELS = 20 / np.log(10)
+RANGE_DB = 90.0
+"""How far below the loudest moment a spectrogram's darkest colour is."""
+DECIBELS = 20 / np.log(10)
+"""dB in one unit of an ln-mel."""
 
 
 def plot_reconstruction(
@@ -283,16 +286,16 @@ def _draw_mels(
     after: np.ndarray,
     seconds: float,
     config: MelConfig,
-    range_db: float = _RANGE_DB,
+    range_db: float = RANGE_DB,
     difference_limit: float = _DIFFERENCE_LIMIT,
 ) -> None:
     """Draw into the axes for before, after and difference."""
     extent = (0.0, seconds, 0.0, float(config.n_mels))
-    top = max(float(before.max()), float(after.max())) * _DECIBELS
-    bottom = max(top - range_db, config.silence * _DECIBELS)
+    top = max(float(before.max()), float(after.max())) * DECIBELS
+    bottom = max(top - range_db, config.silence * DECIBELS)
     for axis, mel, name in ((axes[0], before, "before"), (axes[1], after, "after")):
         image = axis.imshow(
-            _narrowed(mel * _DECIBELS),
+            narrowed(mel * DECIBELS),
             origin="lower",
             aspect="auto",
             extent=extent,
@@ -305,7 +308,7 @@ def _draw_mels(
         _frequency_axis(axis, config)
     difference = after - before
     image = axes[2].imshow(
-        _narrowed(difference),
+        narrowed(difference),
         origin="lower",
         aspect="auto",
         extent=extent,
@@ -320,9 +323,13 @@ def _draw_mels(
     _frequency_axis(axes[2], config)
 
 
+def token_colours(codes: np.ndarray) -> np.ndarray:
+    """Scatter codes over [0, 1): neighbouring ids mean nothing, so only equality shows."""
+    return (codes.astype(np.uint64) * 2_654_435_761 % 2**32 / 2**32).astype(np.float32)
+
+
 def _draw_tokens(axis: Axes, grid: TokenGrid, config: MelConfig) -> None:
-    # Neighbouring ids mean nothing, so ids are scattered over the colours: only equality is shown.
-    colours = (grid.codes.astype(np.uint64) * 2_654_435_761 % 2**32 / 2**32).astype(np.float32)
+    colours = token_colours(grid.codes)
     seconds = grid.num_frames * grid.samples_per_frame / grid.sample_rate
     axis.imshow(
         colours,
@@ -343,16 +350,21 @@ def _draw_tokens(axis: Axes, grid: TokenGrid, config: MelConfig) -> None:
     _frequency_axis(axis, config)
 
 
-def _frequency_axis(axis: Axes, config: MelConfig) -> None:
+def frequency_marks(config: MelConfig) -> dict[int, float]:
+    """Return round frequencies in Hz and where they lie on the mel axis, in bins from its foot."""
     centres = mel_bin_centres_hz(config)
     shown = [hertz for hertz in _TICKS_HZ if centres[0] <= hertz <= centres[-1]]
-    axis.set_yticks(
-        np.interp(shown, centres, np.arange(config.n_mels) + 0.5), [f"{hertz:,}" for hertz in shown]
-    )
+    places = np.interp(shown, centres, np.arange(config.n_mels) + 0.5)
+    return dict(zip(shown, places.tolist(), strict=True))
+
+
+def _frequency_axis(axis: Axes, config: MelConfig) -> None:
+    marks = frequency_marks(config)
+    axis.set_yticks(list(marks.values()), [f"{hertz:,}" for hertz in marks])
     axis.set_ylabel("frequency (Hz)")
 
 
-def _narrowed(image: np.ndarray) -> np.ndarray:
+def narrowed(image: np.ndarray) -> np.ndarray:
     """Average neighbouring columns of a recording longer than the picture is wide."""
     group = -(-image.shape[1] // _MAX_COLUMNS)
     if group == 1:

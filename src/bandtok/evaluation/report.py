@@ -7,8 +7,6 @@ Each file appears whole or not at all. Measures nothing itself.
 
 from __future__ import annotations
 
-import base64
-import html
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -26,6 +24,7 @@ from bandtok.evaluation.corpus import (
 from bandtok.evaluation.excerpts import load_excerpt
 from bandtok.evaluation.frechet import Frechet
 from bandtok.evaluation.generation import Copies, GenerationReport
+from bandtok.evaluation.html_page import Section, Table, document, paragraph, plot, table
 from bandtok.evaluation.judged import SetMeasures
 from bandtok.evaluation.plots import (
     plot_areas,
@@ -49,13 +48,6 @@ from bandtok.evaluation.token_tables import (
 from bandtok.evaluation.tokens import TokenReport
 from bandtok.evaluation.usage import CodebookUsage
 from bandtok.pipeline import Tokenizer
-
-Table = list[list[str]]  # the first row is the heading
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #bbb;padding:.3rem .6rem;"
-    "text-align:left}img{max-width:100%}"
-)
 
 
 def write_reconstruction_report(
@@ -451,24 +443,11 @@ def _html_page(
     tables: list[tuple[str, Table]],
     pictures: dict[str, str],
 ) -> str:
-    body = [f"<h1>{html.escape(title)}</h1>"]
-    body += [f"<p>{html.escape(note)}</p>" for note in notes]
-    for name, rows in tables:
-        body += [f"<h2>{html.escape(name)}</h2>", _html_table(rows)]
-    for name, caption in pictures.items():
-        data = base64.b64encode((target / name).read_bytes()).decode()
-        text = html.escape(caption, quote=True)
-        body.append(f'<h3>{text}</h3><img alt="{text}" src="data:image/png;base64,{data}">')
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style><body>{''.join(body)}</body></html>\n"
-    )
-
-
-def _html_table(rows: Table) -> str:
-    heading, *rest = rows
-    cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in heading)
-    lines = [f"<tr>{cells}</tr>"]
-    for row in rest:
-        lines.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>")
-    return f"<table>{''.join(lines)}</table>"
+    sections = [Section(title=name, parts=[table(rows, name)]) for name, rows in tables]
+    drawn = [
+        plot((target / name).read_bytes(), "image/png", caption, caption)
+        for name, caption in pictures.items()
+    ]
+    if drawn:
+        sections.append(Section(title="Pictures", parts=drawn))
+    return document(title, [paragraph(note) for note in notes], sections)

@@ -1,0 +1,1 @@
+"""Experiments: complete comparisons by name, and the page that shows them."""
