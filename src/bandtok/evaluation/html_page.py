@@ -59,7 +59,7 @@ def document(
     style = _STYLE.read_text(encoding="utf-8") + style
     body = [
         '<a class="skip" href="#content">To the content</a>',
-        f"<header><h1>{html.escape(title)}</h1></header>",
+        f"<header><h1>{escaped(title)}</h1></header>",
         _contents(sections, names),
         f'<main id="content">{"".join(lead)}',
         *(_section(section, name) for section, name in zip(sections, names, strict=True)),
@@ -71,25 +71,25 @@ def document(
         f'<meta http-equiv="Content-Security-Policy" content="{_policy(style, script)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{style}</style>\n</head>\n"
+        f"<title>{escaped(title)}</title>\n<style>{style}</style>\n</head>\n"
         f"<body>\n{''.join(body)}\n</body>\n</html>\n"
     )
 
 
 def paragraph(text: str, kind: str = "") -> Html:
     """Return a paragraph, with a class if `kind` is given; line breaks in `text` are kept."""
-    lines = "<br>".join(html.escape(line) for line in text.splitlines())
+    lines = "<br>".join(escaped(line) for line in text.splitlines())
     return Html(f"<p{_class(kind)}>{lines}</p>")
 
 
 def heading(text: str, level: int) -> Html:
     """Return a heading of level 2 to 6."""
-    return Html(f"<h{level}>{html.escape(text)}</h{level}>")
+    return Html(f"<h{level}>{escaped(text)}</h{level}>")
 
 
 def code(text: str) -> Html:
     """Return a command or a file's text in a box of its own."""
-    return Html(f'<pre tabindex="0"><code>{html.escape(text)}</code></pre>')
+    return Html(f'<pre tabindex="0"><code>{escaped(text)}</code></pre>')
 
 
 def table(rows: Table, label: str) -> Html:
@@ -105,23 +105,28 @@ def table(rows: Table, label: str) -> Html:
     numeric = [_is_numeric([row[column] for row in body]) for column in range(len(head))]
     kinds = [_class("number" if right else "") for right in numeric]
     cells = "".join(
-        f'<th scope="col"{kind}>{html.escape(cell)}</th>'
+        f'<th scope="col"{kind}>{escaped(cell)}</th>'
         for cell, kind in zip(head, kinds, strict=True)
     )
     lines = "".join(_row(row, numeric, kinds) for row in body)
     return Html(
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(label)}">'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escaped(label)}">'
         f"<table><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table></div>"
     )
 
 
 def plot(content: bytes, media_type: str, alt: str, caption: str = "") -> Html:
     """Return a picture on white, for plots drawn in dark colours, with the caption below it."""
-    below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    below = f"<figcaption>{escaped(caption)}</figcaption>" if caption else ""
     return Html(
-        f'<figure class="plot"><img alt="{html.escape(alt)}" '
+        f'<figure class="plot"><img alt="{escaped(alt)}" '
         f'src="{data_uri(content, media_type)}">{below}</figure>'
     )
+
+
+def escaped(text: str) -> str:
+    """Return text as HTML shows it, in quotes too; signs that UTF-8 cannot hold become "?"."""
+    return html.escape(text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def data_uri(content: bytes, media_type: str) -> str:
@@ -130,7 +135,7 @@ def data_uri(content: bytes, media_type: str) -> str:
 
 
 def _section(section: Section, name: str) -> str:
-    title = html.escape(section.title)
+    title = escaped(section.title)
     return (
         f'<section id="{name}" aria-labelledby="{name}-title">'
         f'<h2 id="{name}-title">{title}</h2>{"".join(section.parts)}</section>'
@@ -141,7 +146,7 @@ def _contents(sections: Sequence[Section], names: Sequence[str]) -> str:
     if len(sections) < 2:
         return ""
     items = "".join(
-        f'<li><a href="#{name}">{html.escape(section.title)}</a></li>'
+        f'<li><a href="#{name}">{escaped(section.title)}</a></li>'
         for section, name in zip(sections, names, strict=True)
     )
     return f'<nav aria-label="Contents"><ol>{items}</ol></nav>'
@@ -150,7 +155,7 @@ def _contents(sections: Sequence[Section], names: Sequence[str]) -> str:
 def _row(row: Sequence[str], numeric: Sequence[bool], kinds: Sequence[str]) -> str:
     cells: list[str] = []
     for column, (cell, kind) in enumerate(zip(row, kinds, strict=True)):
-        text = html.escape(cell)
+        text = escaped(cell)
         if column == 0 and not numeric[0]:
             cells.append(f'<th scope="row">{text}</th>')
         else:
@@ -175,7 +180,7 @@ def _distinct_names(titles: Sequence[str]) -> list[str]:
 
 
 def _class(kind: str) -> str:
-    return f' class="{html.escape(kind)}"' if kind else ""
+    return f' class="{escaped(kind)}"' if kind else ""
 
 
 def _policy(style: str, script: str) -> str:

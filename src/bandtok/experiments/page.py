@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import floor, log10
 from pathlib import Path
+from typing import TypeGuard
 from xml.etree import ElementTree
 
 from PIL import Image, UnidentifiedImageError
@@ -228,7 +229,7 @@ def table_rows(found: RecordTable) -> Table:
 
 
 def _column(cells: Sequence[Cell]) -> list[str]:
-    numbers = [float(cell) for cell in cells if _is_number(cell)]
+    numbers = [cell for cell in cells if _is_number(cell)]
     decimals = _decimals(numbers) if any(isinstance(cell, float) for cell in cells) else 0
     return [_cell(cell, decimals) for cell in cells]
 
@@ -242,14 +243,16 @@ def _cell(cell: Cell, decimals: int) -> str:
 
 
 def _decimals(numbers: Sequence[float]) -> int:
-    """Return how many decimals show four digits of the largest number, or all that there are."""
-    largest = max((abs(number) for number in numbers), default=0.0)
-    enough = 3 - floor(log10(largest)) if largest else 0
-    enough = min(max(enough, 0), 8)
+    """Return how many decimals show four digits of the largest number and two of the smallest.
+
+    Fewer if they show all that there is.
+    """
+    sizes = [floor(log10(abs(number))) for number in numbers if number]
+    enough = min(max(3 - max(sizes), 1 - min(sizes), 0), 8) if sizes else 0
     return next((n for n in range(enough) if all(round(v, n) == v for v in numbers)), enough)
 
 
-def _is_number(cell: Cell) -> bool:
+def _is_number(cell: Cell) -> TypeGuard[int | float]:
     return isinstance(cell, int | float) and not isinstance(cell, bool)
 
 
@@ -331,7 +334,7 @@ def _is_svg(content: bytes) -> bool:
 def _is_png(path: Path) -> bool:
     try:
         with Image.open(path, formats=["PNG"]) as picture:
-            picture.load()
+            picture.verify()
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False
     return True

@@ -7,7 +7,6 @@ Clips of a group stand beside one another, and their spectrograms share one scal
 
 from __future__ import annotations
 
-import html
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import soundfile
 from bandtok.audio import Audio, probe_audio, stream_audio
 from bandtok.errors import AudioError
 from bandtok.evaluation.bare_pictures import bare_mel, bare_tokens
-from bandtok.evaluation.html_page import Html, data_uri, paragraph, plot
+from bandtok.evaluation.html_page import Html, data_uri, escaped, paragraph, plot
 from bandtok.evaluation.plots import frequency_marks
 from bandtok.evaluation.reconstruction import log_mel_of
 from bandtok.grid import TokenGrid
@@ -29,6 +28,7 @@ from bandtok.mel import MelConfig
 _FADE_SECONDS = 0.02
 _OPUS_RATE = 48_000
 _OPUS_LEVEL = 0.6  # of libsndfile: about 110 kbit/s mono
+_FLAC_RATES = (8_000, 48_000)  # that every browser plays; others are resampled
 _BLOCK = 1 << 14
 _MARK_ROOM = 0.11  # of a spectrogram's height: a line of text
 
@@ -93,7 +93,7 @@ def load_beginning(path: Path, seconds: float) -> tuple[Audio, str]:
     waveform = np.concatenate(blocks, axis=1)
     if info.samples <= held:
         return Audio(waveform, info.sample_rate), ""
-    shown = f"the first {held / info.sample_rate:.0f} s of {info.seconds:.0f} s"
+    shown = f"the first {round(held / info.sample_rate, 1):g} s of {round(info.seconds, 1):g} s"
     return Audio(faded_out(waveform, info.sample_rate), info.sample_rate), shown
 
 
@@ -108,7 +108,8 @@ def faded_out(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
 
 def encode_audio(audio: Audio, coding: Coding) -> bytes:
     """Return the bytes of a file, 16 bit FLAC or Ogg Opus; samples beyond ±1 are clipped."""
-    if coding is Coding.OPUS:
+    low, high = _FLAC_RATES
+    if coding is Coding.OPUS or not low <= audio.sample_rate <= high:
         audio = audio.resampled(_OPUS_RATE)
     subtype, level = ("OPUS", _OPUS_LEVEL) if coding is Coding.OPUS else ("PCM_16", None)
     content = io.BytesIO()
@@ -145,7 +146,7 @@ def group_html(group: ClipGroup, coding: Coding) -> Html:
     )
     note = paragraph(group.note, "soft") if group.note else ""
     return Html(
-        f'<div class="group"><h3>{html.escape(group.title)}</h3>{note}'
+        f'<div class="group"><h3>{escaped(group.title)}</h3>{note}'
         f'<div class="clips">{figures}</div></div>'
     )
 
@@ -154,8 +155,8 @@ def _figure(
     clip: PageClip, group: ClipGroup, mel: np.ndarray | None, top: float, coding: Coding
 ) -> str:
     what = f"{clip.label}, {group.title}"
-    note = f'<span class="soft">{html.escape(clip.note)}</span>' if clip.note else ""
-    parts = [f"<figcaption><strong>{html.escape(clip.label)}</strong> {note}</figcaption>"]
+    note = f'<span class="soft">{escaped(clip.note)}</span>' if clip.note else ""
+    parts = [f"<figcaption><strong>{escaped(clip.label)}</strong> {note}</figcaption>"]
     if clip.audio:
         parts.append(_player(clip.audio, what, coding))
     if clip.missing:
@@ -174,7 +175,7 @@ def _figure(
 def _player(audio: Audio, what: str, coding: Coding) -> str:
     kind = "audio/ogg" if coding is Coding.OPUS else "audio/flac"
     source = data_uri(encode_audio(audio, coding), kind)
-    label = html.escape(f"{what}, {audio.seconds:.1f} s")
+    label = escaped(f"{what}, {audio.seconds:.1f} s")
     return f'<audio controls preload="metadata" aria-label="{label}" src="{source}"></audio>'
 
 
@@ -213,12 +214,12 @@ def _strip(kind: str, png: bytes, alt: str, seconds: float, marks: dict[str, flo
         marks: text and its height, as a share of the picture's from its top.
     """
     texts = "".join(
-        f'<text x="100%" y="{100 * place:.1f}%" text-anchor="end">{html.escape(text)}</text>'
+        f'<text x="100%" y="{100 * place:.1f}%" text-anchor="end">{escaped(text)}</text>'
         for text, place in marks.items()
     )
     return (
         f'<div class="strip {kind}"><svg class="axis" aria-hidden="true">{texts}</svg>'
-        f'<div class="canvas" data-seconds="{seconds:.4f}"><img alt="{html.escape(alt)}" '
+        f'<div class="canvas" data-seconds="{seconds:.4f}"><img alt="{escaped(alt)}" '
         f'src="{data_uri(png, "image/png")}"><span class="playhead" hidden></span></div></div>'
     )
 

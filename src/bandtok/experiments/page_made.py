@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ from bandtok.pipeline import Tokenizer
 from bandtok.token_file import TOKEN_FILE_SUFFIX
 
 Progress = Callable[[int, int], None]
+_SLACK = 0.01
+"""Frames; so that a sound a few samples longer than its tokens takes no frame more."""
 
 
 def reconstruction_groups(
@@ -103,8 +106,8 @@ def load_grid(path: Path, seconds: float) -> TokenGrid:
         TokenFileError: if it is damaged. OSError: if it cannot be opened.
     """
     grid = TokenGrid.load(path)
-    frames = round(seconds * grid.frame_rate)
-    return grid if frames >= grid.num_frames else grid.part(0, max(frames, 1))
+    frames = max(ceil(seconds * grid.frame_rate - _SLACK), 1)
+    return grid if frames >= grid.num_frames else grid.part(0, frames)
 
 
 def _keyed(folder: Path, prompts: Sequence[str] | None) -> dict[tuple[int, int] | str, Path]:
@@ -149,10 +152,10 @@ def _reconstructed(
     first = next(iter(tokenizers.values()))
     frames = max(round(seconds * first.frame_rate), 1)
     try:
-        original = _middle(path, frames * first.samples_per_frame, first.sample_rate)
+        original, note = _middle(path, frames * first.samples_per_frame, first.sample_rate)
     except (BandTokError, OSError) as error:
         return [PageClip(label="original", missing=f"Cannot be played: {error}")]
-    clips = [PageClip(label="original", audio=original)]
+    clips = [PageClip(label="original", audio=original, note=note)]
     for label, tokenizer in tokenizers.items():
         grid = tokenizer.encode(original)
         audio = tokenizer.decode(grid)
@@ -162,16 +165,22 @@ def _reconstructed(
     return clips
 
 
-def _middle(path: Path, samples: int, sample_rate: int) -> Audio:
-    """Read `samples` from the middle of a file as mono, fewer only if it holds fewer."""
+def _middle(path: Path, samples: int, sample_rate: int) -> tuple[Audio, str]:
+    """Read `samples` from the middle of a file as mono, fewer only if it holds fewer.
+
+    Returns:
+        the sound, and a line that says from where it is.
+    """
     info = probe_audio(path)
-    room = info.samples - round(samples / sample_rate * info.sample_rate)
+    start = max(info.samples - round(samples / sample_rate * info.sample_rate), 0) // 2
     blocks, held = [np.zeros((1, 0), np.float32)], 0
-    for block in stream_audio(path, sample_rate, mono=True, start=max(room // 2, 0)):
+    for block in stream_audio(path, sample_rate, mono=True, start=start):
         blocks.append(block[:, : samples - held])
         held += blocks[-1].shape[1]
         if held >= samples:
             break
     if held < sample_rate // 10:
         raise AudioError(f"{path.name!r} holds less than a tenth of a second")
-    return Audio(np.concatenate(blocks, axis=1), sample_rate)
+    mixed = ", mixed to mono" if info.channels > 1 else ""
+    where = f"from {start / info.sample_rate:.1f} s of {info.seconds:.1f} s{mixed}"
+    return Audio(np.concatenate(blocks, axis=1), sample_rate), where

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ Cell = str | int | float | bool | None
 _Item = TypeVar("_Item")
 
 _MAX_BYTES = 16 << 20
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a sign; JSON can name it, UTF-8 cannot hold it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +189,7 @@ class _Fields:
         return [read(f"{key}[{number}]", value) for number, value in enumerate(values)]
 
     def _text(self, place: str, value: Any) -> str:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or _SURROGATE.search(value):
             raise self._error(place, value, "a text")
         return value
 
