@@ -157,13 +157,8 @@ _PICTURES = (
 
 
 def _lead(records: Sequence[ExperimentRecord], coding: Coding | None) -> list[Html]:
-    minutes = [record.minutes for record in records if record.minutes is not None]
-    words = [f"BandTok {__version__}."]
-    if records:
-        words.append(f"{len(records)} experiment{'s' * (len(records) > 1)}.")
-    if minutes:
-        words.append(f"They took {_duration(sum(minutes))} in all.")
-    lead = [paragraph(" ".join(words), "soft")]
+    count = f" {len(records)} experiment{'s' * (len(records) > 1)}." if records else ""
+    lead = [paragraph(f"BandTok {__version__}.{count}", "soft")]
     if coding:
         lead.append(paragraph(f"{_PICTURES} {_CODINGS[coding]}", "soft"))
     return lead
