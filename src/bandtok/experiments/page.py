@@ -143,7 +143,7 @@ _RECONSTRUCTIONS = (
     "Excerpts of recordings, encoded to tokens and decoded again. Mel distance: mean absolute "
     "difference of the ln-mels, lower is better."
 )
-_GENERATED = "Music written by a language model from the prompt in the heading; nothing was chosen."
+_GENERATED = "Music written by a language model, by prompt or by name of the clip."
 _CODINGS = {
     Coding.FLAC: "Sounds are stored without loss (FLAC, 16 bit).",
     Coding.OPUS: "Sounds are stored as Opus at about 110 kbit/s a channel, to keep the page small; "

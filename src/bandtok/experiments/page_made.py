@@ -182,5 +182,5 @@ def _middle(path: Path, samples: int, sample_rate: int) -> tuple[Audio, str]:
     if held < sample_rate // 10:
         raise AudioError(f"{path.name!r} holds less than a tenth of a second")
     mixed = ", mixed to mono" if info.channels > 1 else ""
-    where = f"from {start / info.sample_rate:.1f} s of {info.seconds:.1f} s{mixed}"
+    where = f"from {start / info.sample_rate:.1f} s{mixed}"
     return Audio(np.concatenate(blocks, axis=1), sample_rate), where
