@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bandtok.errors import ConfigError
-from bandtok.grid import edit_order
+from bandtok.grid import edit_order, reading_order
 from bandtok.music_lm import MusicLM, MusicLMConfig, TextStates
 from bandtok.music_lm.text import HashTextEncoder
 
@@ -18,6 +18,7 @@ MakeConfig = Callable[..., MusicLMConfig]
 # Windows of 3 bands and 4 frames: nothing known; a past and a future known; some bands known.
 ORDERS = {
     "raster": torch.arange(12),
+    "delay": reading_order("delay", 3, 4),
     "gap": edit_order(torch.tensor([[True, False, False, True]] * 3)),
     "bands": edit_order(torch.tensor([[True] * 4, [False] * 4, [True] * 4])),
     "unfinished": edit_order(torch.tensor([[True, False, False, True]] * 3))[:8],
@@ -158,10 +159,11 @@ def test_text_of_another_width_is_refused(model: MusicLM) -> None:
 
 
 def test_config_round_trip_and_checks(make_config: MakeConfig) -> None:
-    config = make_config(rope="1d", dropout=0.1)
+    config = make_config(rope="1d", dropout=0.1, order="delay")
     assert MusicLMConfig.from_dict(config.to_dict()) == config
     for changes in (
         {"rope": "3d"},
+        {"order": "spiral"},
         {"num_layers": 0},
         {"code_dim": 0},
         {"dropout": 1.0},

@@ -21,7 +21,7 @@ from torch.nn import functional
 from bandtok.errors import DataError, ModelMismatch
 from bandtok.evaluation.excerpts import spread
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
-from bandtok.grid import flatten, unflatten
+from bandtok.grid import flatten, reading_order, unflatten
 from bandtok.music_lm.model import MusicLM
 
 Progress = Callable[[int, int], None]
@@ -124,10 +124,12 @@ def window_nats(network: MusicLM, codes: np.ndarray) -> np.ndarray:
         float64 [bands, frames] nats.
     """
     grid = torch.from_numpy(codes.astype(np.int64)).to(network.code_embedding.weight.device)
-    tokens = flatten(grid)
-    scores: Tensor = network(tokens[None])[0]
+    order = reading_order(network.config.order, *grid.shape).to(grid.device)
+    tokens = flatten(grid)[order]
+    scores: Tensor = network(tokens[None], None, order[None])[0]
     losses = functional.cross_entropy(scores.double(), tokens, reduction="none")
-    nats: np.ndarray = unflatten(losses, len(grid)).cpu().numpy()
+    raster = torch.empty_like(losses).scatter_(0, order, losses)
+    nats: np.ndarray = unflatten(raster, len(grid)).cpu().numpy()
     return nats
 
 

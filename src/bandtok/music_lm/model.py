@@ -1,6 +1,6 @@
 """The music language model: text and known codes -> the distribution of the next code.
 
-A window is read in an order: the raster order, or for editing what is known first. Position k is
+A window is read in an order: raster, delay, or for editing what is known first. Position k is
 told which cell comes k-th (its query is turned to that cell, its input holds the cell's band and
 those of its neighbours that are known by then) and holds the code read before (its key is turned
 to that one's cell). In raster order, "the next cell" is one special case of this. The text comes as

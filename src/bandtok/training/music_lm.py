@@ -24,7 +24,7 @@ from bandtok.data.captions import full_window_caption, window_caption
 from bandtok.data.shards import TokenCorpus
 from bandtok.data.token_windows import WindowSampler
 from bandtok.errors import ConfigError
-from bandtok.grid import edit_order, flatten, unflatten
+from bandtok.grid import ReadingOrder, flatten, unflatten, window_order
 from bandtok.music_lm.config import MusicLMConfig
 from bandtok.music_lm.generation import generate_codes
 from bandtok.music_lm.model import MusicLM
@@ -235,7 +235,7 @@ class MusicLMTask:
     def _make_batch(self, draw: np.random.Generator) -> _Batch:
         codes, captions = self.train.draw(self.recipe.batch_size, draw)
         keep = torch.stack([self._keep(codes.shape[1:], draw) for _ in codes])
-        tokens, order = _read(codes, keep)
+        tokens, order = _read(codes, keep, self.config.order)
         known = flatten(keep).gather(1, order)
         weights = torch.where(known, self.recipe.context_weight, 1.0)
         return _Batch(
@@ -268,7 +268,7 @@ class MusicLMTask:
         for start in range(0, len(captions), size):
             text = self.captions(captions[start : start + size]).to(self.device)
             codes = self.valid_codes[start : start + size]
-            tokens, order = _read(codes, keep.expand(codes.shape))
+            tokens, order = _read(codes, keep.expand(codes.shape), self.config.order)
             tokens, order = tokens.to(self.device), order.to(self.device)
             with self._precision():
                 hidden = network.hidden(tokens, text, order)
@@ -371,9 +371,9 @@ def grid_image(codes: Tensor, codebook_size: int, size: int = 8) -> np.ndarray:
     return rgb.repeat(size, 0).repeat(size, 1)
 
 
-def _read(codes: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+def _read(codes: Tensor, keep: Tensor, kind: ReadingOrder) -> tuple[Tensor, Tensor]:
     """Return tokens and the order they are read in, both [batch, length]."""
-    order = edit_order(keep)
+    order = window_order(keep, kind)
     return flatten(codes).gather(1, order), order
 
 
