@@ -86,14 +86,7 @@ def score_tokens(
         DataError: if there are fewer whole windows than asked for, or none.
     """
     config = network.config
-    places = _whole_windows(grids, config.window_frames)
-    wanted = max(1, len(places) if max_windows is None else max_windows)
-    if len(places) < wanted:
-        raise DataError(
-            f"got {len(places)} whole windows of {config.window_frames} frames; expected at least "
-            f"{wanted}, from more or longer music or a smaller number of windows"
-        )
-    chosen = [places[index] for index in spread(places, wanted)]
+    chosen = choose_windows(grids, config.window_frames, max_windows)
     by_row = []
     for done, (piece, first) in enumerate(chosen, start=1):
         codes = grids[piece][:, first : first + config.window_frames]
@@ -110,6 +103,24 @@ def score_tokens(
         nats=bootstrap_mean([float(row.mean()) for row in by_row], [p for p, _ in chosen]),
         bits_per_second=float(nats.sum()) / math.log(2) * frame_rate,
     )
+
+
+def choose_windows(
+    grids: Sequence[np.ndarray], window_frames: int, max_windows: int | None = None
+) -> list[tuple[int, int]]:
+    """Return (piece, first frame) of exactly `max_windows` whole windows, spread evenly; or of all.
+
+    Raises:
+        DataError: if there are fewer, or none.
+    """
+    places = _whole_windows(grids, window_frames)
+    wanted = max(1, len(places) if max_windows is None else max_windows)
+    if len(places) < wanted:
+        raise DataError(
+            f"got {len(places)} whole windows of {window_frames} frames; expected at least "
+            f"{wanted}, from more or longer music or a smaller number of windows"
+        )
+    return [places[index] for index in spread(places, wanted)]
 
 
 @torch.inference_mode()
