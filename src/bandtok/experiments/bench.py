@@ -96,7 +96,7 @@ class Bench:
         report: RunReport | None = None,
     ) -> None:
         self.corpus, self.scale = corpus, scale
-        self.folder = runs / scale.name
+        self.folder = runs.resolve() / scale.name
         self._say = say or (lambda line: None)
         self._report = report
         self._minutes: dict[str, float] = {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from bandtok.errors import ConfigError
+from bandtok.errors import ConfigError, MissingDependency
 from bandtok.experiments.bench import Bench, Trained
 from bandtok.experiments.catalogue import experiments_named
 from bandtok.experiments.corpora import Corpus, synthetic_corpus
@@ -13,6 +15,11 @@ from bandtok.experiments.results import Result, write_result
 from bandtok.experiments.scales import TINY, Scale, scale_named
 from bandtok.experiments.study import Experiment, Place
 from bandtok.recipes.run import RunReport
+
+_TINY_WARNING = (
+    "Scale tiny: a few steps of tiny networks, which only shows that everything runs; the numbers "
+    "mean nothing."
+)
 
 
 def open_bench(
@@ -63,7 +70,9 @@ def run_experiments(
 
     Raises:
         ConfigError: if a name is unknown. TrainingError: if a training was stopped.
+        MissingDependency: if a measure needs an extra that is not installed.
     """
+    _check_extras()
     results = []
     for experiment in experiments_named(names):
         bench.begin()
@@ -86,6 +95,16 @@ def run_row(bench: Bench, name: str) -> Trained:
     return bench.trained(rows[name])
 
 
+def _check_extras() -> None:
+    """Find out before hours of training, not after them."""
+    for module, package in (("auraloss", "auraloss"), ("visqol", "visqol-python")):
+        if importlib.util.find_spec(module) is None:
+            raise MissingDependency(
+                f"experiments need {package}, which is not installed; "
+                "run: pip install 'bandtok[evaluate]'"
+            )
+
+
 def _run(
     bench: Bench, experiment: Experiment, out: Path, command: str, listen: Path | None
 ) -> Result:
@@ -93,6 +112,8 @@ def _run(
     for row in experiment.all_rows(scale):
         bench.trained(row)
     findings = experiment.find(bench, Place(folder=out, name=experiment.name, listen=listen))
+    if scale is TINY:
+        findings = replace(findings, answer=f"{_TINY_WARNING} {findings.answer}")
     return Result(
         name=experiment.name,
         title=experiment.title,

@@ -66,6 +66,8 @@ class Scale:
         prompts: of the bundled prompts, used once each.
         sample_seconds: length of generated clips.
         kept_seconds: length of the clips kept beside the results.
+        kept_excerpts: excerpts kept with their reconstructions.
+        kept_free, kept_prompted: generated clips kept of each model.
         measuring: minutes of measuring, by experiment.
     """
 
@@ -93,6 +95,9 @@ class Scale:
     prompts: int
     sample_seconds: float
     kept_seconds: float
+    kept_excerpts: int = 3
+    kept_free: int = 2
+    kept_prompted: int = 4
     measuring: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -173,7 +178,7 @@ FULL = Scale(
     measuring={
         "reconstruction": 16,
         "prediction": 4,
-        "generation": 14,
+        "generation": 30,
         "independence": 4,
         "errors": 5,
         "positions": 1,
@@ -215,14 +220,14 @@ SHORT = Scale(
     folds=6,
     places=12,
     later_frames=3,
-    samples=24,
+    samples=18,
     prompts=16,
-    sample_seconds=5.0,
+    sample_seconds=9.1,
     kept_seconds=5.0,
     measuring={
         "reconstruction": 3,
         "prediction": 1,
-        "generation": 3,
+        "generation": 9,
         "independence": 1,
         "errors": 1,
         "positions": 0.2,
@@ -288,6 +293,9 @@ TINY = Scale(
     prompts=2,
     sample_seconds=0.75,
     kept_seconds=0.75,
+    kept_excerpts=1,
+    kept_free=1,
+    kept_prompted=1,
 )
 
 SCALES = {scale.name: scale for scale in (FULL, SHORT, TINY)}

@@ -270,9 +270,9 @@ def _answer(found: Found) -> str:
         f"{100 * shares['band']:.1f} % of the frame's later band tokens and "
         f"{100 * shares['residual']:.1f} % of its later residual tokens (chance alone: "
         f"{100 * chance['band']:.1f} and {100 * chance['residual']:.1f} %), band minus residual, "
-        f"as shares, {told(same)}; in the frames after, {told(later)}. True later tokens of the frame "
-        f"become harder to foretell by {told(nats)} nats a token more for band than for residual "
-        f"tokens; decoding and encoding again changes {told(again)} more of them. One wrong first "
-        f"token damages the mel by {cell(_mel_mean(found['band'], 1), 2)} (band) and "
+        f"as shares, {told(same)}; in the frames after, {told(later)}. True later tokens of the "
+        f"frame become harder to foretell by {told(nats)} nats a token more for band than for "
+        f"residual tokens; decoding and encoding again changes {told(again)} more of them. One "
+        f"wrong first token damages the mel by {cell(_mel_mean(found['band'], 1), 2)} (band) and "
         f"{cell(_mel_mean(found['residual'], 1), 2)} (residual), difference {told(mel, 2)}."
     )

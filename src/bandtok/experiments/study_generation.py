@@ -42,7 +42,6 @@ _FOCUS = ("slow", "fast", "piano", "drums", "guitar", "quiet")
 _PROMPTS_PER_CONCEPT = 8
 _SAMPLING = SamplingConfig(temperature=1.0, top_k=250, guidance_scale=3.0)
 _BATCH = 8
-_KEPT_FREE, _KEPT_PROMPTED = 2, 4
 _NOTES = (
     (
         "clips",
@@ -370,7 +369,7 @@ def _clips(bench: Bench, place: Place) -> tuple[Clip, ...]:
     for name in NAMES:
         system, rope, order = MODELS[name]
         row = language_model_row(scale, system, scale.seeds[0], rope=rope, order=order)
-        for kind, count in (("free", _KEPT_FREE), ("prompted", _KEPT_PROMPTED)):
+        for kind, count in (("free", scale.kept_free), ("prompted", scale.kept_prompted)):
             files = sorted(_folder(bench, row, kind).glob("*.flac"))[:count]
             for number, file in enumerate(files):
                 prompt = prompts[number].text if kind == "prompted" else ""

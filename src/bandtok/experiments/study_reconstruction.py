@@ -32,7 +32,6 @@ from bandtok.experiments.scales import Scale
 from bandtok.experiments.study import BUDGET_NOTE, INTERVAL_NOTE, SOUND_NOTE, Place, how
 from bandtok.experiments.verdicts import Difference, cell, told, verdict
 
-_EXCERPTS = 3
 MEASURES = {
     "mel_below": ("mel < 15 kHz", 3),
     "mel": ("mel, all bins", 3),
@@ -165,7 +164,7 @@ def _clips(bench: Bench, place: Place) -> tuple[Clip, ...]:
     """Keep a few excerpts with their reconstructions by the first seed's tokenizers."""
     scale, clips = bench.scale, []
     tokenizers = {s: bench.tokenizer(tokenizer_row(scale, s, scale.seeds[0])) for s in SYSTEMS}
-    excerpts = listened_excerpts(bench, place.listen, _EXCERPTS)
+    excerpts = listened_excerpts(bench, place.listen, scale.kept_excerpts)
     for number, (title, audio) in enumerate(excerpts, 1):
         group = f"Excerpt {number}: {title}"
         kept = {"seconds": scale.kept_seconds}

@@ -4,7 +4,7 @@
 
 The same clips are measured on both sides, so differences are taken clip by clip, averaged over
 seeds, and resampled by track. A claim holds if the interval lies wholly on its side of 0 and every
-seed's mean does.
+seed's mean does; nothing is said of fewer than five tracks.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from bandtok.errors import DataError
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
 
 _T_95 = 1.96
+_LEAST_GROUPS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +28,18 @@ class Difference:
     Attributes:
         estimate: mean and interval of the differences.
         by_seed: mean difference of each seed.
+        groups: tracks, or groups of them, behind the interval.
     """
 
     estimate: Estimate
     by_seed: tuple[float, ...]
+    groups: int
 
     @property
     def direction(self) -> int:
         """1 or -1 if interval and all seeds lie on that side of 0, else 0."""
+        if self.groups < _LEAST_GROUPS:
+            return 0
         for sign in (1, -1):
             beyond = min(sign * self.estimate.low, sign * self.estimate.high) > 0
             if beyond and all(sign * mean > 0 for mean in self.by_seed):
@@ -66,6 +71,7 @@ def paired_difference(
     return Difference(
         estimate=bootstrap_mean(differences.mean(axis=0).tolist(), groups),
         by_seed=tuple(differences.mean(axis=1).tolist()),
+        groups=len(set(groups)),
     )
 
 
@@ -102,6 +108,7 @@ def difference_of(first: Sequence[Estimate], second: Sequence[Estimate]) -> Diff
     return Difference(
         estimate=Estimate(mean=mean, low=mean - half, high=mean + half, count=one.count),
         by_seed=tuple(a.mean - b.mean for a, b in zip(first, second, strict=True)),
+        groups=one.count,
     )
 
 
@@ -111,6 +118,8 @@ def verdict(difference: Difference, claimed: int) -> str:
         return "The claim holds here"
     if difference.direction == -claimed:
         return "The claim does not hold here, it is the other way round"
+    if difference.groups < _LEAST_GROUPS:
+        return f"Not decided here: {difference.groups} tracks are too few"
     return "Not decided here: the difference is within its uncertainty"
 
 
