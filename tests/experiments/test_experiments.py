@@ -143,14 +143,21 @@ def test_a_missing_measure_is_made_again_alone(whole: Whole, tmp_path: Path) -> 
     shutil.copytree(whole.runs, tmp_path / "runs", symlinks=True)
     (tmp_path / "runs" / "tiny" / "measures" / "errors-lm-band-2d-0.json").unlink()
     said: list[str] = []
-    # Language models name their tokenizer by its folder, so the copy is told apart from the first.
-    for begun in (tmp_path / "runs" / "tiny").glob("*/begun.json"):
-        begun.write_text(begun.read_text().replace(str(whole.runs), str(tmp_path / "runs")))
     bench = open_bench(None, tmp_path / "runs", "tiny", say=said.append)
     run_experiments(bench, ["errors"], tmp_path / "out", command=COMMAND)
     assert said == ["measuring errors-lm-band-2d-0"]
     new = json.loads((tmp_path / "out" / "errors.json").read_text())
     assert new["tables"] == whole.documents["errors"]["tables"]
+
+
+def test_a_row_trained_anew_is_measured_anew(whole: Whole, tmp_path: Path) -> None:
+    shutil.copytree(whole.runs, tmp_path / "runs", symlinks=True)
+    row = tmp_path / "runs" / "tiny" / "lever-simvq-1"
+    shutil.rmtree(row)
+    said: list[str] = []
+    bench = open_bench(None, tmp_path / "runs", "tiny", say=said.append)
+    run_experiments(bench, ["codebook"], tmp_path / "out", command=COMMAND)
+    assert said == ["training lever-simvq-1", "measuring reconstruction-lever-simvq-1"]
 
 
 @pytest.fixture

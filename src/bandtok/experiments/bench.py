@@ -10,6 +10,7 @@ What is there is read, not made again. Knows no experiment.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -23,12 +24,18 @@ from torch import nn
 from bandtok import atomic
 from bandtok.checkpoint import load_network
 from bandtok.codec import ExternalVocoder
-from bandtok.data.shards import TokenCorpus, tokenize_corpus
+from bandtok.data.shards import INDEX_NAME, TokenCorpus, tokenize_corpus
 from bandtok.errors import ConfigError, DataError
 from bandtok.experiments.corpora import Corpus
-from bandtok.experiments.rows import LanguageModelRow, Row, TokenizerRow
+from bandtok.experiments.rows import (
+    LanguageModelRow,
+    Row,
+    TokenizerRow,
+    size_name,
+    with_needs,
+)
 from bandtok.experiments.scales import Scale
-from bandtok.experiments.training import train_once
+from bandtok.experiments.training import DONE, train_once
 from bandtok.music_lm.model import MusicLM
 from bandtok.networks import MUSIC_LM_KIND
 from bandtok.pipeline import Tokenizer
@@ -121,7 +128,7 @@ class Bench:
         for needed in row.needs:
             self.trained(needed)
         out = self.folder / row.name
-        if not (out / "done.json").exists():
+        if not (out / DONE).exists():
             self._say(f"training {row.name}")
         numbers = train_once(
             row.kind,
@@ -156,18 +163,11 @@ class Bench:
 
     def shards(self, row: TokenizerRow, hours: float | None) -> TokenCorpus:
         """Return the corpus, with so much training music, tokenised by a row."""
-        name = f"{row.name}-{'all' if hours is None else f'{hours:g}h'}"
+        name = f"{row.name}-{size_name(hours)}"
         folder = self.folder / "shards" / name
-        if not (folder / "index.json").exists():
-            tokenizer = self.tokenizer(row)
-            self._say(f"tokenising for {name}")
-            began = time.monotonic()
-            splits = ("train", "valid", *{self.corpus.held_out} - {"valid"})
-            tokenize_corpus(
-                self.corpus.view(hours), tokenizer, folder, splits=splits, warn=self._say
-            )
-            self._keep_minutes(f"shards-{name}", began)
-        self._minutes[f"shards-{name}"] = self._kept_minutes(f"shards-{name}")
+        if not (folder / INDEX_NAME).exists():
+            self._measure_file(f"shards-{name}").unlink(missing_ok=True)
+        self.measured(f"shards-{name}", row, {}, lambda: self._tokenise(row, hours, folder))
         return TokenCorpus(folder)
 
     def held_out(self, row: TokenizerRow, hours: float | None) -> HeldOut:
@@ -184,17 +184,23 @@ class Bench:
         )
 
     def measured(
-        self, name: str, settings: Mapping[str, Any], measure: Callable[[], Measured]
+        self,
+        name: str,
+        row: Row,
+        settings: Mapping[str, Any],
+        measure: Callable[[], Measured],
     ) -> Measured:
         """Return what `measure` gives, read from the runs folder if it is there.
 
         Args:
             name: of the file.
-            settings: what it depends on beside the rows; when they change it is measured anew.
+            row: what is measured; trained first if it is not.
+            settings: what it depends on beside the row. When either changes it is measured anew.
             measure: returns plain JSON types.
         """
-        path = self.folder / "measures" / f"{name}.json"
-        wanted = json.loads(json.dumps(dict(settings)))
+        self.trained(row)
+        path = self._measure_file(name)
+        wanted = json.loads(json.dumps({**settings, "of": self._stamp(row)}))
         if path.exists():
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["settings"] == wanted:
@@ -210,6 +216,9 @@ class Bench:
         self._minutes[f"measure-{name}"] = minutes
         return dict(json.loads(json.dumps(found)))
 
+    def _measure_file(self, name: str) -> Path:
+        return self.folder / "measures" / f"{name}.json"
+
     def _data(self, row: Row) -> Path:
         if isinstance(row, LanguageModelRow):
             return self.shards(row.tokenizer, row.hours).folder
@@ -221,14 +230,23 @@ class Bench:
             settings["tokenizer"] = str(self.folder / row.tokenizer.name)
         return settings
 
-    def _keep_minutes(self, name: str, began: float) -> None:
-        (self.folder / "measures").mkdir(parents=True, exist_ok=True)
-        minutes = (time.monotonic() - began) / 60
-        atomic.write_text(self.folder / "measures" / f"{name}.json", json.dumps(minutes) + "\n")
+    def _tokenise(self, row: TokenizerRow, hours: float | None, folder: Path) -> Measured:
+        splits = dict.fromkeys(("train", "valid", self.corpus.held_out))
+        corpus = tokenize_corpus(
+            self.corpus.view(hours),
+            self.tokenizer(row),
+            folder,
+            splits=tuple(splits),
+            warn=self._say,
+        )
+        return {"shards": len(corpus.shards)}
 
-    def _kept_minutes(self, name: str) -> float:
-        path = self.folder / "measures" / f"{name}.json"
-        return float(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else 0.0
+    def _stamp(self, row: Row) -> str:
+        """Return a hash over how a row and what it builds on came out."""
+        parts = [
+            (self.folder / one.name / DONE).read_text(encoding="utf-8") for one in with_needs([row])
+        ]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()[:24]
 
 
 def _claim(folder: Path, corpus: Corpus) -> None:

@@ -69,7 +69,6 @@ class Predicted:
 def reconstruction(bench: Bench, row: TokenizerRow, *, waveform: bool = False) -> Reconstructed:
     """Measure a tokenizer on held-out excerpts: its mel alone, or a waveform by Griffin-Lim too."""
     scale = bench.scale
-    bench.trained(row)
     settings = ReconstructionSettings(
         split=bench.corpus.held_out,
         excerpt_seconds=scale.excerpt_seconds,
@@ -80,6 +79,7 @@ def reconstruction(bench: Bench, row: TokenizerRow, *, waveform: bool = False) -
     )
     found = bench.measured(
         f"reconstruction-{row.name}{'-waveform' if waveform else ''}",
+        row,
         {"excerpts": scale.excerpts, "seconds": scale.excerpt_seconds, "rounds": scale.rounds},
         lambda: _reconstruct(bench, row, settings),
     )
@@ -106,9 +106,11 @@ def _reconstruct(bench: Bench, row: TokenizerRow, settings: ReconstructionSettin
 
 def prediction(bench: Bench, row: LanguageModelRow) -> Predicted:
     """Let a language model score held-out windows of its own length, without text."""
-    bench.trained(row)
     found = bench.measured(
-        f"prediction-{row.name}", {"windows": bench.scale.windows}, lambda: _predict(bench, row)
+        f"prediction-{row.name}",
+        row,
+        {"windows": bench.scale.windows},
+        lambda: _predict(bench, row),
     )
     return Predicted(**found)
 

@@ -71,11 +71,8 @@ def plot_bars(path: Path, panels: Mapping[str, Mapping[str, Estimate]]) -> str:
 
 
 def _colour(name: str, index: int) -> str:
-    exact = COLOURS.get(name)
-    if exact:
-        return exact
-    start = next((colour for system, colour in COLOURS.items() if name == f"{system}, floor"), None)
-    return start or _OTHERS[index % len(_OTHERS)]
+    own = (colour for system, colour in COLOURS.items() if name.startswith(system))
+    return next(own, _OTHERS[index % len(_OTHERS)])
 
 
 def _ticks(

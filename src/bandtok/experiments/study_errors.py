@@ -117,10 +117,9 @@ def _models(scale: Scale, system: str) -> list[LanguageModelRow]:
 
 
 def _damaged(bench: Bench, row: LanguageModelRow) -> dict[str, Any]:
-    bench.trained(row)
     bench.shards(row.tokenizer, row.hours)
     settings = {"places": bench.scale.places, "later": bench.scale.later_frames}
-    return bench.measured(f"errors-{row.name}", settings, lambda: _measure(bench, row))
+    return bench.measured(f"errors-{row.name}", row, settings, lambda: _measure(bench, row))
 
 
 def _measure(bench: Bench, row: LanguageModelRow) -> dict[str, Any]:

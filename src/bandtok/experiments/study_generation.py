@@ -150,7 +150,6 @@ def _folder(bench: Bench, row: LanguageModelRow, kind: str) -> Path:
 
 def _generated(bench: Bench, row: LanguageModelRow, *, first: bool) -> dict[str, Any]:
     scale = bench.scale
-    bench.trained(row)
     shards = bench.shards(row.tokenizer, row.hours)
     settings = {
         "samples": scale.samples,
@@ -159,7 +158,7 @@ def _generated(bench: Bench, row: LanguageModelRow, *, first: bool) -> dict[str,
         "rounds": scale.rounds,
     }
     return bench.measured(
-        f"generation-{row.name}", settings, lambda: _measure(bench, row, shards, first)
+        f"generation-{row.name}", row, settings, lambda: _measure(bench, row, shards, first)
     )
 
 

@@ -90,6 +90,7 @@ def _profile(bench: Bench, row: LanguageModelRow) -> dict[str, Any]:
     scale = bench.scale
     return bench.measured(
         f"independence-{row.tokenizer.name}",
+        row.tokenizer,
         {"frames": scale.profile_frames, "folds": scale.folds},
         lambda: _measure(bench, row),
     )

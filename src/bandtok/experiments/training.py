@@ -40,7 +40,9 @@ def train_once(
         ConfigError: if `out` holds a run of another recipe or of other settings.
         TrainingError: if the training was stopped; the next call goes on.
     """
-    made_by = {"kind": kind, "recipe": recipe, "settings": dict(settings), "init": init}
+    made_by = _told(
+        {"kind": kind, "recipe": recipe, "settings": dict(settings), "init": init}, out.parent
+    )
     _check_same(out, made_by)
     done = out / DONE
     if done.exists():
@@ -62,6 +64,12 @@ def train_once(
     numbers = next(line for line in reversed(read_metrics(out)) if line["part"] == "valid")
     atomic.write_text(done, json.dumps(numbers) + "\n")
     return numbers
+
+
+def _told(made_by: Mapping[str, Any], runs: Path) -> dict[str, Any]:
+    """Return it with the folder of the runs left out, so that the folder may be moved."""
+    text = json.dumps(made_by).replace(json.dumps(str(runs))[1:-1], "RUNS")
+    return dict(json.loads(text))
 
 
 def _check_same(out: Path, made_by: Mapping[str, Any]) -> None:
