@@ -18,6 +18,7 @@ from bandtok.experiments import training
 from bandtok.experiments.bench import Bench
 from bandtok.experiments.catalogue import EXPERIMENTS
 from bandtok.experiments.run import open_bench, run_experiments, run_row
+from bandtok.experiments.study_prediction import MODELS
 from bandtok.training.loop import LoopResult
 
 KEYS = ["name", "title", "question", "answer", "command", "minutes", "seeds", "scale"]
@@ -102,13 +103,14 @@ def test_clips_can_be_heard_and_seen(whole: Whole, name: str) -> None:
 def test_every_system_order_and_position_has_its_line(whole: Whole) -> None:
     table = whole.documents["prediction"]["tables"][0]
     models = [(row[0], row[1]) for row in table["rows"]]
-    for name in ("band, 2D", "band, 1D", "residual, 2D", "residual, 1D", "residual, 2D, delay"):
+    for name in MODELS:
         for seed in ("0", "1", "all"):
             assert (name, seed) in models
     config = json.loads(
         (whole.runs / "tiny" / "lm-residual-2d-delay-0" / "model" / "config.json").read_text()
     )
     assert config["config"]["order"] == "delay"
+    assert not config["config"]["rows_share_codes"]  # a code means something else in each layer
 
 
 def test_profiles_have_a_line_for_each_token_index(whole: Whole) -> None:
@@ -150,14 +152,15 @@ def test_a_missing_measure_is_made_again_alone(whole: Whole, tmp_path: Path) -> 
     assert new["tables"] == whole.documents["errors"]["tables"]
 
 
-def test_a_row_trained_anew_is_measured_anew(whole: Whole, tmp_path: Path) -> None:
+def test_a_row_that_came_out_otherwise_is_measured_anew(whole: Whole, tmp_path: Path) -> None:
     shutil.copytree(whole.runs, tmp_path / "runs", symlinks=True)
-    row = tmp_path / "runs" / "tiny" / "lever-simvq-1"
-    shutil.rmtree(row)
+    done = tmp_path / "runs" / "tiny" / "lever-simvq-1" / "done.json"
+    numbers = json.loads(done.read_text())
+    done.write_text(json.dumps({**numbers, "mel_loss": 9.0}) + "\n")
     said: list[str] = []
     bench = open_bench(None, tmp_path / "runs", "tiny", say=said.append)
     run_experiments(bench, ["codebook"], tmp_path / "out", command=COMMAND)
-    assert said == ["training lever-simvq-1", "measuring reconstruction-lever-simvq-1"]
+    assert said == ["measuring reconstruction-lever-simvq-1"]
 
 
 @pytest.fixture

@@ -58,12 +58,13 @@ def _scores(
     ids=["raster", "gap", "delay"],
 )
 @pytest.mark.parametrize("rope", ["2d", "1d"])
+@pytest.mark.parametrize("share", [True, False], ids=["one codebook", "codes of each row"])
 @pytest.mark.usefixtures("exact_steps")
 @torch.no_grad()
 def test_cached_decoding_equals_the_full_pass(
-    make_model: Make, known: int, order: torch.Tensor, rope: str, text: TextStates
+    make_model: Make, known: int, order: torch.Tensor, rope: str, share: bool, text: TextStates
 ) -> None:
-    model, tokens = make_model(rope=rope), _tokens()
+    model, tokens = make_model(rope=rope, rows_share_codes=share), _tokens()
     decoder = WindowDecoder(StepWeights(model), text)
     found = _scores(decoder, order, tokens, known)
     full = model(tokens, text, order[None])

@@ -47,6 +47,24 @@ def test_a_later_token_never_changes_earlier_logits(
         )
 
 
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+@torch.no_grad()
+def test_rows_with_codes_of_their_own_are_those_of_a_larger_shared_codebook(
+    make_model: Make, text: TextStates, order: torch.Tensor
+) -> None:
+    own = make_model(rows_share_codes=False)
+    shared = make_model(codebook_size=3 * 11)
+    shared.load_state_dict(own.state_dict())
+    tokens, rows = _tokens(1, len(order)), order % 3
+    found = own(tokens, text, order[None])
+    whole = shared(tokens + 11 * rows, text, order[None])
+    assert found.shape == (1, len(order), 11)
+    for place, row in enumerate(rows.tolist()):
+        torch.testing.assert_close(found[0, place], whole[0, place, 11 * row : 11 * row + 11])
+    if torch.equal(order, ORDERS["raster"]):
+        torch.testing.assert_close(own(tokens, text), found)
+
+
 @torch.no_grad()
 def test_raster_order_is_the_order_of_nothing_known(model: MusicLM, text: TextStates) -> None:
     tokens, order = _tokens(1, 12), ORDERS["raster"]
@@ -159,7 +177,7 @@ def test_text_of_another_width_is_refused(model: MusicLM) -> None:
 
 
 def test_config_round_trip_and_checks(make_config: MakeConfig) -> None:
-    config = make_config(rope="1d", dropout=0.1, order="delay")
+    config = make_config(rope="1d", dropout=0.1, order="delay", rows_share_codes=False)
     assert MusicLMConfig.from_dict(config.to_dict()) == config
     for changes in (
         {"rope": "3d"},

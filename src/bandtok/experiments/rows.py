@@ -81,16 +81,22 @@ def language_model_row(
     *,
     rope: str = "2d",
     order: str = "raster",
+    share: bool = False,
     hours: float | None = None,
 ) -> LanguageModelRow:
-    """Return a language model on a system's tokens; tokenizer and model share seed and music."""
+    """Return a language model on a system's tokens; tokenizer and model share seed and music.
+
+    Codes of residual layers get embeddings of their own unless `share`; bands share theirs.
+    """
     most = scale.lm_hours
-    words = ["lm", system, rope, *(["delay"] if order == "delay" else []), *_size(hours)]
+    kinds = [*(["delay"] if order == "delay" else []), *(["shared"] if share else [])]
+    words = ["lm", system, rope, *kinds, *_size(hours)]
+    shared = share or system == "band"
     return LanguageModelRow(
         name="-".join([*words, str(seed)]),
         budget=scale.language_model,
         seed=seed,
-        changes={"rope": rope, "order": order},
+        changes={"rope": rope, "order": order, "rows_share_codes": str(shared).lower()},
         tokenizer=tokenizer_row(scale, system, seed, hours),
         hours=most if hours is None or (most is not None and most < hours) else hours,
     )

@@ -28,7 +28,7 @@ from bandtok.experiments.results import Clip, Findings, Table
 from bandtok.experiments.rows import LanguageModelRow, Row, language_model_row
 from bandtok.experiments.scales import Scale
 from bandtok.experiments.study import BUDGET_NOTE, SOUND_NOTE, Place, how
-from bandtok.experiments.study_prediction import MODELS, model_rows
+from bandtok.experiments.study_prediction import CODES_NOTE, MODELS, model_rows
 from bandtok.experiments.verdicts import Difference, cell, combined, difference_of, told, verdict
 from bandtok.grid import TokenGrid
 from bandtok.music_lm.decoding import StepWeights
@@ -82,7 +82,7 @@ def find_generation(bench: Bench, place: Place) -> Findings:
         answer=_answer(found),
         tables=(
             Table(title="Generated clips", columns=_COLUMNS, rows=(*lines, *real)),
-            how(BUDGET_NOTE, *_NOTES, SOUND_NOTE),
+            how(BUDGET_NOTE, CODES_NOTE, *_NOTES, SOUND_NOTE),
         ),
         plots=_plots(place, found, bench.scale.seeds),
         clips=_clips(bench, place),

@@ -23,19 +23,29 @@ from bandtok.experiments.scales import Scale
 from bandtok.experiments.study import BUDGET_NOTE, INTERVAL_NOTE, Place, how
 from bandtok.experiments.verdicts import Difference, cell, told, verdict
 
+SHARED = "residual, 2D, one table"
 MODELS = {
     "band, 2D": ("band", "2d", "raster"),
     "band, 1D": ("band", "1d", "raster"),
     "residual, 2D": ("residual", "2d", "raster"),
     "residual, 1D": ("residual", "1d", "raster"),
     "residual, 2D, delay": ("residual", "2d", "delay"),
+    SHARED: ("residual", "2d", "raster"),
 }
 """Tokens, positions and reading order of each language model."""
+_POSITIONS = [name for name in MODELS if "delay" not in name and name != SHARED]
 _BITS_NOTE = (
     "bits a second",
     "Negative log-likelihood without text of whole held-out windows / ln 2 x tokens a second: "
     "what a second of music costs, so that different tokens can be compared; perplexity cannot. A "
     "tokenizer that keeps less of the music needs fewer bits, so read it beside the mel distance.",
+)
+CODES_NOTE = (
+    "embeddings",
+    "One transformer for all. Bands share a codebook and so one table of embeddings, which starts "
+    "from the tokenizer's entries; each residual layer has a table and scores of its own, as in "
+    "MusicGen, and more parameters for it, which start at random. 'One table': all layers share "
+    "one for comparison.",
 )
 _POSITIONS_NOTE = (
     "positions",
@@ -55,7 +65,7 @@ def prediction_rows(scale: Scale) -> list[Row]:
 
 
 def position_rows(scale: Scale) -> list[Row]:
-    return list(model_rows(scale, [name for name in MODELS if "delay" not in name]))
+    return list(model_rows(scale, _POSITIONS))
 
 
 def find_prediction(bench: Bench, place: Place) -> Findings:
@@ -67,6 +77,7 @@ def find_prediction(bench: Bench, place: Place) -> Findings:
         "band, 2D - residual, 1D": ("band, 2D", "residual, 1D"),
         "band, 2D - residual, 2D, delay": ("band, 2D", "residual, 2D, delay"),
         "residual, 2D, delay - residual, 2D": ("residual, 2D, delay", "residual, 2D"),
+        f"{SHARED} - residual, 2D": (SHARED, "residual, 2D"),
     }
     differences = {
         name: bits_difference(found[first], found[second])
@@ -92,7 +103,7 @@ def find_prediction(bench: Bench, place: Place) -> Findings:
                 rows=tuple(lines),
             ),
             _difference_table(differences),
-            how(BUDGET_NOTE, _BITS_NOTE, _POSITIONS_NOTE, INTERVAL_NOTE),
+            how(BUDGET_NOTE, _BITS_NOTE, CODES_NOTE, _POSITIONS_NOTE, INTERVAL_NOTE),
         ),
         plots=(plot_bars(place.plot("bits"), {"bits a second of music": _bars(found)}),),
     )
@@ -100,7 +111,7 @@ def find_prediction(bench: Bench, place: Place) -> Findings:
 
 def find_positions(bench: Bench, place: Place) -> Findings:
     """Compare 2D and 1D rotary positions, tokens and budget being the same."""
-    names = [name for name in MODELS if "delay" not in name]
+    names = _POSITIONS
     found = _predicted(bench, names)
     differences = {
         f"{system}: 1D - 2D": bits_difference(found[f"{system}, 1D"], found[f"{system}, 2D"])
@@ -143,7 +154,10 @@ def find_positions(bench: Bench, place: Place) -> Findings:
 
 def _rows_of(scale: Scale, name: str) -> list[LanguageModelRow]:
     system, rope, order = MODELS[name]
-    return [language_model_row(scale, system, seed, rope=rope, order=order) for seed in scale.seeds]
+    return [
+        language_model_row(scale, system, seed, rope=rope, order=order, share=name == SHARED)
+        for seed in scale.seeds
+    ]
 
 
 def _predicted(bench: Bench, names: Sequence[str]) -> dict[str, list[Predicted]]:

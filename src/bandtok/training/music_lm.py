@@ -35,7 +35,7 @@ from bandtok.training.loop import LoopConfig, apply_gradients
 from bandtok.training.muon import Muon
 from bandtok.training.prefetch import Prefetch
 from bandtok.training.regions import draw_keep, middle_gap
-from bandtok.training.token_loss import mean_token_loss, token_losses
+from bandtok.training.token_loss import mean_row_loss, row_losses
 
 _KNOWN_CAPTIONS = 4096
 
@@ -250,8 +250,12 @@ class MusicLMTask:
         assert isinstance(network, MusicLM)
         with self._precision():
             hidden = network.hidden(batch.tokens, batch.text, batch.order).flatten(0, 1)
-            return mean_token_loss(
-                hidden, network.head(), batch.tokens.flatten(), batch.weights.flatten()
+            return mean_row_loss(
+                hidden,
+                network.head(),
+                batch.tokens.flatten(),
+                batch.weights.flatten(),
+                batch.order.flatten() % self.config.num_bands,
             )
 
     def _keep(self, shape: torch.Size, draw: np.random.Generator) -> Tensor:
@@ -272,7 +276,8 @@ class MusicLMTask:
             tokens, order = tokens.to(self.device), order.to(self.device)
             with self._precision():
                 hidden = network.hidden(tokens, text, order)
-                losses = token_losses(hidden.flatten(0, 1), network.head(), tokens.flatten())
+                rows = order.flatten() % self.config.num_bands
+                losses = row_losses(hidden.flatten(0, 1), network.head(), tokens.flatten(), rows)
             raster = torch.empty(tokens.shape)
             raster.scatter_(1, order.cpu(), losses.view(tokens.shape).cpu())
             found.append(unflatten(raster, self.config.num_bands))
