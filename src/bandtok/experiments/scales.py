@@ -142,8 +142,8 @@ def _language_model(steps: int, warmup: int, **settings: str) -> dict[str, str]:
 FULL = Scale(
     name="full",
     tokenizers={
-        "band": Budget(recipe="default", settings=_steps(900, 60), step_seconds=0.9),
-        "residual": Budget(recipe="residual", settings=_steps(900, 60), step_seconds=0.9),
+        "band": Budget(recipe="default", settings=_steps(840, 60), step_seconds=0.9),
+        "residual": Budget(recipe="residual", settings=_steps(840, 60), step_seconds=0.9),
     },
     sharpen=Budget(
         recipe="sharpen",
@@ -153,14 +153,14 @@ FULL = Scale(
     lever=Budget(recipe="probe", settings=_steps(300, 30), step_seconds=0.45),
     language_model=Budget(
         recipe="default",
-        settings=_language_model(160, 20, num_layers="4"),
+        settings=_language_model(150, 20, num_layers="4"),
         step_seconds=2.2,
     ),
     seeds=(0, 1),
     sharpen_seeds=(0, 1),
     lever_seeds=(0, 1),
     sizes=(1.0, 5.0),
-    lm_hours=5.0,
+    lm_hours=4.0,
     encode_speed=45.0,
     excerpt_seconds=10.0,
     excerpts=27,
@@ -191,8 +191,8 @@ FULL = Scale(
 SHORT = Scale(
     name="short",
     tokenizers={
-        "band": Budget(recipe="probe", settings=_steps(250, 25), step_seconds=0.45),
-        "residual": Budget(recipe="residual_probe", settings=_steps(250, 25), step_seconds=0.45),
+        "band": Budget(recipe="probe", settings=_steps(220, 25), step_seconds=0.45),
+        "residual": Budget(recipe="residual_probe", settings=_steps(220, 25), step_seconds=0.45),
     },
     sharpen=Budget(
         recipe="sharpen",
@@ -202,7 +202,7 @@ SHORT = Scale(
     lever=Budget(recipe="probe", settings=_steps(120, 15), step_seconds=0.45),
     language_model=Budget(
         recipe="default",
-        settings=_language_model(60, 8, num_layers="3", model_dim="192", mlp_dim="768"),
+        settings=_language_model(50, 8, num_layers="3", model_dim="192", mlp_dim="768"),
         step_seconds=0.9,
     ),
     seeds=(0, 1),
