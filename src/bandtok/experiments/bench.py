@@ -43,6 +43,7 @@ from bandtok.recipes.run import RunReport
 
 Say = Callable[[str], None]
 Measured = dict[str, Any]
+_SHARDS = "shards"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +141,7 @@ class Bench:
             if isinstance(row, TokenizerRow) and row.start
             else None,
             report=self._report,
+            keep_state=False,
         )
         self._minutes[row.name] = float(numbers["minutes"])
         measures = {k: float(v) for k, v in numbers.items() if isinstance(v, int | float)}
@@ -164,10 +166,10 @@ class Bench:
     def shards(self, row: TokenizerRow, hours: float | None) -> TokenCorpus:
         """Return the corpus, with so much training music, tokenised by a row."""
         name = f"{row.name}-{size_name(hours)}"
-        folder = self.folder / "shards" / name
+        folder = self.folder / _SHARDS / name
         if not (folder / INDEX_NAME).exists():
-            self._measure_file(f"shards-{name}").unlink(missing_ok=True)
-        self.measured(f"shards-{name}", row, {}, lambda: self._tokenise(row, hours, folder))
+            self._measure_file(f"{_SHARDS}-{name}").unlink(missing_ok=True)
+        self.measured(f"{_SHARDS}-{name}", row, {}, lambda: self._tokenise(row, hours, folder))
         return TokenCorpus(folder)
 
     def held_out(self, row: TokenizerRow, hours: float | None) -> HeldOut:
@@ -206,7 +208,8 @@ class Bench:
             if content["settings"] == wanted:
                 self._minutes[f"measure-{name}"] = float(content["minutes"])
                 return dict(content["found"])
-        self._say(f"measuring {name}")
+        kind, _, of = name.partition("-")
+        self._say(f"tokenising for {of}" if kind == _SHARDS else f"measuring {name}")
         began = time.monotonic()
         found = measure()
         minutes = (time.monotonic() - began) / 60

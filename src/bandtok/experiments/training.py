@@ -6,6 +6,7 @@ Settings -> RUN/done.json with the last validation. A run that was stopped goes 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,13 @@ def train_once(
     settings: Mapping[str, str],
     init: str | None = None,
     report: RunReport | None = None,
+    keep_state: bool = True,
 ) -> dict[str, Any]:
     """Train a network unless that was done before, and return its last validation.
 
     Args:
         kind, recipe, data, out, settings, init, report: as for `bandtok.recipes.run.train`.
+        keep_state: keep the state of a finished run, several times as large as its model.
 
     Returns:
         The line that validation logged: "step", "minutes" and the measures.
@@ -63,6 +66,8 @@ def train_once(
         raise TrainingError(f"stopped {out.name} at step {result.step}; run again to go on")
     numbers = next(line for line in reversed(read_metrics(out)) if line["part"] == "valid")
     atomic.write_text(done, json.dumps(numbers) + "\n")
+    if not keep_state:
+        shutil.rmtree(out / "state")
     return numbers
 
 
