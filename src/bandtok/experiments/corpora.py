@@ -140,7 +140,8 @@ def _sounds(draw: np.random.Generator, samples: int) -> np.ndarray:
 def _up_to(tracks: Sequence[Track], hours: float) -> list[Track]:
     """Take tracks in an order of their own as long as so much music is not exceeded."""
     ordered = sorted(tracks, key=lambda t: hashlib.sha256(f"size {t.path}".encode()).digest())
-    chosen, seconds = [], 0.0
+    chosen: list[Track] = []
+    seconds = 0.0
     for track in ordered:
         if chosen and seconds + track.seconds > hours * 3600:
             break

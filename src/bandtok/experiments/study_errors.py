@@ -202,8 +202,8 @@ def _token_mean(
 
 
 def _token_difference(found: Found, way: str, where: str, count: int | None) -> Difference:
-    sides = [_token_values(found[s], way, where, count) for s in SYSTEMS]
-    return paired_difference(*sides, found["band"][0]["pieces"])
+    band, residual = (_token_values(found[s], way, where, count) for s in SYSTEMS)
+    return paired_difference(band, residual, found["band"][0]["pieces"])
 
 
 def _token_lines(found: Found, way: str, where: str) -> list[tuple[str, ...]]:

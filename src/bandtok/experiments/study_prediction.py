@@ -174,7 +174,7 @@ def _lines(bench: Bench, name: str, found: Sequence[Predicted]) -> list[tuple[st
     trained = [bench.trained(row) for row in rows]
     kept = [reconstruction(bench, row.tokenizer) for row in rows]
     unigram = [run.validation["unigram_loss"] for run in trained]
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for number, (seed, part) in enumerate(_by_seed(bench.scale.seeds, found)):
         here = slice(number, number + 1) if len(part) == 1 else slice(None)
         nats = float(np.mean([one.nats for one in part]))

@@ -167,7 +167,6 @@ def _clips(bench: Bench, place: Place) -> tuple[Clip, ...]:
     excerpts = listened_excerpts(bench, place.listen, scale.kept_excerpts)
     for number, (title, audio) in enumerate(excerpts, 1):
         group = f"Excerpt {number}: {title}"
-        kept = {"seconds": scale.kept_seconds}
         clips.append(
             keep_clip(
                 place.folder,
@@ -175,7 +174,7 @@ def _clips(bench: Bench, place: Place) -> tuple[Clip, ...]:
                 f"{number}-original",
                 audio,
                 None,
-                **kept,
+                seconds=scale.kept_seconds,
                 title=title,
                 group=group,
                 system="original",
@@ -191,7 +190,7 @@ def _clips(bench: Bench, place: Place) -> tuple[Clip, ...]:
                     f"{number}-{system}",
                     made,
                     grid,
-                    **kept,
+                    seconds=scale.kept_seconds,
                     rows_are_bands=tokenizer.config.rows_are_bands,
                     title=f"{title}, {system} tokens",
                     group=group,
