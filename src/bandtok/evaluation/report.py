@@ -70,11 +70,17 @@ def write_reconstruction_report(
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     pictures = _draw_clips(report, target, tokenizer, corpus)
-    plot_usage(target / "usage.png", report.usage, title="Codebook usage")
-    pictures["usage.png"] = "Codebook usage by band"
+    rows = _row_name(report.model)
+    plot_usage(
+        target / "usage.png",
+        report.usage,
+        title="Codebook usage",
+        rows_are_bands=report.model.rows_are_bands,
+    )
+    pictures["usage.png"] = f"Codebook usage by {rows}"
     tables = [
         ("Reconstruction", _means_table(report)),
-        ("Codebook usage", usage_table(report.usage)),
+        ("Codebook usage", usage_table(report.usage, rows)),
         ("Clips", _clips_table(report)),
     ]
     notes = [*_model_lines(report.model), *_reconstruction_notes(report)]
@@ -85,9 +91,15 @@ def write_token_report(report: TokenReport, folder: str | os.PathLike[str]) -> l
     """Write report.json, report.md, report.html and pictures; return the files."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    plot_usage(target / "usage.png", report.usage, title="Codebook usage")
-    pictures = {"usage.png": "Codebook usage by band"}
-    tables = [("Codebook usage", usage_table(report.usage))]
+    rows = _row_name(report.model)
+    plot_usage(
+        target / "usage.png",
+        report.usage,
+        title="Codebook usage",
+        rows_are_bands=report.model.rows_are_bands,
+    )
+    pictures = {"usage.png": f"Codebook usage by {rows}"}
+    tables = [("Codebook usage", usage_table(report.usage, rows))]
     notes = [
         *_model_lines(report.model),
         f"{report.num_tracks} whole tracks, {report.seconds / 60:.1f} minutes.",
@@ -200,9 +212,9 @@ def means_rows(report: ReconstructionReport) -> Table:
     return rows
 
 
-def usage_table(usage: CodebookUsage) -> Table:
-    """Return usage of all bands and of each band; the first row is the heading."""
-    rows = [["band", "tokens", "codes used", "share of codebook", "entropy, bits", "top 1 %"]]
+def usage_table(usage: CodebookUsage, row_name: str = "band") -> Table:
+    """Return usage of all rows of the grid and of each; the first row is the heading."""
+    rows = [[row_name, "tokens", "codes used", "share of codebook", "entropy, bits", "top 1 %"]]
     named = [("all", usage.overall), *((str(n), band) for n, band in enumerate(usage.bands))]
     for name, band in named:
         rows.append(
@@ -342,10 +354,15 @@ def _estimate(estimate: Estimate | None) -> str:
     return f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], n={estimate.count}"
 
 
+def _row_name(model: ModelFacts) -> str:
+    return "band" if model.rows_are_bands else "layer"
+
+
 def _model_lines(model: ModelFacts) -> list[str]:
     return [
         f"Model {model.name or 'bundled'}, fingerprint {model.fingerprint}: {model.num_bands} "
-        f"bands, codebook of {model.codebook_size:,}, {model.bit_rate_bps / 1000:.2f} kbit/s, "
+        f"{_row_name(model)}s, codebook of {model.codebook_size:,}, "
+        f"{model.bit_rate_bps / 1000:.2f} kbit/s, "
         f"{model.sample_rate:,} Hz mono."
     ]
 
@@ -405,6 +422,7 @@ def _draw_clips(
             clip.grid,
             title=caption,
             config=tokenizer.config.mel,
+            rows_are_bands=tokenizer.config.rows_are_bands,
         )
         pictures[f"{name}.png"] = caption
     return pictures
