@@ -30,7 +30,7 @@ WHOLE = {
             "prompt": "p",
             "audio": "r/x.flac",
         },
-        {"picture": "r/x.png", "tokens": "r/x.btk"},
+        {"picture": "r/x.png", "tokens": "r/x.btk", "audio": ""},
     ],
     "something": "new",
 }

@@ -222,7 +222,7 @@ class _Fields:
 
     def _optional_file(self, key: str) -> Path | None:
         value = self._values.get(key)
-        return None if value is None else self._file(key, value)
+        return None if value in (None, "") else self._file(key, value)
 
     def _file(self, place: str, value: Any) -> Path:
         """Return the path of a file inside the folder, whether it is there or not."""
