@@ -19,6 +19,7 @@ from bandtok.experiments import page
 from bandtok.experiments.page import PageContent, load_picture, table_rows, write_page
 from bandtok.experiments.page_clips import ClipGroup, Coding, PageClip
 from bandtok.experiments.page_records import Cell, RecordTable, load_records
+from bandtok.grid import TokenGrid
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9"/></svg>'
 
@@ -90,6 +91,18 @@ def test_clips_of_a_group_stand_under_one_title(results: Path, tmp_path: Path) -
     group = text[start : text.index("<h3>alone</h3>")]
     assert re.findall(r"<strong>(\w+)</strong>", group) == ["band", "residual"]
     assert group.count("Prompt: “calm”") == 1
+
+
+def test_pictures_give_way_to_tokens_that_can_be_drawn(results: Path, tmp_path: Path) -> None:
+    document = json.loads((results / "first.json").read_text())
+    assert written(results, tmp_path / "a.html").count("Picture of band, G") == 1
+    document["clips"][2]["tokens"] = "first/residual.btk"
+    (results / "first.json").write_text(json.dumps(document))
+    codes = np.arange(16 * 11).reshape(16, 11)
+    TokenGrid(codes=codes, codebook_size=4096).save(results / "first" / "residual.btk")
+    text = written(results, tmp_path / "b.html")
+    assert "Picture of" not in text
+    assert re.findall(r'alt="(Token grid of \w+)', text) == ["Token grid of residual"]
 
 
 def test_the_same_results_give_the_same_page(results: Path, tmp_path: Path) -> None:

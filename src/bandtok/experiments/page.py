@@ -260,7 +260,9 @@ def _record_groups(record: ExperimentRecord, seconds: float) -> list[ClipGroup]:
     for title, clips in members.items():
         prompts = {clip.prompt for clip in clips}
         prompt = prompts.pop() if len(prompts) == 1 else ""
-        shown = [_record_clip(clip, title, prompt, seconds) for clip in clips]
+        drawn = any(clip.tokens for clip in clips)  # then pictures would show it all once more
+        kept = [replace(clip, picture=None) for clip in clips] if drawn else clips
+        shown = [_record_clip(clip, title, prompt, seconds) for clip in kept]
         groups.append(
             ClipGroup(title=title, clips=shown, note=f"Prompt: “{prompt}”" if prompt else "")
         )

@@ -45,7 +45,7 @@ class RecordClip:
         prompt: what was asked for.
         audio: sound file.
         tokens: token file (.btk) that it was decoded from.
-        picture: ready-made picture, shown where there are no tokens to draw.
+        picture: ready-made picture, shown where no clip of the group has tokens to draw.
     """
 
     title: str
