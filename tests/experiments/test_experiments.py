@@ -19,6 +19,7 @@ from bandtok.experiments.bench import Bench
 from bandtok.experiments.catalogue import EXPERIMENTS
 from bandtok.experiments.run import open_bench, run_experiments, run_row
 from bandtok.experiments.study_prediction import MODELS
+from bandtok.grid import TokenGrid
 from bandtok.training.loop import LoopResult
 
 KEYS = ["name", "title", "question", "answer", "command", "minutes", "seeds", "scale"]
@@ -88,11 +89,17 @@ def test_clips_can_be_heard_and_seen(whole: Whole, name: str) -> None:
     clips = whole.documents[name]["clips"]
     assert clips
     for clip in clips:
-        assert set(clip) == {"title", "group", "system", "prompt", "audio", "picture"}
+        assert set(clip) == {"title", "group", "system", "prompt", "audio", "picture", "tokens"}
         assert clip["audio"].startswith(f"{name}/")
         sound = load_audio(whole.out / clip["audio"])
         assert sound.waveform.any()
         assert (whole.out / clip["picture"]).read_bytes().startswith(b"\x89PNG")
+        if clip["system"] == "original":
+            assert clip["tokens"] == ""
+        else:
+            grid = TokenGrid.load(whole.out / clip["tokens"])
+            assert grid.seconds == pytest.approx(sound.seconds, abs=0.1)
+            assert str(whole.runs.parent) not in grid.model_id
     groups = {clip["group"] for clip in clips}
     for group in groups:
         assert len({clip["system"] for clip in clips if clip["group"] == group}) >= 3

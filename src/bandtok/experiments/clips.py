@@ -1,6 +1,6 @@
-"""What is put beside a result to listen to: short clips as FLAC with a picture each.
+"""What is put beside a result to listen to: short clips as FLAC with a picture and tokens each.
 
-    tokens -> mel -> Griffin-Lim -> OUT/NAME/x.flac, x.png
+    tokens -> mel -> Griffin-Lim -> OUT/NAME/x.flac, x.png, x.btk
 
 Every system's mel is made audible by the same Griffin-Lim, so that no vocoder that learned one
 system's mels favours it.
@@ -50,14 +50,14 @@ def keep_clip(
     system: str,
     prompt: str = "",
 ) -> Clip:
-    """Write the beginning of a recording and its picture below `folder`/`name`.
+    """Write the beginning of a recording, its picture and its tokens below `folder`/`name`.
 
     Args:
         folder: of results.
         name: of the experiment.
         key: name of the files.
         audio: what is heard.
-        grid: its tokens, drawn below the mel.
+        grid: its tokens, drawn below the mel; None for a recording.
         seconds: length that is kept.
         rows_are_bands, title, group, system, prompt: see `plot_clip` and `Clip`.
     """
@@ -69,6 +69,7 @@ def keep_clip(
     if grid is not None:
         frames = -(-heard.waveform.shape[1] // grid.samples_per_frame)
         shown = grid.part(0, min(frames, grid.num_frames))
+        shown.save(target / f"{key}.btk")
     plot_clip(target / f"{key}.png", heard, shown, title=title, rows_are_bands=rows_are_bands)
     return Clip(
         title=title,
@@ -77,6 +78,7 @@ def keep_clip(
         prompt=prompt,
         audio=f"{name}/{key}.flac",
         picture=f"{name}/{key}.png",
+        tokens="" if shown is None else f"{name}/{key}.btk",
     )
 
 

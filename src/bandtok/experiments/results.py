@@ -1,7 +1,7 @@
 """The result of an experiment as files: OUT/NAME.json for programs, OUT/NAME.md for readers.
 
-Findings -> OUT/NAME.json, OUT/NAME.md; plots OUT/NAME-x.svg and clips OUT/NAME/x.flac, x.png are
-written by those who make them. All cells of tables are text. Knows no experiment.
+Findings -> OUT/NAME.json, OUT/NAME.md; plots OUT/NAME-x.svg and clips OUT/NAME/x.flac, x.png, x.btk
+are written by those who make them. All cells of tables are text. Knows no experiment.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Clip:
         group: what it is to be heard beside: clips of one group belong together.
         system: "original", or which tokens it went through.
         prompt: what it was asked to be, "" for nothing.
-        audio, picture: paths relative to the folder of results.
+        audio, picture, tokens: paths relative to the folder of results; `tokens` is "" for a
+            recording.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Clip:
     prompt: str
     audio: str
     picture: str
+    tokens: str
 
 
 @dataclass(frozen=True, kw_only=True)
