@@ -93,6 +93,20 @@ def test_clips_of_a_group_stand_under_one_title(results: Path, tmp_path: Path) -
     assert group.count("Prompt: “calm”") == 1
 
 
+def test_what_heading_and_label_say_is_not_said_again(results: Path, tmp_path: Path) -> None:
+    document = json.loads((results / "first.json").read_text())
+    clips = document["clips"]
+    clips[0] |= {"title": "calm (band)", "group": "calm"}
+    clips[2] |= {"title": "calm (residual)", "group": "calm"}
+    clips[1] |= {"title": "alone", "prompt": "loud", "group": "all alone"}
+    (results / "first.json").write_text(json.dumps(document))
+    text = written(results, tmp_path / "a.html")
+    assert "calm (" not in text
+    assert re.findall("Prompt: “.*?”", text) == ["Prompt: “loud”"]
+    assert "<h3>all alone</h3>" in text
+    assert "<strong>alone</strong>" in text
+
+
 def test_pictures_give_way_to_tokens_that_can_be_drawn(results: Path, tmp_path: Path) -> None:
     document = json.loads((results / "first.json").read_text())
     assert written(results, tmp_path / "a.html").count("Picture of band, G") == 1

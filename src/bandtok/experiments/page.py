@@ -264,7 +264,11 @@ def _record_groups(record: ExperimentRecord, seconds: float) -> list[ClipGroup]:
         kept = [replace(clip, picture=None) for clip in clips] if drawn else clips
         shown = [_record_clip(clip, title, prompt, seconds) for clip in kept]
         groups.append(
-            ClipGroup(title=title, clips=shown, note=f"Prompt: “{prompt}”" if prompt else "")
+            ClipGroup(
+                title=title,
+                clips=shown,
+                note=f"Prompt: “{prompt}”" if prompt not in ("", title) else "",
+            )
         )
     return groups
 
@@ -272,7 +276,7 @@ def _record_groups(record: ExperimentRecord, seconds: float) -> list[ClipGroup]:
 def _record_clip(clip: RecordClip, group: str, prompt: str, seconds: float) -> PageClip:
     """Load one clip; what cannot be loaded is told in `missing`."""
     label = clip.system or clip.title or "clip"
-    said = [clip.title if clip.title not in (label, group) else ""]
+    said = [clip.title if not clip.system and clip.title not in (label, group) else ""]
     said.append(f"prompt: “{clip.prompt}”" if clip.prompt and clip.prompt != prompt else "")
     shown, troubles = PageClip(label=label), []
     try:
