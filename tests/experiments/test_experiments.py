@@ -190,7 +190,7 @@ def test_a_row_can_be_trained_alone_and_goes_on_where_it_stopped(
     monkeypatch.setattr(training, "train", real)
     row = run_row(bench, "band-0")
     assert row.steps == 3
-    assert row.minutes > 0
+    assert row.minutes >= 0
     assert not (row.folder / "state").exists()  # large, and of no more use
     monkeypatch.setattr(training, "train", stopped)
     assert run_row(bench, "band-0") == row
