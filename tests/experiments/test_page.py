@@ -93,6 +93,17 @@ def test_clips_of_a_group_stand_under_one_title(results: Path, tmp_path: Path) -
     assert group.count("Prompt: “calm”") == 1
 
 
+def test_the_overview_has_the_beginning_of_a_long_answer(results: Path, tmp_path: Path) -> None:
+    document = json.loads((results / "first.json").read_text())
+    sentences = [f"Sentence {number} {'and so on ' * 9}ends at .{number}." for number in range(9)]
+    (results / "first.json").write_text(json.dumps(document | {"answer": " ".join(sentences)}))
+    text = written(results, tmp_path / "a.html")
+    overview = text[text.index(">At a glance</h2>") : text.index(">First &lt;b&gt;</h2>")]
+    assert "ends at .1. …</td>" in overview
+    assert "Sentence 2" not in overview
+    assert text.count("Sentence 8") == 1
+
+
 def test_what_heading_and_label_say_is_not_said_again(results: Path, tmp_path: Path) -> None:
     document = json.loads((results / "first.json").read_text())
     clips = document["clips"]

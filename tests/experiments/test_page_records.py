@@ -67,6 +67,9 @@ def test_all_but_name_and_title_may_be_missing(tmp_path: Path) -> None:
     write(tmp_path, "not JSON", ".hidden.json")
     first, second = load_records(tmp_path)
     assert (first.name, first.scale, second.name) == ("a", "0.5", "b")
+    write(tmp_path, {"name": "c", "title": "C"}, "c.json")
+    ordered = load_records(tmp_path, ["c", "x", "b"])
+    assert [record.name for record in ordered] == ["c", "b", "a"]
     assert (second.minutes, second.seeds, second.clips, second.tables) == (None, (), (), ())
 
 

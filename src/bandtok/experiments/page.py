@@ -47,6 +47,7 @@ PAGE_LIMIT_BYTES = 15_000_000
 
 _FILES = Path(__file__).parent
 _MAX_PICTURE_BYTES = 8 << 20
+_OVERVIEW_SIGNS = 320  # of an answer in the overview
 _SVG, _PNG = "image/svg+xml", "image/png"
 
 
@@ -169,7 +170,7 @@ def _overview(records: Sequence[ExperimentRecord]) -> Table:
     for record in records:
         took = "–" if record.minutes is None else _duration(record.minutes)
         seeds = ", ".join(map(str, record.seeds)) or "–"
-        answer = next(iter(_paragraphs(record.answer)), "–")
+        answer = _beginning(record.answer) or "–"
         rows.append([record.title, answer, took, seeds])
     return rows
 
@@ -208,6 +209,16 @@ def _facts(record: ExperimentRecord) -> str:
 
 def _paragraphs(text: str) -> list[str]:
     return [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
+
+
+def _beginning(text: str) -> str:
+    """Return the first sentences that fit into an overview, with a sign if there are more."""
+    shown = ""
+    for sentence in re.split(r"(?<=[.!?])\s+", text.strip()):
+        if shown and len(shown) + len(sentence) > _OVERVIEW_SIGNS:
+            return f"{shown} …"
+        shown = f"{shown} {sentence}".strip()
+    return shown
 
 
 def _duration(minutes: float) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,8 +85,12 @@ class ExperimentRecord:
     clips: tuple[RecordClip, ...]
 
 
-def load_records(folder: Path) -> list[ExperimentRecord]:
-    """Read every NAME.json directly in `folder`, sorted by file name.
+def load_records(folder: Path, order: Sequence[str] = ()) -> list[ExperimentRecord]:
+    """Read every NAME.json directly in `folder`.
+
+    Args:
+        folder: of results.
+        order: names of experiments that come first, in this order; the rest by file name.
 
     Raises:
         DataError: if there is none, or one is damaged or does not fit; the message names the file.
@@ -96,7 +100,9 @@ def load_records(folder: Path) -> list[ExperimentRecord]:
     files = sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
     if not files:
         raise DataError(f"{folder} holds no NAME.json; expected one for each experiment")
-    return [_load(path) for path in files]
+    places = {name: place for place, name in enumerate(order)}
+    records = [_load(path) for path in files]
+    return sorted(records, key=lambda record: places.get(record.name, len(places)))
 
 
 def _load(path: Path) -> ExperimentRecord:
