@@ -103,10 +103,11 @@ def report(
     refuse_existing(out, overwrite)
     pages = importlib.import_module("bandtok.experiments.page")
     records = importlib.import_module("bandtok.experiments.page_records")
+    catalogue = importlib.import_module("bandtok.experiments.catalogue")
     with silent_codecs(), progress_bars(quiet) as bars:
         content = pages.PageContent(
             title=title,
-            records=records.load_records(results) if results else (),
+            records=records.load_records(results, tuple(catalogue.EXPERIMENTS)) if results else (),
             generated=_generated(generated or [], prompts, clips, clip_seconds),
             reconstructions=_reconstructed(reconstruct, model or [], device, files, seconds, bars),
             clip_seconds=clip_seconds,
