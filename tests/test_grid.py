@@ -13,7 +13,9 @@ from bandtok.grid import (
     flatten,
     neighbour_steps,
     positions,
+    reading_order,
     unflatten,
+    window_order,
 )
 
 
@@ -104,3 +106,36 @@ def test_physics_of_the_default_grid() -> None:
 def test_bad_grids_are_refused(codes: np.ndarray, samples: int | None, message: str) -> None:
     with pytest.raises(GridError, match=message):
         TokenGrid(codes=codes, codebook_size=4096, num_samples=samples)
+
+
+def test_delay_order_spelled_out() -> None:
+    # raster indices of 3 bands x 3 frames, read along the diagonals frame + band = 0 to 4
+    assert reading_order("delay", 3, 3).tolist() == [0, 3, 1, 6, 4, 2, 7, 5, 8]
+    assert reading_order("delay", 1, 4).tolist() == [0, 1, 2, 3]
+    assert reading_order("raster", 3, 3).tolist() == list(range(9))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7])
+def test_delay_order_is_a_round_trip_that_keeps_time_and_bands_in_order(frames: int) -> None:
+    order = reading_order("delay", 4, frames)
+    assert sorted(order.tolist()) == list(range(4 * frames))
+    place = torch.argsort(order).view(frames, 4)
+    assert (place.diff(dim=0) > 0).all()
+    assert (place.diff(dim=1) > 0).all()
+    codes = torch.arange(4 * frames).flip(0)
+    back = torch.empty_like(codes).scatter_(0, order, codes[order])
+    assert torch.equal(back, codes)
+
+
+def test_a_window_is_read_by_what_is_known_of_it() -> None:
+    nothing, begun, band = (torch.zeros(3, 4, dtype=torch.bool) for _ in range(3))
+    begun[:, :2] = True
+    band[1] = True
+    keep = torch.stack([nothing, begun, band])
+    assert torch.equal(window_order(keep), edit_order(keep))
+    delayed = window_order(keep, "delay")
+    whole = reading_order("delay", 3, 4)
+    assert torch.equal(delayed[0], whole)
+    assert torch.equal(delayed[1], whole)
+    assert torch.equal(delayed[2], edit_order(band))
+    assert torch.equal(window_order(begun, "delay"), whole)

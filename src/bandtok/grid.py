@@ -1,10 +1,11 @@
-"""The token grid, bands x frames, and the one order in which it becomes a sequence.
+"""The token grid, bands x frames, and the orders in which it becomes a sequence.
 
     codes [bands, frames]  <->  tokens [bands * frames]   (frame by frame, lowest band first)
 
-The only file that knows that order, the raster order, and the one for editing: what is known comes
-first, then the rest, each in raster order. A cell of a window is named by its raster index. Band 0
-holds the lowest frequencies. Knows nothing of networks.
+The only file that knows that order, the raster order, and the two others in which a language model
+may read a window: the delay order, in which row k of a frame comes with row 0 of the frame k later,
+and the one for editing: what is known comes first, then the rest, each in raster order. A cell of a
+window is named by its raster index. Band 0 holds the lowest frequencies. Knows nothing of networks.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import log2
+from typing import Literal
 
 import numpy as np
 import torch
@@ -162,6 +164,48 @@ def unflatten(tokens: Tensor, num_bands: int) -> Tensor:
     if tokens.shape[-1] % num_bands:
         raise GridError(f"got {tokens.shape[-1]} tokens; expected a multiple of {num_bands} bands")
     return rearrange(tokens, "... (frames bands) -> ... bands frames", bands=num_bands)
+
+
+ReadingOrder = Literal["raster", "delay"]
+"""How a window is read of which nothing is known, or some whole frames at its beginning."""
+
+
+def reading_order(kind: ReadingOrder, num_bands: int, num_frames: int) -> Tensor:
+    """Return the order in which a whole window is read, int64 [num_frames * num_bands].
+
+    "raster": frame by frame, lowest band first. "delay": by frame + band, then by band, so that a
+    row hears the rows below it of its own frame and, of each row above, what is as many frames
+    earlier; the first and last diagonals are shorter.
+
+    Source: the delay pattern of Copet et al. 2023 (MusicGen), a token at a time.
+    """
+    raster = torch.arange(num_frames * num_bands)
+    if kind == "raster":
+        return raster
+    frame, band = positions(raster, num_bands).unbind(-1)
+    return torch.argsort((frame + band) * num_bands + band, stable=True)
+
+
+def window_order(keep: Tensor, kind: ReadingOrder = "raster") -> Tensor:
+    """Return the order in which windows are read, each by what is known of it.
+
+    The reading order if that is nothing but whole frames at the beginning, as when a piece is
+    written on; else what is known first (`edit_order`). In raster order these are the same.
+
+    Args:
+        keep: bool [..., bands, frames], True where the code is known.
+        kind: the reading order.
+
+    Returns:
+        int64 [..., bands * frames] raster indices.
+    """
+    edited = edit_order(keep)
+    if kind == "raster":
+        return edited
+    begun = keep.all(dim=-2).to(torch.uint8).cummin(dim=-1).values.bool()
+    plain = (keep == begun.unsqueeze(-2)).flatten(-2).all(dim=-1)
+    whole = reading_order(kind, keep.shape[-2], keep.shape[-1]).to(keep.device)
+    return torch.where(plain.unsqueeze(-1), whole, edited)
 
 
 def edit_order(keep: Tensor) -> Tensor:

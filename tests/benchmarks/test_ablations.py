@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from benchmarks.ablations import GROUPS, Lever, measure, table
+from benchmarks.ablations import measure, table
 
+from bandtok.experiments.levers import GROUPS, Lever
 from bandtok.recipes import tokenizer as recipes
 from bandtok.recipes.settings import describe, override
 

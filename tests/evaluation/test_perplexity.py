@@ -12,7 +12,7 @@ import torch
 from bandtok.checkpoint import debug_network
 from bandtok.errors import DataError, ModelMismatch
 from bandtok.evaluation.perplexity import check_language_model, score_tokens, window_nats
-from bandtok.grid import flatten
+from bandtok.grid import flatten, reading_order
 from bandtok.music_lm.model import MusicLM
 from bandtok.networks import MUSIC_LM_KIND
 
@@ -56,6 +56,21 @@ def test_rows_are_scored_by_the_models_own_forward(network: MusicLM) -> None:
     assert np.allclose(window_nats(network, codes), expected, atol=1e-5)
     score = score_tokens(network, [codes], frame_rate=FRAME_RATE)
     assert np.allclose([row.nats for row in score.rows], expected.mean(axis=1), atol=1e-5)
+
+
+def test_a_delay_model_scores_in_its_own_order(network: MusicLM) -> None:
+    codes = grid(WINDOW)
+    delayed = MusicLM(replace(network.config, order="delay")).eval()
+    delayed.load_state_dict(network.state_dict())
+    order = reading_order("delay", BANDS, WINDOW)
+    tokens = flatten(torch.from_numpy(codes))[order]
+    with torch.no_grad():
+        chances = torch.log_softmax(delayed(tokens[None], None, order[None])[0], dim=-1)
+    expected = np.zeros(codes.shape)
+    for place, cell in enumerate(order.tolist()):
+        expected[cell % BANDS, cell // BANDS] = -chances[place, tokens[place]]
+    assert np.allclose(window_nats(delayed, codes), expected, atol=1e-5)
+    assert not np.allclose(window_nats(network, codes), expected, atol=1e-3)
 
 
 def test_windows_are_whole_and_do_not_hear_one_another(network: MusicLM) -> None:

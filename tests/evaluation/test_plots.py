@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from bandtok.audio import Audio
@@ -16,7 +17,9 @@ from bandtok.evaluation.dependence import token_dependence
 from bandtok.evaluation.error_spread import error_spread
 from bandtok.evaluation.perplexity import LanguageModelScore, RowScore
 from bandtok.evaluation.plots import (
-    _narrowed,
+    _draw_tokens,
+    narrowed,
+    plot_clip,
     plot_mels,
     plot_profiles,
     plot_reconstruction,
@@ -47,6 +50,29 @@ def test_reconstruction_picture(tmp_path: Path) -> None:
         assert picture.size == (1100, 1050)
         assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 50
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_layers_are_not_drawn_as_frequencies() -> None:
+    bands, layers = Figure().subplots(2)
+    _draw_tokens(bands, grid(), MelConfig(), True)
+    _draw_tokens(layers, grid(), MelConfig(), False)
+    assert "16 bands" in bands.get_title(loc="left")
+    assert bands.get_ylabel() == "frequency (Hz)"
+    assert not bands.yaxis_inverted()
+    assert "16 layers" in layers.get_title(loc="left")
+    assert layers.get_ylabel() == "layer, coarsest first"
+    assert layers.yaxis_inverted()
+    assert layers.get_yticks().tolist() == list(range(0, 16, 2))
+
+
+@pytest.mark.parametrize("tokens", [grid(), None], ids=["tokens", "none"])
+def test_picture_of_a_clip(tmp_path: Path, tokens: TokenGrid | None) -> None:
+    path = tmp_path / "clip.png"
+    plot_clip(path, audio(), tokens, title="a clip", rows_are_bands=False)
+    with Image.open(path) as picture:
+        assert picture.size == (600, 400 if tokens else 224)
+    with pytest.raises(AudioError, match="expected more than"):
+        plot_clip(path, audio(100), tokens)
 
 
 def test_small_picture_of_two_mels(tmp_path: Path) -> None:
@@ -126,11 +152,11 @@ def test_picture_of_damage(tmp_path: Path) -> None:
 
 def test_long_images_are_narrowed_by_the_mean() -> None:
     image = np.arange(2 * 4001, dtype=np.float64).reshape(2, 4001)
-    narrow = _narrowed(image)
+    narrow = narrowed(image)
     assert narrow.shape == (2, 1334)
     assert narrow[0, 0] == 1.0
     assert narrow[1, -1] == image[1, 3999:].mean()
-    assert _narrowed(image[:, :7]) is not None
+    assert narrowed(image[:, :7]) is not None
 
 
 def test_pyplot_is_not_loaded() -> None:

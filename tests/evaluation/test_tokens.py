@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bandtok.audio import Audio
-from bandtok.checkpoint import debug_network
+from bandtok.checkpoint import debug_network, save_network
 from bandtok.data.manifest import Track, save_manifest
 from bandtok.errors import ConfigError, DataError, ModelMismatch
 from bandtok.evaluation.dependence import token_dependence
@@ -21,7 +21,7 @@ from bandtok.evaluation.tokens import TokenReport, TokenSettings, evaluate_token
 from bandtok.evaluation.usage import UsageCounter
 from bandtok.music_lm.config import DEBUG_MUSIC_LM
 from bandtok.music_lm.model import MusicLM
-from bandtok.networks import MUSIC_LM_KIND
+from bandtok.networks import MUSIC_LM_KIND, RESIDUAL_KIND
 from bandtok.pipeline import Tokenizer
 
 RATE = 44_100
@@ -119,6 +119,20 @@ def test_tables_have_a_line_for_each_row(report: TokenReport) -> None:
     assert [row[0] for row in damages[-4:]] == ["0 to 1", "0 to 3", "0 to 7", "0 to 15"]
     for table in (dependence_table(report.dependence), scores, damages):
         assert {len(row) for row in table} == {len(table[0])}
+
+
+def test_layers_are_not_called_bands(corpus: Path, tmp_path: Path) -> None:
+    save_network(debug_network(RESIDUAL_KIND), tmp_path / "model", RESIDUAL_KIND.name)
+    tokenizer = Tokenizer.from_pretrained(tmp_path / "model", vocoder="debug", device="cpu")
+    report = evaluate_tokens(corpus, tokenizer, TokenSettings(spread_places=1))
+    assert report.spread is not None
+    assert all(case.own is case.own_bands is None for case in report.spread.single)
+    assert not report.model.rows_are_bands
+    write_token_report(report, tmp_path / "out")
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "16 layers, codebook of 64" in text
+    assert "| layer | tokens |" in text
+    assert "Codebook usage by layer" in text
 
 
 def test_a_plain_report_needs_no_model(corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:

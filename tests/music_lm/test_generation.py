@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bandtok.errors import ConfigError, GridError
-from bandtok.grid import edit_order, flatten
+from bandtok.grid import edit_order, flatten, reading_order
 from bandtok.music_lm import (
     MusicLM,
     SamplingConfig,
@@ -52,14 +52,19 @@ def _scores(
 
 
 @pytest.mark.parametrize("known", [0, 1, 6, 11])
-@pytest.mark.parametrize("order", [torch.arange(12), GAP], ids=["raster", "gap"])
+@pytest.mark.parametrize(
+    "order",
+    [torch.arange(12), GAP, reading_order("delay", 3, 4)],
+    ids=["raster", "gap", "delay"],
+)
 @pytest.mark.parametrize("rope", ["2d", "1d"])
+@pytest.mark.parametrize("share", [True, False], ids=["one codebook", "codes of each row"])
 @pytest.mark.usefixtures("exact_steps")
 @torch.no_grad()
 def test_cached_decoding_equals_the_full_pass(
-    make_model: Make, known: int, order: torch.Tensor, rope: str, text: TextStates
+    make_model: Make, known: int, order: torch.Tensor, rope: str, share: bool, text: TextStates
 ) -> None:
-    model, tokens = make_model(rope=rope), _tokens()
+    model, tokens = make_model(rope=rope, rows_share_codes=share), _tokens()
     decoder = WindowDecoder(StepWeights(model), text)
     found = _scores(decoder, order, tokens, known)
     full = model(tokens, text, order[None])
@@ -158,6 +163,55 @@ def test_continuing_equals_never_having_stopped(
     prompt = whole[:, :known]
     again = generate_codes(model, text, 9 - known, prompt_codes=prompt, sampling=GREEDY)
     assert torch.equal(again, whole)
+
+
+@pytest.mark.usefixtures("exact_steps")
+def test_delayed_codes_are_the_argmax_of_the_full_pass_in_that_order(
+    make_model: Make, text: TextStates
+) -> None:
+    model = make_model(order="delay")
+    codes = generate_codes(model, text, 9, sampling=GREEDY)
+    for start, last in ((0, 4), (2, 6), (4, 8), (6, 9)):  # windows of 4, half of each new
+        order = reading_order("delay", 3, last - start)
+        tokens = flatten(codes[:, start:last])[order][None]
+        with torch.no_grad():
+            best = model(tokens, text, order[None]).argmax(dim=-1)[0]
+        new = order // 3 >= (2 if start else 0)
+        assert torch.equal(best[new], tokens[0][new])
+
+
+@pytest.mark.parametrize("known", [1, 3, 4, 7])
+def test_continuing_in_delay_order_equals_never_having_stopped(
+    make_model: Make, text: TextStates, known: int
+) -> None:
+    model = make_model(order="delay")
+    whole = generate_codes(model, text, 9, sampling=GREEDY)
+    seen: list[int] = []
+    again = generate_codes(
+        model,
+        text,
+        9 - known,
+        prompt_codes=whole[:, :known],
+        sampling=GREEDY,
+        on_frame=lambda done, _, column: seen.append(int((column[0] == whole[:, done - 1]).all())),
+    )
+    assert torch.equal(again, whole)
+    assert seen == [1] * 9  # each frame once, when no more of it changes
+
+
+@pytest.mark.usefixtures("exact_steps")
+def test_an_edit_with_a_delay_model_reads_what_is_known_first(make_model: Make) -> None:
+    model = make_model(order="delay")
+    codes = generate_codes(model, None, 4, seed=1)
+    keep = torch.ones(3, 4, dtype=torch.bool)
+    keep[:, 1:3] = False
+    done = complete_codes(model, None, codes, keep, sampling=GREEDY)
+    order = edit_order(keep)
+    tokens = flatten(done)[order][None]
+    with torch.no_grad():
+        expected = model(tokens, None, order[None]).argmax(dim=-1)
+    assert torch.equal(tokens[0, 6:], expected[0, 6:])
+    assert torch.equal(done[keep], codes[keep])
 
 
 def _unknown(frames: int, *spans: tuple[int, int]) -> torch.Tensor:

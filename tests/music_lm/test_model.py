@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bandtok.errors import ConfigError
-from bandtok.grid import edit_order
+from bandtok.grid import edit_order, reading_order
 from bandtok.music_lm import MusicLM, MusicLMConfig, TextStates
 from bandtok.music_lm.text import HashTextEncoder
 
@@ -18,6 +18,7 @@ MakeConfig = Callable[..., MusicLMConfig]
 # Windows of 3 bands and 4 frames: nothing known; a past and a future known; some bands known.
 ORDERS = {
     "raster": torch.arange(12),
+    "delay": reading_order("delay", 3, 4),
     "gap": edit_order(torch.tensor([[True, False, False, True]] * 3)),
     "bands": edit_order(torch.tensor([[True] * 4, [False] * 4, [True] * 4])),
     "unfinished": edit_order(torch.tensor([[True, False, False, True]] * 3))[:8],
@@ -44,6 +45,24 @@ def test_a_later_token_never_changes_earlier_logits(
         assert not torch.allclose(after[:, changed + 1 :], before[:, changed + 1 :]) or (
             changed == tokens.shape[1] - 1
         )
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+@torch.no_grad()
+def test_rows_with_codes_of_their_own_are_those_of_a_larger_shared_codebook(
+    make_model: Make, text: TextStates, order: torch.Tensor
+) -> None:
+    own = make_model(rows_share_codes=False)
+    shared = make_model(codebook_size=3 * 11)
+    shared.load_state_dict(own.state_dict())
+    tokens, rows = _tokens(1, len(order)), order % 3
+    found = own(tokens, text, order[None])
+    whole = shared(tokens + 11 * rows, text, order[None])
+    assert found.shape == (1, len(order), 11)
+    for place, row in enumerate(rows.tolist()):
+        torch.testing.assert_close(found[0, place], whole[0, place, 11 * row : 11 * row + 11])
+    if torch.equal(order, ORDERS["raster"]):
+        torch.testing.assert_close(own(tokens, text), found)
 
 
 @torch.no_grad()
@@ -158,10 +177,11 @@ def test_text_of_another_width_is_refused(model: MusicLM) -> None:
 
 
 def test_config_round_trip_and_checks(make_config: MakeConfig) -> None:
-    config = make_config(rope="1d", dropout=0.1)
+    config = make_config(rope="1d", dropout=0.1, order="delay", rows_share_codes=False)
     assert MusicLMConfig.from_dict(config.to_dict()) == config
     for changes in (
         {"rope": "3d"},
+        {"order": "spiral"},
         {"num_layers": 0},
         {"code_dim": 0},
         {"dropout": 1.0},

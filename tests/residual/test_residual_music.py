@@ -15,7 +15,13 @@ from bandtok.networks import RESIDUAL_KIND
 from bandtok.recipes.run import train
 
 
-def test_a_music_model_of_residual_tokens(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rope", "order", "share"),
+    [("2d", "raster", "true"), ("1d", "raster", "false"), ("2d", "delay", "false")],
+)
+def test_a_music_model_of_residual_tokens(
+    tmp_path: Path, rope: str, order: str, share: str
+) -> None:
     model, music = tmp_path / "model", tmp_path / "music"
     save_network(debug_network(RESIDUAL_KIND), model, RESIDUAL_KIND.name)
     tokenizer = bandtok.Tokenizer.from_pretrained(model, vocoder="debug")
@@ -27,9 +33,12 @@ def test_a_music_model_of_residual_tokens(tmp_path: Path) -> None:
     corpus = tokenize_corpus(music, tokenizer, tmp_path / "shards")
     assert corpus.tokenizer.fingerprint == tokenizer.fingerprint
     settings = {"steps": "2", "validate_every": "2", "tokenizer": str(model)}
+    settings |= {"rope": rope, "order": order, "rows_share_codes": share}
     train("lm", "debug", data=tmp_path / "shards", out=tmp_path / "lm", settings=settings)
     writer = bandtok.MusicModel.from_pretrained(tmp_path / "lm", tokenizer=model)
+    assert (writer.network.config.rope, writer.network.config.order) == (rope, order)
     clip = writer.generate("calm", duration_seconds=0.5)
+    assert clip.audio.waveform.shape == (1, 22_050)
     assert clip.grid.codes.shape == (16, 6)
     assert clip.grid.fingerprint == tokenizer.fingerprint
     edited = writer.edit(clip.grid, bandtok.Region(seconds=(0.2, 0.3)))

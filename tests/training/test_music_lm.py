@@ -280,6 +280,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(
     [
         ("default", (5, 15)),
         ("control_1d", (5, 15)),
+        ("delay", (5, 15)),
         ("large_100m", (90, 110)),
         ("large_350m", (315, 385)),
         ("debug", (0, 1)),
@@ -289,12 +290,13 @@ def test_every_recipe_builds(name: str, millions: tuple[int, int]) -> None:
     recipe = getattr(recipes, name)()
     assert isinstance(recipe, MusicLMTraining)
     assert recipe.network.rope == ("1d" if name == "control_1d" else "2d")
+    assert recipe.network.order == ("delay" if name == "delay" else "raster")
     with torch.device("meta"):
         parameters = sum(p.numel() for p in MusicLM(recipe.network).parameters())
     assert millions[0] <= parameters / 1e6 <= millions[1]
 
 
-@pytest.mark.parametrize("name", ["default", "control_1d", "large_100m", "large_350m"])
+@pytest.mark.parametrize("name", ["default", "control_1d", "delay", "large_100m", "large_350m"])
 def test_every_recipe_trains_a_step(name: str, corpus: TokenCorpus) -> None:
     """As deep as it is, with all its settings but its widths, which alone take memory and time."""
     recipe = getattr(recipes, name)()

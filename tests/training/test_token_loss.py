@@ -7,7 +7,12 @@ import torch
 from torch.nn import functional
 
 from bandtok.training import token_loss
-from bandtok.training.token_loss import mean_token_loss, token_losses
+from bandtok.training.token_loss import (
+    mean_row_loss,
+    mean_token_loss,
+    row_losses,
+    token_losses,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +63,29 @@ def test_half_precision_around_it_does_not_reach_the_loss() -> None:
     plain = mean_token_loss(hidden.bfloat16().float(), head.float(), targets, weights)
     torch.testing.assert_close(found, plain)
     assert found.dtype == torch.float32
+
+
+def test_a_head_for_each_row_is_that_rows_plain_loss() -> None:
+    hidden, head, targets, weights = _game()
+    heads = torch.stack([head.detach(), 2 * head.detach(), head.detach()]).requires_grad_()
+    rows = torch.tensor([0, 1, 0, 1, 1, 0, 0])  # the third row does not occur
+    scores = torch.einsum("nd,ncd->nc", hidden, heads[rows])
+    losses = functional.cross_entropy(scores, targets, reduction="none")
+    plain = (losses * weights).sum() / weights.sum()
+    found = mean_row_loss(hidden, heads, targets, weights, rows)
+    torch.testing.assert_close(found, plain)
+    expected = torch.autograd.grad(plain, (hidden, heads))
+    for one, other in zip(torch.autograd.grad(found, (hidden, heads)), expected, strict=True):
+        torch.testing.assert_close(one, other)
+    each = row_losses(hidden.detach().float(), heads.detach().float(), targets, rows)
+    torch.testing.assert_close(each, losses.detach().float())
+    shared = mean_row_loss(hidden, head, targets, weights, rows)
+    torch.testing.assert_close(shared, mean_token_loss(hidden, head, targets, weights))
+
+
+def test_rows_of_no_weight_teach_nothing() -> None:
+    hidden, head, targets, weights = _game()
+    heads, rows = torch.stack([head, head]), torch.tensor([0, 0, 0, 1, 1, 1, 1])
+    weights[:3] = 0
+    found = mean_row_loss(hidden, heads, targets, weights, rows)
+    torch.testing.assert_close(found, mean_token_loss(hidden, head, targets, weights))

@@ -10,10 +10,12 @@ from bandtok import __version__
 from bandtok.cli.decode import decode
 from bandtok.cli.edit import edit
 from bandtok.cli.encode import encode
+from bandtok.cli.experiment import experiment
 from bandtok.cli.generate import generate
 from bandtok.cli.golden import golden
 from bandtok.cli.group import OneLineErrors
 from bandtok.cli.info import info, verify
+from bandtok.cli.page import report
 from bandtok.cli.reconstruct import reconstruct
 from bandtok.cli.train import train
 
@@ -24,7 +26,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for command in (encode, decode, reconstruct, generate, edit, info, verify, golden, train):
+COMMANDS = (
+    encode,
+    decode,
+    reconstruct,
+    generate,
+    edit,
+    info,
+    verify,
+    golden,
+    train,
+    experiment,
+    report,
+)
+for command in COMMANDS:
     app.command()(command)
 
 

@@ -76,7 +76,8 @@ def reconstruct(
         }
         if plot is not None:
             picture = _picture_path(plot, job, output, plan.many)
-            values["plot"] = str(picture) if _draw(picture, job, grid) else None
+            bands = tokenizer.config.rows_are_bands
+            values["plot"] = str(picture) if _draw(picture, job, grid, bands) else None
         line = f"{one_line_grid(grid)}, {_distance_note(distance)}"
         line += mixing_note(channels, grid)
         return Done(values=values, line=line)
@@ -141,7 +142,7 @@ def _mean(distances: list[MelDistance | None]) -> MelDistance | None:
     )
 
 
-def _draw(path: Path, job: Job, grid: TokenGrid) -> bool:
+def _draw(path: Path, job: Job, grid: TokenGrid, rows_are_bands: bool) -> bool:
     """Draw the first minute or less; return whether there was enough to draw."""
     module = importlib.import_module("bandtok.evaluation.plots")
     frames = min(grid.num_frames, int(_PLOT_SECONDS * grid.frame_rate))
@@ -153,7 +154,7 @@ def _draw(path: Path, job: Job, grid: TokenGrid) -> bool:
     first, second = (
         _beginning(path, samples, grid.sample_rate) for path in (job.source, job.target)
     )
-    module.plot_reconstruction(path, first, second, part)
+    module.plot_reconstruction(path, first, second, part, rows_are_bands=rows_are_bands)
     return True
 
 

@@ -132,6 +132,7 @@ class ModelFacts:
     codebook_size: int
     num_bands: int
     sample_rate: int
+    rows_are_bands: bool = True
 
 
 def evaluate_reconstruction(
@@ -227,6 +228,7 @@ def model_facts(tokenizer: Tokenizer) -> ModelFacts:
         codebook_size=tokenizer.codebook_size,
         num_bands=tokenizer.num_bands,
         sample_rate=tokenizer.sample_rate,
+        rows_are_bands=tokenizer.config.rows_are_bands,
     )
 
 

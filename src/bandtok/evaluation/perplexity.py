@@ -21,7 +21,7 @@ from torch.nn import functional
 from bandtok.errors import DataError, ModelMismatch
 from bandtok.evaluation.excerpts import spread
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
-from bandtok.grid import flatten, unflatten
+from bandtok.grid import flatten, reading_order, unflatten
 from bandtok.music_lm.model import MusicLM
 
 Progress = Callable[[int, int], None]
@@ -86,14 +86,7 @@ def score_tokens(
         DataError: if there are fewer whole windows than asked for, or none.
     """
     config = network.config
-    places = _whole_windows(grids, config.window_frames)
-    wanted = max(1, len(places) if max_windows is None else max_windows)
-    if len(places) < wanted:
-        raise DataError(
-            f"got {len(places)} whole windows of {config.window_frames} frames; expected at least "
-            f"{wanted}, from more or longer music or a smaller number of windows"
-        )
-    chosen = [places[index] for index in spread(places, wanted)]
+    chosen = choose_windows(grids, config.window_frames, max_windows)
     by_row = []
     for done, (piece, first) in enumerate(chosen, start=1):
         codes = grids[piece][:, first : first + config.window_frames]
@@ -112,6 +105,24 @@ def score_tokens(
     )
 
 
+def choose_windows(
+    grids: Sequence[np.ndarray], window_frames: int, max_windows: int | None = None
+) -> list[tuple[int, int]]:
+    """Return (piece, first frame) of exactly `max_windows` whole windows, spread evenly; or of all.
+
+    Raises:
+        DataError: if there are fewer, or none.
+    """
+    places = _whole_windows(grids, window_frames)
+    wanted = max(1, len(places) if max_windows is None else max_windows)
+    if len(places) < wanted:
+        raise DataError(
+            f"got {len(places)} whole windows of {window_frames} frames; expected at least "
+            f"{wanted}, from more or longer music or a smaller number of windows"
+        )
+    return [places[index] for index in spread(places, wanted)]
+
+
 @torch.inference_mode()
 def window_nats(network: MusicLM, codes: np.ndarray) -> np.ndarray:
     """Return the negative log-likelihood of every token of a window, without text.
@@ -124,10 +135,12 @@ def window_nats(network: MusicLM, codes: np.ndarray) -> np.ndarray:
         float64 [bands, frames] nats.
     """
     grid = torch.from_numpy(codes.astype(np.int64)).to(network.code_embedding.weight.device)
-    tokens = flatten(grid)
-    scores: Tensor = network(tokens[None])[0]
+    order = reading_order(network.config.order, *grid.shape).to(grid.device)
+    tokens = flatten(grid)[order]
+    scores: Tensor = network(tokens[None], None, order[None])[0]
     losses = functional.cross_entropy(scores.double(), tokens, reduction="none")
-    nats: np.ndarray = unflatten(losses, len(grid)).cpu().numpy()
+    raster = torch.empty_like(losses).scatter_(0, order, losses)
+    nats: np.ndarray = unflatten(raster, len(grid)).cpu().numpy()
     return nats
 
 

@@ -2,7 +2,8 @@
 
     ln-mels and a TokenGrid -> picture;  statistics by row of the grid -> picture
 
-The only module that knows matplotlib; drawn without a display and without its global state.
+Whole figures with axes; pictures without any are in :mod:`bandtok.evaluation.bare_pictures`. Drawn
+without a display and without matplotlib's global state.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ from bandtok.mel import MelConfig, mel_bin_centres_hz
 _TICKS_HZ = (100, 300, 1_000, 3_000, 10_000, 20_000)
 _MAX_COLUMNS = 1_600
 _DIFFERENCE_LIMIT = 2.0
-_RANGE_DB = 90.0
-_DECIBELS = 20 / np.log(10)
+RANGE_DB = 90.0
+"""How far below the loudest moment a spectrogram's darkest colour is."""
+DECIBELS = 20 / np.log(10)
+"""dB in one unit of an ln-mel."""
 
 
 def plot_reconstruction(
@@ -41,6 +44,7 @@ def plot_reconstruction(
     *,
     title: str = "",
     config: MelConfig | None = None,
+    rows_are_bands: bool = True,
 ) -> None:
     """Draw mel before, mel after, the token grid and the difference, one below the other.
 
@@ -51,6 +55,8 @@ def plot_reconstruction(
         grid: the tokens between them; one colour a code, so equal colours are equal tokens.
         title: line above the picture.
         config: mel settings; None means the package's.
+        rows_are_bands: whether a row of the grid is a range of frequencies, as the tokenizer's
+            config says; the rows of others are numbered.
 
     Raises:
         AudioError: if the durations differ or the recordings are shorter than one mel frame.
@@ -64,8 +70,47 @@ def plot_reconstruction(
     axes = figure.subplots(4, 1, sharex=True)
     seconds = before.shape[1] * config.hop_length / config.sample_rate
     _draw_mels(figure, (axes[0], axes[1], axes[3]), before, after, seconds, config)
-    _draw_tokens(axes[2], grid, config)
+    _draw_tokens(axes[2], grid, config, rows_are_bands)
     axes[3].set_xlabel("time (s)")
+    if title:
+        figure.suptitle(title)
+    _save(figure, path)
+
+
+def plot_clip(
+    path: str | os.PathLike[str],
+    audio: Audio,
+    grid: TokenGrid | None,
+    *,
+    title: str = "",
+    config: MelConfig | None = None,
+    rows_are_bands: bool = True,
+) -> None:
+    """Draw the mel of a recording and, below it, the tokens that it was made from.
+
+    Args:
+        path: PNG file to write, atomically.
+        audio: what is heard.
+        grid: its tokens; None draws the mel alone.
+        title, config, rows_are_bands: as in `plot_reconstruction`.
+
+    Raises:
+        AudioError: if the recording is shorter than one mel frame.
+    """
+    config = config or MelConfig()
+    waveform = audio.mono().resampled(config.sample_rate).waveform[0]
+    if len(waveform) <= config.padding:
+        raise AudioError(f"got {len(waveform)} samples; expected more than {config.padding}")
+    mel = log_mel_of(waveform, config).numpy()
+    panels = 1 if grid is None else 2
+    figure = Figure(figsize=(7.5, 0.6 + 2.2 * panels), layout="constrained", dpi=80)
+    axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
+    seconds = mel.shape[1] * config.hop_length / config.sample_rate
+    top = max(float(mel.max()) * DECIBELS, config.silence * DECIBELS + 1)
+    _draw_mel(figure, axes[0], mel, "mel", seconds, config, (top - RANGE_DB, top))
+    if grid is not None:
+        _draw_tokens(axes[1], grid, config, rows_are_bands)
+    axes[-1].set(xlabel="time (s)", xlim=(0, seconds))
     if title:
         figure.suptitle(title)
     _save(figure, path)
@@ -99,27 +144,35 @@ def plot_mels(
     _save(figure, path)
 
 
-def plot_usage(path: str | os.PathLike[str], usage: CodebookUsage, *, title: str = "") -> None:
-    """Draw entropy and share of used codes by band.
+def plot_usage(
+    path: str | os.PathLike[str],
+    usage: CodebookUsage,
+    *,
+    title: str = "",
+    rows_are_bands: bool = True,
+) -> None:
+    """Draw entropy and share of used codes by row of the grid.
 
     Args:
         path: PNG file to write, atomically.
         usage: what was counted.
         title: line above the picture.
+        rows_are_bands: whether rows are frequency bands; else they are called layers.
     """
     figure = Figure(figsize=(9, 6), layout="constrained", dpi=100)
+    kind, first = ("band", "lowest") if rows_are_bands else ("layer", "coarsest")
     upper, lower = figure.subplots(2, 1, sharex=True)
     bands = np.arange(len(usage.bands))
     upper.bar(bands, [band.entropy_bits for band in usage.bands], color="#3b6ea5")
     upper.axhline(usage.max_entropy_bits, color="black", linewidth=1, label="all codes equal")
     upper.axhline(
-        usage.overall.entropy_bits, color="#c44e52", linestyle="--", label="all bands together"
+        usage.overall.entropy_bits, color="#c44e52", linestyle="--", label=f"all {kind}s together"
     )
     upper.set(ylabel="entropy (bits a token)", ylim=(0, usage.max_entropy_bits * 1.3))
     upper.legend(loc="upper center", ncols=2)
     lower.bar(bands, [100 * band.used_share for band in usage.bands], color="#6aa56e")
     lower.axhline(100 * usage.overall.used_share, color="#c44e52", linestyle="--")
-    lower.set(ylabel="codes used (% of codebook)", xlabel="band, lowest first", ylim=(0, 105))
+    lower.set(ylabel="codes used (% of codebook)", xlabel=f"{kind}, {first} first", ylim=(0, 105))
     lower.set_xticks(bands)
     if title:
         figure.suptitle(title)
@@ -283,29 +336,19 @@ def _draw_mels(
     after: np.ndarray,
     seconds: float,
     config: MelConfig,
-    range_db: float = _RANGE_DB,
+    range_db: float = RANGE_DB,
     difference_limit: float = _DIFFERENCE_LIMIT,
 ) -> None:
     """Draw into the axes for before, after and difference."""
     extent = (0.0, seconds, 0.0, float(config.n_mels))
-    top = max(float(before.max()), float(after.max())) * _DECIBELS
-    bottom = max(top - range_db, config.silence * _DECIBELS)
-    for axis, mel, name in ((axes[0], before, "before"), (axes[1], after, "after")):
-        image = axis.imshow(
-            _narrowed(mel * _DECIBELS),
-            origin="lower",
-            aspect="auto",
-            extent=extent,
-            vmin=bottom,
-            vmax=max(top, bottom + 1),
-            cmap="magma",
-        )
-        axis.set_title(f"mel {name}", loc="left", fontsize=10)
-        figure.colorbar(image, ax=axis, label="dB", pad=0.01)
-        _frequency_axis(axis, config)
+    top = max(float(before.max()), float(after.max())) * DECIBELS
+    bottom = max(top - range_db, config.silence * DECIBELS)
+    limits = (bottom, max(top, bottom + 1))
+    for axis, mel, name in ((axes[0], before, "mel before"), (axes[1], after, "mel after")):
+        _draw_mel(figure, axis, mel, name, seconds, config, limits)
     difference = after - before
     image = axes[2].imshow(
-        _narrowed(difference),
+        narrowed(difference),
         origin="lower",
         aspect="auto",
         extent=extent,
@@ -320,39 +363,81 @@ def _draw_mels(
     _frequency_axis(axes[2], config)
 
 
-def _draw_tokens(axis: Axes, grid: TokenGrid, config: MelConfig) -> None:
-    # Neighbouring ids mean nothing, so ids are scattered over the colours: only equality is shown.
-    colours = (grid.codes.astype(np.uint64) * 2_654_435_761 % 2**32 / 2**32).astype(np.float32)
-    seconds = grid.num_frames * grid.samples_per_frame / grid.sample_rate
-    axis.imshow(
-        colours,
+def _draw_mel(
+    figure: Figure,
+    axis: Axes,
+    mel: np.ndarray,
+    name: str,
+    seconds: float,
+    config: MelConfig,
+    limits: tuple[float, float],
+) -> None:
+    image = axis.imshow(
+        narrowed(mel * DECIBELS),
         origin="lower",
         aspect="auto",
-        interpolation="nearest",
         extent=(0.0, seconds, 0.0, float(config.n_mels)),
+        vmin=limits[0],
+        vmax=limits[1],
+        cmap="magma",
+    )
+    axis.set_title(name, loc="left", fontsize=10)
+    figure.colorbar(image, ax=axis, label="dB", pad=0.01)
+    _frequency_axis(axis, config)
+
+
+def token_colours(codes: np.ndarray) -> np.ndarray:
+    """Scatter codes over [0, 1): neighbouring ids mean nothing, so only equality shows."""
+    return (codes.astype(np.uint64) * 2_654_435_761 % 2**32 / 2**32).astype(np.float32)
+
+
+def _draw_tokens(axis: Axes, grid: TokenGrid, config: MelConfig, rows_are_bands: bool) -> None:
+    colours = token_colours(grid.codes)
+    # Bands stand where their frequencies do, lowest below; layers are counted downwards from 0,
+    # coarsest on top, as nothing of them is high or low.
+    seconds = grid.num_frames * grid.samples_per_frame / grid.sample_rate
+    rows = len(colours)
+    axis.imshow(
+        colours,
+        origin="lower" if rows_are_bands else "upper",
+        aspect="auto",
+        interpolation="nearest",
+        extent=(0.0, seconds, 0.0, float(config.n_mels))
+        if rows_are_bands
+        else (0.0, seconds, rows - 0.5, -0.5),
         cmap="turbo",
         vmin=0,
         vmax=1,
     )
+    kind = "bands" if rows_are_bands else "layers"
     axis.set_title(
-        f"tokens: {grid.num_bands} bands × {grid.num_frames} frames, "
+        f"tokens: {grid.num_bands} {kind} × {grid.num_frames} frames, "
         f"{grid.bit_rate_bps / 1000:.2f} kbit/s",
         loc="left",
         fontsize=10,
     )
-    _frequency_axis(axis, config)
+    if rows_are_bands:
+        _frequency_axis(axis, config)
+    else:
+        axis.set_yticks(range(0, rows, max(rows // 8, 1)))
+        axis.set_ylabel("layer, coarsest first")
+
+
+def frequency_marks(config: MelConfig) -> dict[int, float]:
+    """Return round frequencies in Hz and where they lie on the mel axis, in bins from its foot."""
+    centres = mel_bin_centres_hz(config)
+    shown = [hertz for hertz in _TICKS_HZ if centres[0] <= hertz <= centres[-1]]
+    places = np.interp(shown, centres, np.arange(config.n_mels) + 0.5)
+    return dict(zip(shown, places.tolist(), strict=True))
 
 
 def _frequency_axis(axis: Axes, config: MelConfig) -> None:
-    centres = mel_bin_centres_hz(config)
-    shown = [hertz for hertz in _TICKS_HZ if centres[0] <= hertz <= centres[-1]]
-    axis.set_yticks(
-        np.interp(shown, centres, np.arange(config.n_mels) + 0.5), [f"{hertz:,}" for hertz in shown]
-    )
+    marks = frequency_marks(config)
+    axis.set_yticks(list(marks.values()), [f"{hertz:,}" for hertz in marks])
     axis.set_ylabel("frequency (Hz)")
 
 
-def _narrowed(image: np.ndarray) -> np.ndarray:
+def narrowed(image: np.ndarray) -> np.ndarray:
     """Average neighbouring columns of a recording longer than the picture is wide."""
     group = -(-image.shape[1] // _MAX_COLUMNS)
     if group == 1:

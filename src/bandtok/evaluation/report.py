@@ -7,8 +7,6 @@ Each file appears whole or not at all. Measures nothing itself.
 
 from __future__ import annotations
 
-import base64
-import html
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -27,6 +25,7 @@ from bandtok.evaluation.corpus import (
 from bandtok.evaluation.excerpts import load_excerpt
 from bandtok.evaluation.frechet import Frechet
 from bandtok.evaluation.generation import Copies, GenerationReport
+from bandtok.evaluation.html_page import Section, Table, document, paragraph, plot, table
 from bandtok.evaluation.judged import SetMeasures
 from bandtok.evaluation.plots import (
     plot_areas,
@@ -51,13 +50,6 @@ from bandtok.evaluation.tokens import TokenReport
 from bandtok.evaluation.usage import CodebookUsage
 from bandtok.pipeline import Tokenizer
 
-Table = list[list[str]]  # the first row is the heading
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #bbb;padding:.3rem .6rem;"
-    "text-align:left}img{max-width:100%}"
-)
-
 
 def write_reconstruction_report(
     report: ReconstructionReport,
@@ -79,11 +71,17 @@ def write_reconstruction_report(
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     pictures = _draw_clips(report, target, tokenizer, corpus)
-    plot_usage(target / "usage.png", report.usage, title="Codebook usage")
-    pictures["usage.png"] = "Codebook usage by band"
+    rows = _row_name(report.model)
+    plot_usage(
+        target / "usage.png",
+        report.usage,
+        title="Codebook usage",
+        rows_are_bands=report.model.rows_are_bands,
+    )
+    pictures["usage.png"] = f"Codebook usage by {rows}"
     tables = [
         ("Reconstruction", _means_table(report)),
-        ("Codebook usage", usage_table(report.usage)),
+        ("Codebook usage", usage_table(report.usage, rows)),
         ("Clips", _clips_table(report)),
     ]
     notes = [*_model_lines(report.model), *_reconstruction_notes(report)]
@@ -94,9 +92,15 @@ def write_token_report(report: TokenReport, folder: str | os.PathLike[str]) -> l
     """Write report.json, report.md, report.html and pictures; return the files."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    plot_usage(target / "usage.png", report.usage, title="Codebook usage")
-    pictures = {"usage.png": "Codebook usage by band"}
-    tables = [("Codebook usage", usage_table(report.usage))]
+    rows = _row_name(report.model)
+    plot_usage(
+        target / "usage.png",
+        report.usage,
+        title="Codebook usage",
+        rows_are_bands=report.model.rows_are_bands,
+    )
+    pictures = {"usage.png": f"Codebook usage by {rows}"}
+    tables = [("Codebook usage", usage_table(report.usage, rows))]
     notes = [
         *_model_lines(report.model),
         f"{report.num_tracks} whole tracks, {report.seconds / 60:.1f} minutes.",
@@ -250,9 +254,9 @@ def means_rows(report: ReconstructionReport) -> Table:
     return rows
 
 
-def usage_table(usage: CodebookUsage) -> Table:
-    """Return usage of all bands and of each band; the first row is the heading."""
-    rows = [["band", "tokens", "codes used", "share of codebook", "entropy, bits", "top 1 %"]]
+def usage_table(usage: CodebookUsage, row_name: str = "band") -> Table:
+    """Return usage of all rows of the grid and of each; the first row is the heading."""
+    rows = [[row_name, "tokens", "codes used", "share of codebook", "entropy, bits", "top 1 %"]]
     named = [("all", usage.overall), *((str(n), band) for n, band in enumerate(usage.bands))]
     for name, band in named:
         rows.append(
@@ -392,10 +396,15 @@ def _estimate(estimate: Estimate | None) -> str:
     return f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], n={estimate.count}"
 
 
+def _row_name(model: ModelFacts) -> str:
+    return "band" if model.rows_are_bands else "layer"
+
+
 def _model_lines(model: ModelFacts) -> list[str]:
     return [
         f"Model {model.name or 'bundled'}, fingerprint {model.fingerprint}: {model.num_bands} "
-        f"bands, codebook of {model.codebook_size:,}, {model.bit_rate_bps / 1000:.2f} kbit/s, "
+        f"{_row_name(model)}s, codebook of {model.codebook_size:,}, "
+        f"{model.bit_rate_bps / 1000:.2f} kbit/s, "
         f"{model.sample_rate:,} Hz mono."
     ]
 
@@ -455,6 +464,7 @@ def _draw_clips(
             clip.grid,
             title=caption,
             config=tokenizer.config.mel,
+            rows_are_bands=tokenizer.config.rows_are_bands,
         )
         pictures[f"{name}.png"] = caption
     return pictures
@@ -493,24 +503,11 @@ def _html_page(
     tables: list[tuple[str, Table]],
     pictures: dict[str, str],
 ) -> str:
-    body = [f"<h1>{html.escape(title)}</h1>"]
-    body += [f"<p>{html.escape(note)}</p>" for note in notes]
-    for name, rows in tables:
-        body += [f"<h2>{html.escape(name)}</h2>", _html_table(rows)]
-    for name, caption in pictures.items():
-        data = base64.b64encode((target / name).read_bytes()).decode()
-        text = html.escape(caption, quote=True)
-        body.append(f'<h3>{text}</h3><img alt="{text}" src="data:image/png;base64,{data}">')
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style><body>{''.join(body)}</body></html>\n"
-    )
-
-
-def _html_table(rows: Table) -> str:
-    heading, *rest = rows
-    cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in heading)
-    lines = [f"<tr>{cells}</tr>"]
-    for row in rest:
-        lines.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>")
-    return f"<table>{''.join(lines)}</table>"
+    sections = [Section(title=name, parts=[table(rows, name)]) for name, rows in tables]
+    drawn = [
+        plot((target / name).read_bytes(), "image/png", caption, caption)
+        for name, caption in pictures.items()
+    ]
+    if drawn:
+        sections.append(Section(title="Pictures", parts=drawn))
+    return document(title, [paragraph(note) for note in notes], sections)

@@ -9,10 +9,9 @@ import math
 
 from bandtok.evaluation.dependence import Dependence, TokenDependence
 from bandtok.evaluation.error_spread import ErrorSpread, SpreadCase
+from bandtok.evaluation.html_page import Table
 from bandtok.evaluation.perplexity import LanguageModelScore
 from bandtok.evaluation.tokens import TokenReport
-
-Table = list[list[str]]
 
 
 def dependence_table(found: TokenDependence) -> Table:

@@ -184,6 +184,7 @@ def _spread(
         tokenizer.codebook_size,
         num_places=settings.spread_places,
         context_frames=2 * tokenizer.config.decoder_reach,
+        rows_are_bands=tokenizer.config.rows_are_bands,
         seed=settings.seed,
         progress=progress,
     )

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from bandtok.errors import ConfigError
+from bandtok.grid import ReadingOrder
 
 RopeKind = Literal["2d", "1d"]
 
@@ -30,6 +31,11 @@ class MusicLMConfig:
         model_dim, num_layers, num_heads, num_kv_heads, mlp_dim: the transformer.
         rope: "2d" turns half of each head by the frame and half by the band; "1d" turns by the
             plain sequence index (the control).
+        order: "raster" reads and writes frame by frame; "delay" as MusicGen does, row k of a frame
+            with row 0 of the frame k later (see `bandtok.grid.reading_order`). Where a window is
+            edited, what is known comes first in either.
+        rows_share_codes: whether a code means the same in every row, as band tokens' do. If not, as
+            with the layers of residual tokens, each row has embeddings and scores of its own.
         time_base, band_base: rotary bases; "1d" uses `time_base` alone.
         code_dim: width of the code vectors through which a position hears the neighbours of the
             cell it is to write, and which give codes that sound alike embeddings that are alike. If
@@ -55,6 +61,8 @@ class MusicLMConfig:
     code_dim: int = 16
     condition_dim: int = 128
     rope: RopeKind = "2d"
+    order: ReadingOrder = "raster"
+    rows_share_codes: bool = True
     time_base: float = 10_000.0
     band_base: float = 100.0
     dropout: float = 0.0
@@ -66,6 +74,8 @@ class MusicLMConfig:
                 raise ConfigError(f"got {name} {getattr(self, name)}; expected more than 0")
         if self.rope not in get_args(RopeKind):
             raise ConfigError(f"got rope {self.rope!r}; expected one of {get_args(RopeKind)}")
+        if self.order not in get_args(ReadingOrder):
+            raise ConfigError(f"got order {self.order!r}; expected one of {get_args(ReadingOrder)}")
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError(f"got dropout {self.dropout}; expected 0 or more and below 1")
         if self.window_frames < 2:
@@ -86,9 +96,14 @@ class MusicLMConfig:
         return self.window_frames * self.num_bands
 
     @property
+    def num_entries(self) -> int:
+        """Codes that have an embedding of their own."""
+        return self.codebook_size * (1 if self.rows_share_codes else self.num_bands)
+
+    @property
     def bos_id(self) -> int:
-        """Id of what stands before the first code of a window, and of an unknown neighbour."""
-        return self.codebook_size
+        """Entry of what stands before the first code of a window, and of an unknown neighbour."""
+        return self.num_entries
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON types."""

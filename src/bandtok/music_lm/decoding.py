@@ -40,7 +40,8 @@ class StepWeights:
         self.out = [packed(block.attention.out.weight) for block in blocks]
         self.up = [packed(block.mlp.up.weight) for block in blocks]
         self.down = [packed(block.mlp.down.weight) for block in blocks]
-        self.head = packed(model.head())
+        head = model.head()
+        self.heads = [packed(own) for own in (head if head.ndim == 3 else head[None])]
         # Values are not turned, but leaving them out would cost a copy a layer.
         self.gains = functional.pad(
             torch.stack([block.attention.gain[:, 0] for block in blocks]),
@@ -110,6 +111,8 @@ class WindowDecoder:
         ]
         steps = neighbour_steps(order, config.num_bands, NEIGHBOURS)[0]
         bands = length + 1 + order[0] % config.num_bands
+        self._first_entries = self.model.first_entries(order[0])
+        self._heads = (self._first_entries // config.codebook_size).tolist()
         now = torch.arange(length, device=self.device)
         self._sources = torch.cat((now[:, None], steps + 1, bands[:, None]), dim=1)
         # What inputs are made of, by column: nothing, the codes read so far, the bands' numbers.
@@ -124,7 +127,8 @@ class WindowDecoder:
         """Take the codes, int64 [clips], of the cells scored last; score the next ones."""
         with torch.inference_mode():
             column = self._seen[:, self.cache.length]
-            column.view(-1, self.clips).copy_(codes)
+            first = self._first_entries[self.cache.length - 1]
+            column.view(-1, self.clips).copy_(codes.to(self.device) + first)
             return self._scores()
 
     def _take_known(self, known: Tensor, rotary: RotaryTable, order: Tensor) -> None:
@@ -132,12 +136,13 @@ class WindowDecoder:
         if not count:
             return
         tokens = known.repeat(self.rows // self.clips, 1)
-        self._seen[:, 1 : count + 1] = tokens
+        self._seen[:, 1 : count + 1] = tokens + self._first_entries[:count]
         x = self.model.embed(tokens, order[:, :count])
         self.model.transformer(x, self.condition, rotary[:count], self.cache)
 
     def _scores(self) -> Tensor:
-        logits = self.weights.head(self._run()).float()
+        head = self.weights.heads[self._heads[self.cache.length]]
+        logits = head(self._run()).float()
         if self.rows == self.clips:
             return logits.cpu()
         return guide(logits[: self.clips], logits[self.clips :], self.guidance_scale).cpu()
@@ -189,7 +194,7 @@ def _input_table(model: MusicLM) -> tuple[Tensor, Tensor]:
     Rows: the code before; then each neighbour's code, projected; then the bands.
     """
     config = model.config
-    entries = config.codebook_size + 1
+    entries = config.num_entries + 1
     projections = model.neighbours.weight.view(config.model_dim, len(NEIGHBOURS), config.code_dim)
     around = torch.einsum("ec,dnc->ned", model.code_vectors.weight, projections)
     table = torch.cat((model.code_matrix(), *around, model.band_embedding.weight))

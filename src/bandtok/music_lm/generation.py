@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bandtok.errors import ConfigError, GridError
-from bandtok.grid import edit_order, flatten, unflatten
+from bandtok.grid import ReadingOrder, flatten, positions, unflatten, window_order
 from bandtok.music_lm.decoding import StepWeights, WindowDecoder
 from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.sampling import SamplingConfig, sample_code
@@ -197,24 +197,61 @@ def _complete(
     try:
         decoder = WindowDecoder(weights, text, clips, sampling.guidance_scale)
         for plan in plan_windows(unknown, window):
-            view = unknown[:, plan.start : plan.start + window]
-            order = edit_order(~view)
-            begin = int((~view).sum())
-            end = begin + int(unknown[:, plan.first : plan.last].sum())
-            cells = order + plan.start * weights.model.config.num_bands
+            reading = _read_window(unknown, plan, window, weights.model.config.order)
+            order, begin = reading.order, reading.begin
+            cells = (order + plan.start * unknown.shape[0]).tolist()
             report.before(plan.first)
-            logits = decoder.begin(order[:end], tokens[:, cells[:begin]])
-            for place, cell in enumerate(cells[begin:end].tolist(), begin + 1):
-                drawn = sample_codes(logits, sampling, generators)
-                report.before(cell // weights.model.config.num_bands)
-                tokens[:, cell] = drawn
-                if place < end:
-                    logits = decoder.step(drawn)
+            logits = decoder.begin(order, tokens[:, cells[:begin]])
+            for place in range(begin, len(order)):
+                cell = cells[place]
+                report.before(plan.start + reading.frames_done[place])
+                if reading.wanted[place]:
+                    tokens[:, cell] = sample_codes(logits, sampling, generators)
+                if place + 1 < len(order):
+                    logits = decoder.step(tokens[:, cell])
             unknown[:, plan.first : plan.last] = False
         report.before(codes.shape[1])
     finally:
         weights.model.train(training)
     return unflatten(tokens, weights.model.config.num_bands)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """How one window is read.
+
+    Attributes:
+        order: int64 [length], raster indices in the window, as far as it has to be read.
+        begin: how many cells at the beginning are known.
+        wanted: of each cell, whether it is to be written.
+        frames_done: frames of the window of which nothing will be written any more, before each.
+    """
+
+    order: Tensor
+    begin: int
+    wanted: list[bool]
+    frames_done: list[int]
+
+
+def _read_window(unknown: Tensor, plan: WindowPlan, window: int, kind: ReadingOrder) -> _Reading:
+    bands = unknown.shape[0]
+    view = unknown[:, plan.start : plan.start + window]
+    if view[:, plan.last - plan.start :].all():  # nothing is known beyond what is written now
+        view = view[:, : plan.last - plan.start]
+    order = window_order(~view, kind)
+    here = torch.zeros_like(view)
+    here[:, plan.first - plan.start : plan.last - plan.start] = True
+    wanted = flatten(view & here)[order]
+    end = int(wanted.nonzero()[-1]) + 1
+    order, wanted = order[:end], wanted[:end]
+    open_frames = torch.where(wanted, positions(order, bands)[:, 0], view.shape[1])
+    left = open_frames.flip(0).cummin(0).values.flip(0)
+    return _Reading(
+        order=order,
+        begin=int((~flatten(view)[order]).long().cumprod(0).sum()),
+        wanted=wanted.tolist(),
+        frames_done=left.tolist(),
+    )
 
 
 def sample_codes(

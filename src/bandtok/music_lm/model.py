@@ -1,6 +1,6 @@
 """The music language model: text and known codes -> the distribution of the next code.
 
-A window is read in an order: the raster order, or for editing what is known first. Position k is
+A window is read in an order: raster, delay, or for editing what is known first. Position k is
 told which cell comes k-th (its query is turned to that cell, its input holds the cell's band and
 those of its neighbours that are known by then) and holds the code read before (its key is turned
 to that one's cell). In raster order, "the next cell" is one special case of this. The text comes as
@@ -46,7 +46,7 @@ class MusicLM(nn.Module):
     def __init__(self, config: MusicLMConfig) -> None:
         super().__init__()
         self.config = config
-        entries = config.codebook_size + 1
+        entries = config.num_entries + 1
         self.code_embedding = nn.Embedding(entries, config.model_dim)
         self.code_vectors = nn.Embedding(entries, config.code_dim)
         self.code_projection = nn.Linear(config.code_dim, config.model_dim, bias=False)
@@ -71,7 +71,17 @@ class MusicLM(nn.Module):
             float [batch, length, codebook_size]: logits[:, k] predict tokens[:, k] and depend only
             on the text, the order, and tokens[:, :k].
         """
-        return functional.linear(self.hidden(tokens, text, order), self.head())
+        hidden, head = self.hidden(tokens, text, order), self.head()
+        if head.ndim == 2:
+            return functional.linear(hidden, head)
+        if order is None:
+            order = torch.arange(tokens.shape[1], device=tokens.device)[None]
+        rows = (order % self.config.num_bands).expand(tokens.shape)
+        scores = hidden.new_empty(*tokens.shape, self.config.codebook_size)
+        for row, own in enumerate(head):
+            here = rows == row
+            scores[here] = functional.linear(hidden[here], own)
+        return scores
 
     def hidden(
         self, tokens: Tensor, text: TextStates | None = None, order: Tensor | None = None
@@ -97,7 +107,7 @@ class MusicLM(nn.Module):
         """
         bands = self.config.num_bands
         start = tokens.new_full((tokens.shape[0], 1), self.config.bos_id)
-        known = torch.cat((start, tokens), dim=1)
+        known = torch.cat((start, tokens + self.first_entries(order)), dim=1)
         steps = neighbour_steps(order, bands, NEIGHBOURS).expand(tokens.shape[0], -1, -1)
         around = known.gather(1, steps.flatten(1) + 1).view_as(steps)
         before = functional.embedding(known[:, :-1], self.code_matrix())
@@ -107,13 +117,30 @@ class MusicLM(nn.Module):
             + self.neighbours(self.code_vectors(around).flatten(2))
         )
 
+    def first_entries(self, order: Tensor) -> Tensor:
+        """Return the entry of code 0 in the row of each cell, int64 like `order`.
+
+        All 0 where rows share their codes.
+        """
+        if self.config.rows_share_codes:
+            return torch.zeros_like(order)
+        return order % self.config.num_bands * self.config.codebook_size
+
     def code_matrix(self) -> Tensor:
         """Return the embedding of every code and of "none", float [entries, model_dim]."""
         return self.code_embedding.weight + self.code_projection(self.code_vectors.weight)
 
     def head(self) -> Tensor:
-        """Return what scores the codes, float [codebook_size, model_dim]: their embeddings."""
-        return self.code_matrix()[: self.config.codebook_size]
+        """Return what scores the codes: their embeddings.
+
+        Returns:
+            float [codebook_size, model_dim]; [num_bands, codebook_size, model_dim] where each row
+            has codes of its own.
+        """
+        codes = self.code_matrix()[: self.config.num_entries]
+        if self.config.rows_share_codes:
+            return codes
+        return codes.unflatten(0, (self.config.num_bands, self.config.codebook_size))
 
     def rotary(self, order: Tensor) -> RotaryTable:
         """Return the turns, [batch or 1, heads, length, head_dim], of windows read in `order`.
@@ -163,8 +190,9 @@ class MusicLM(nn.Module):
                 f"(--set code_dim={codebook.shape[1]}, or --set tokenizer= for none)"
             )
         centred = codebook - codebook.mean(dim=0)
-        self.code_vectors.weight[:size] = centred / centred.std()
-        self.code_vectors.weight[size] = 0
+        entries = self.config.num_entries
+        self.code_vectors.weight[:entries] = (centred / centred.std()).repeat(entries // size, 1)
+        self.code_vectors.weight[entries] = 0
 
     def _initialise(self) -> None:
         deep = 0.02 / math.sqrt(2 * self.config.num_layers)

@@ -62,6 +62,17 @@ def control_1d() -> MusicLMTraining:
     return replace(recipe, network=replace(recipe.network, rope="1d"))
 
 
+def delay() -> MusicLMTraining:
+    """The default run in MusicGen's delay pattern: row k of a frame beside row 0, k frames on.
+
+    Meant for residual tokens, whose rows are layers.
+
+        bandtok train lm delay --data SHARDS --out runs/lm-delay --set tokenizer=runs/residual
+    """
+    recipe = default()
+    return replace(recipe, network=replace(recipe.network, order="delay"))
+
+
 def large_100m() -> MusicLMTraining:
     """100 M parameters, windows of 128 frames (11.9 s); for hundreds of hours of music.
 

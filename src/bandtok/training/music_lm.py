@@ -24,7 +24,7 @@ from bandtok.data.captions import full_window_caption, window_caption
 from bandtok.data.shards import TokenCorpus
 from bandtok.data.token_windows import WindowSampler
 from bandtok.errors import ConfigError
-from bandtok.grid import edit_order, flatten, unflatten
+from bandtok.grid import ReadingOrder, flatten, unflatten, window_order
 from bandtok.music_lm.config import MusicLMConfig
 from bandtok.music_lm.generation import generate_codes
 from bandtok.music_lm.model import MusicLM
@@ -35,7 +35,7 @@ from bandtok.training.loop import LoopConfig, apply_gradients
 from bandtok.training.muon import Muon
 from bandtok.training.prefetch import Prefetch
 from bandtok.training.regions import draw_keep, middle_gap
-from bandtok.training.token_loss import mean_token_loss, token_losses
+from bandtok.training.token_loss import mean_row_loss, row_losses
 
 _KNOWN_CAPTIONS = 4096
 
@@ -235,7 +235,7 @@ class MusicLMTask:
     def _make_batch(self, draw: np.random.Generator) -> _Batch:
         codes, captions = self.train.draw(self.recipe.batch_size, draw)
         keep = torch.stack([self._keep(codes.shape[1:], draw) for _ in codes])
-        tokens, order = _read(codes, keep)
+        tokens, order = _read(codes, keep, self.config.order)
         known = flatten(keep).gather(1, order)
         weights = torch.where(known, self.recipe.context_weight, 1.0)
         return _Batch(
@@ -250,8 +250,12 @@ class MusicLMTask:
         assert isinstance(network, MusicLM)
         with self._precision():
             hidden = network.hidden(batch.tokens, batch.text, batch.order).flatten(0, 1)
-            return mean_token_loss(
-                hidden, network.head(), batch.tokens.flatten(), batch.weights.flatten()
+            return mean_row_loss(
+                hidden,
+                network.head(),
+                batch.tokens.flatten(),
+                batch.weights.flatten(),
+                batch.order.flatten() % self.config.num_bands,
             )
 
     def _keep(self, shape: torch.Size, draw: np.random.Generator) -> Tensor:
@@ -268,11 +272,12 @@ class MusicLMTask:
         for start in range(0, len(captions), size):
             text = self.captions(captions[start : start + size]).to(self.device)
             codes = self.valid_codes[start : start + size]
-            tokens, order = _read(codes, keep.expand(codes.shape))
+            tokens, order = _read(codes, keep.expand(codes.shape), self.config.order)
             tokens, order = tokens.to(self.device), order.to(self.device)
             with self._precision():
                 hidden = network.hidden(tokens, text, order)
-                losses = token_losses(hidden.flatten(0, 1), network.head(), tokens.flatten())
+                rows = order.flatten() % self.config.num_bands
+                losses = row_losses(hidden.flatten(0, 1), network.head(), tokens.flatten(), rows)
             raster = torch.empty(tokens.shape)
             raster.scatter_(1, order.cpu(), losses.view(tokens.shape).cpu())
             found.append(unflatten(raster, self.config.num_bands))
@@ -371,9 +376,9 @@ def grid_image(codes: Tensor, codebook_size: int, size: int = 8) -> np.ndarray:
     return rgb.repeat(size, 0).repeat(size, 1)
 
 
-def _read(codes: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+def _read(codes: Tensor, keep: Tensor, kind: ReadingOrder) -> tuple[Tensor, Tensor]:
     """Return tokens and the order they are read in, both [batch, length]."""
-    order = edit_order(keep)
+    order = window_order(keep, kind)
     return flatten(codes).gather(1, order), order
 
 

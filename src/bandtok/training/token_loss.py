@@ -1,7 +1,8 @@
 """Cross-entropy over a large codebook, without ever holding all scores.
 
 hidden [n, dim], head [codebook_size, dim] -> nats. A piece at a time: scores, their loss and their
-gradient while they are still in the processor's cache (an accelerator takes larger pieces).
+gradient while they are still in the processor's cache (an accelerator takes larger pieces). Where
+rows of the grid have codes of their own there is a head for each, [rows, codebook_size, dim].
 """
 
 from __future__ import annotations
@@ -45,6 +46,41 @@ def mean_token_loss(hidden: Tensor, head: Tensor, targets: Tensor, weights: Tens
     with torch.autocast(hidden.device.type, enabled=False):
         loss: Tensor = _MeanTokenLoss.apply(hidden.to(kind), head.to(kind), targets, shares)
     return loss
+
+
+@torch.no_grad()
+def row_losses(hidden: Tensor, head: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
+    """Return `token_losses`, with a head shared by all rows or one for each.
+
+    Args:
+        hidden, targets: as for `token_losses`.
+        head: float [codebook_size, dim] or [rows, codebook_size, dim].
+        rows: int64 [n], the row of each target.
+    """
+    if head.ndim == 2:
+        return token_losses(hidden, head, targets)
+    found = torch.empty(len(targets), device=hidden.device)
+    for row, own in enumerate(head):
+        here = rows == row
+        if here.any():
+            found[here] = token_losses(hidden[here], own, targets[here])
+    return found
+
+
+def mean_row_loss(
+    hidden: Tensor, head: Tensor, targets: Tensor, weights: Tensor, rows: Tensor
+) -> Tensor:
+    """Return `mean_token_loss`, with one head for all rows or one for each; see `row_losses`."""
+    if head.ndim == 2:
+        return mean_token_loss(hidden, head, targets, weights)
+    shares, parts = weights / weights.sum(), []
+    for row, own in enumerate(head):
+        here = rows == row
+        share = shares[here].sum()
+        if share > 0:
+            loss = mean_token_loss(hidden[here], own, targets[here], weights[here])
+            parts.append(loss * share)
+    return torch.stack(parts).sum()
 
 
 class _MeanTokenLoss(torch.autograd.Function):

@@ -1,0 +1,95 @@
+"""`bandtok report`: one page from results, recordings and clips, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import Result
+
+from bandtok.cli.page import labelled
+
+Run = Callable[..., Result]
+MakeSong = Callable[..., Path]
+
+
+def results(folder: Path) -> Path:
+    folder.mkdir()
+    clip = {"title": "gone", "group": "g", "system": "s", "audio": "a.flac"}
+    (folder / "a.json").write_text(json.dumps({"name": "a", "title": "Title A", "clips": [clip]}))
+    return folder
+
+
+def test_a_page_of_everything(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
+    song = make_song("in/song.wav")
+    make_song("clips/001-calm.wav")
+    (tmp_path / "p.txt").write_text("calm <piano>\n")
+    out = tmp_path / "new" / "page.html"
+    arguments = [results(tmp_path / "results"), "--out", out, "--reconstruct", song.parent]
+    arguments += ["--model", "tiny=debug", "--device", "cpu", "--seconds", 0.4]
+    arguments += ["--generated", tmp_path / "clips", "--prompts", tmp_path / "p.txt"]
+    done = run("report", *arguments, "--json")
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout)
+    text = out.read_text(encoding="utf-8")
+    assert told["clips"] == 3
+    assert told["size_bytes"] == len(text.encode())
+    assert told["coding"] == "flac"
+    assert "missing: g, s: Cannot be played" in done.stderr
+    for part in ("Title A", "song.wav", "<strong>tiny</strong>", "“calm &lt;piano&gt;”"):
+        assert part in text
+    refused = run("report", *arguments)
+    assert refused.exit_code == 1
+    assert "page.html" in refused.stderr
+    assert run("report", *arguments, "--overwrite", "--audio", "opus").exit_code == 0
+    assert "data:audio/ogg" in out.read_text(encoding="utf-8")
+
+
+def test_too_large_a_page_is_told(
+    run: Run, make_song: MakeSong, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bandtok.experiments.page.PAGE_LIMIT_BYTES", 1_000)
+    make_song("clips/a.wav")
+    done = run("report", "--generated", tmp_path / "clips", "--out", tmp_path / "p.html")
+    assert done.exit_code == 0
+    assert "fewer or shorter clips" in done.stderr
+    assert "opus" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "p.html"], "give RESULTS"),
+        (["--out", "p.txt", "--generated", "x"], "must end in .html"),
+        (["--out", "p.html", "--generated", "x", "--model", "debug"], "--model says nothing"),
+        (["--out", "p.html", "--reconstruct", "x", "--prompts", "y"], "--prompts says nothing"),
+        (["--out", "p.html", "--generated", "a=x", "--generated", "a=y"], "label of its own"),
+    ],
+)
+def test_wrong_usage(run: Run, arguments: list[str], message: str) -> None:
+    done = run("report", *arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_damaged_results_end_it_in_one_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{")
+    done = run("report", tmp_path, "--out", tmp_path / "p.html")
+    assert done.exit_code == 1
+    assert done.stderr.count("\n") == 1
+    assert "a.json is damaged" in done.stderr
+    assert not (tmp_path / "p.html").exists()
+
+
+def test_labels(tmp_path: Path) -> None:
+    (tmp_path / "a=b").mkdir()
+    odd = str(tmp_path / "a=b")
+    assert labelled(["x=runs/a"], "alone") == {"x": "runs/a"}
+    assert labelled(["runs/a"], "alone") == {"alone": "runs/a"}
+    assert labelled([odd, "runs/b", "c=d=e"], "alone") == {"a=b": odd, "b": "runs/b", "c": "d=e"}
+    for values in (["=x"], ["x="], ["a", "b/a"]):
+        with pytest.raises(typer.BadParameter):
+            labelled(values, "alone")
