@@ -70,6 +70,19 @@ def test_several_corpora_in_one_folder_of_shards(tmp_path: Path, write_tone: Wri
     assert json.loads(result.stdout)["shards"] == 4
 
 
+def test_captions_command_prints_what_is_known(tmp_path: Path, write_tone: WriteTone) -> None:
+    write_tone(tmp_path / "audio" / "calm_waters.wav", seconds=2.0)
+    arguments = ["--model", "debug", "--device", "cpu", "--out", str(tmp_path / "shards")]
+    app_runner = CliRunner()
+    app_runner.invoke(app, ["tokenize", str(tmp_path / "audio"), *arguments])
+    asked = ["captions", str(tmp_path / "shards"), "--frames", "4", "--count", "3"]
+    result = app_runner.invoke(app, asked, catch_exceptions=False)
+    assert result.stdout.splitlines() == ["calm"] * 3
+    assert app_runner.invoke(app, [*asked, "--vary", "1"]).exit_code == 0
+    missing = app_runner.invoke(app, [*asked, "--source", "nowhere"])
+    assert isinstance(missing.exception, DataError)
+
+
 def test_describe_command(tmp_path: Path, write_tone: WriteTone) -> None:
     write_tone(tmp_path / "a.wav", seconds=2.0)
     arguments = ["describe", str(tmp_path), "--no-tagger"]

@@ -17,6 +17,7 @@ import bandtok
 from bandtok.cli.console import Report, print_json, progress_bars
 from bandtok.cli.options import ChosenDevice, Device, Json, Model, Quiet
 from bandtok.codec import ExternalVocoder
+from bandtok.data.captions import split_captions
 from bandtok.data.describe import describe_corpus
 from bandtok.data.manifest import (
     MANIFEST_NAME,
@@ -29,7 +30,7 @@ from bandtok.data.manifest import (
 from bandtok.data.openmusic import build_corpus
 from bandtok.data.rendered.corpus import build_rendered
 from bandtok.data.segments import ATTRIBUTES_NAME
-from bandtok.data.shards import Variants, tokenize_corpus
+from bandtok.data.shards import TokenCorpus, Variants, tokenize_corpus
 from bandtok.tagger import Tagger, load_tagger
 
 app = typer.Typer(help="Build and describe corpora.", no_args_is_help=True)
@@ -174,6 +175,30 @@ def tokenize(
         print_json({"out": str(out), "shards": len(shards.shards), "tokens": tokens})
     else:
         typer.echo(f"{out}: {len(shards.shards)} shards, {tokens:,} tokens")
+
+
+@app.command()
+def captions(
+    shards: Annotated[Path, typer.Argument(help="Folder of token shards.")],
+    split: Annotated[str, typer.Option(help="train, valid, test or unseen.")] = "train",
+    count: Annotated[int, typer.Option(min=1, help="Windows, spread evenly over the split.")] = 20,
+    frames: Annotated[int, typer.Option(min=2, help="Length of a window.")] = 96,
+    source: Annotated[
+        str | None, typer.Option(help="Only of tracks from this package, e.g. rendered.")
+    ] = None,
+    vary: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="SEED", help="In the wordings of training, drawn by this."),
+    ] = None,
+) -> None:
+    """Print captions of windows of token shards, one a line: what a model learns, or is asked for.
+
+    Without --vary each says all that is known, in a fixed wording.
+    """
+    for caption in split_captions(
+        TokenCorpus(shards), split, count, frames=frames, package=source, seed=vary
+    ):
+        typer.echo(caption)
 
 
 def _load_encoder(model: str | None, device: str) -> bandtok.Tokenizer:

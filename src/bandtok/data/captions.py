@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandtok.data.segments import Segment, transposed_key
-from bandtok.data.shards import Shard
+from bandtok.data.shards import Shard, TokenCorpus
+from bandtok.data.token_windows import WindowSampler
 from bandtok.data.wording import METRES, SYNONYMS, opposites_of
 
 _UNTITLED = re.compile(r"(?:track|song|music|untitled|level|theme)?[\s\d.#-]*", re.IGNORECASE)
@@ -102,6 +103,41 @@ def full_window_caption(shard: Shard, first_frame: int, num_frames: int) -> str:
     rank = {kind: place for place, kind in enumerate(order)}
     chosen = _within_limits(sorted(facts, key=lambda fact: (rank.get(fact.kind, 99), -fact.weight)))
     return ", ".join(_plain(fact) for fact in chosen)
+
+
+def split_captions(
+    corpus: TokenCorpus,
+    split: str,
+    count: int,
+    *,
+    frames: int,
+    package: str | None = None,
+    seed: int | None = None,
+) -> list[str]:
+    """Return captions of windows spread evenly over a split; windows of which nothing is known
+    have none.
+
+    Args:
+        corpus: token shards.
+        split: of its tracks.
+        count: windows.
+        frames: length of each.
+        package: only tracks from there.
+        seed: draws the wordings of training; None says all that is known in a fixed one.
+
+    Raises:
+        DataError: if no track is long enough.
+    """
+    shards = [one for one in corpus.split(split) if package is None or one.package == package]
+    windows = WindowSampler(corpus, shards, frames).spread(count)
+    draw = np.random.default_rng(seed)
+    said = [
+        full_window_caption(shard, first, frames)
+        if seed is None
+        else window_caption(shard, first, frames, draw)
+        for shard, first in zip(windows.shards, windows.first_frames, strict=True)
+    ]
+    return [caption for caption in said if caption]
 
 
 def window_facts(shard: Shard, first_frame: int, num_frames: int) -> list[Fact]:
