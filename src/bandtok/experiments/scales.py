@@ -60,7 +60,7 @@ class Scale:
         windows: a language model scores so many held-out windows.
         profile_frames: frames that mutual information counts; None takes all that systems share.
         folds: groups of tracks of its jackknife.
-        places: where tokens are made wrong.
+        places: where tokens are made wrong; damage to the mel is measured at half as many.
         later_frames: frames after the one made wrong that are looked at.
         samples: clips without a prompt from each language model.
         prompts: of the bundled prompts, used once each.
@@ -169,7 +169,7 @@ FULL = Scale(
     windows=160,
     profile_frames=None,
     folds=8,
-    places=32,
+    places=24,
     later_frames=4,
     samples=24,
     prompts=48,
@@ -180,7 +180,7 @@ FULL = Scale(
         "prediction": 4,
         "generation": 30,
         "independence": 4,
-        "errors": 5,
+        "errors": 14,
         "positions": 1,
         "patchgan": 8,
         "codebook": 3,
@@ -229,7 +229,7 @@ SHORT = Scale(
         "prediction": 1,
         "generation": 9,
         "independence": 1,
-        "errors": 1,
+        "errors": 3,
         "positions": 0.2,
         "patchgan": 1,
         "codebook": 0.5,
