@@ -170,6 +170,22 @@ def test_a_row_that_came_out_otherwise_is_measured_anew(whole: Whole, tmp_path: 
     assert said == ["measuring reconstruction-lever-simvq-1"]
 
 
+def test_the_command_writes_results_and_tells_the_answer(
+    whole: Whole, run: Callable[..., Ran], tmp_path: Path
+) -> None:
+    options = ("--scale", "tiny", "--runs", whole.runs, "--out", tmp_path)
+    ran = run("experiment", "codebook", "positions", *options)
+    assert ran.exit_code == 0
+    for name in ("codebook", "positions"):
+        document = json.loads((tmp_path / f"{name}.json").read_text())
+        assert f"{name}.md: {document['answer']}" in ran.stdout
+        assert document["command"] == f"bandtok experiment {name} --runs RUNS --scale tiny"
+        assert document["tables"] == whole.documents[name]["tables"]
+    as_json = run("experiment", "codebook", *options, "--json", "--quiet")
+    (result,) = json.loads(as_json.stdout)["results"]
+    assert result["findings"]["answer"] == whole.documents["codebook"]["answer"]
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return open_bench(None, tmp_path / "runs", "tiny")

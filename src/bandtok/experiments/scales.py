@@ -60,7 +60,7 @@ class Scale:
         windows: a language model scores so many held-out windows.
         profile_frames: frames that mutual information counts; None takes all that systems share.
         folds: groups of tracks of its jackknife.
-        places: where tokens are made wrong.
+        places: where tokens are made wrong; damage to the mel is measured at half as many.
         later_frames: frames after the one made wrong that are looked at.
         samples: clips without a prompt from each language model.
         prompts: of the bundled prompts, used once each.
@@ -166,10 +166,10 @@ FULL = Scale(
     excerpts=27,
     visqol=12,
     rounds=32,
-    windows=160,
+    windows=80,
     profile_frames=None,
     folds=8,
-    places=32,
+    places=24,
     later_frames=4,
     samples=24,
     prompts=48,
@@ -177,10 +177,10 @@ FULL = Scale(
     kept_seconds=5.0,
     measuring={
         "reconstruction": 16,
-        "prediction": 4,
+        "prediction": 9,
         "generation": 30,
         "independence": 4,
-        "errors": 5,
+        "errors": 14,
         "positions": 1,
         "patchgan": 8,
         "codebook": 3,
@@ -215,7 +215,7 @@ SHORT = Scale(
     excerpts=16,
     visqol=4,
     rounds=32,
-    windows=64,
+    windows=48,
     profile_frames=20_000,
     folds=6,
     places=12,
@@ -226,10 +226,10 @@ SHORT = Scale(
     kept_seconds=5.0,
     measuring={
         "reconstruction": 3,
-        "prediction": 1,
+        "prediction": 2,
         "generation": 9,
         "independence": 1,
-        "errors": 1,
+        "errors": 3,
         "positions": 0.2,
         "patchgan": 1,
         "codebook": 0.5,

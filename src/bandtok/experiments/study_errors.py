@@ -57,7 +57,7 @@ _NOTES = (
     (
         "damage to the mel",
         "Absolute difference of the decoded ln-mels, mean over the bins of a frame, summed over "
-        "frames.",
+        "frames; at half as many places.",
     ),
     (
         "intervals",
@@ -137,7 +137,7 @@ def _measure(bench: Bench, row: LanguageModelRow) -> dict[str, Any]:
         tokenizer.codec.decode_mel,
         held_out.grids,
         held_out.codebook_size,
-        num_places=scale.places,
+        num_places=(scale.places + 1) // 2,
         context_frames=2 * tokenizer.config.decoder_reach,
         rows_are_bands=tokenizer.config.rows_are_bands,
     )
