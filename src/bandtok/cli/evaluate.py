@@ -20,6 +20,7 @@ from bandtok.evaluation.attribute_control import (
     AttributeSettings,
     evaluate_attributes,
 )
+from bandtok.evaluation.attribute_tables import accuracy_rows
 from bandtok.evaluation.corpus import (
     ReconstructionSettings,
     evaluate_reconstruction,
@@ -27,7 +28,6 @@ from bandtok.evaluation.corpus import (
 from bandtok.evaluation.generation import GenerationSettings, evaluate_generation
 from bandtok.evaluation.prompts import ControlPrompt, bundled_prompts, load_prompts
 from bandtok.evaluation.report import (
-    accuracy_rows,
     control_rows,
     generation_rows,
     means_rows,

@@ -16,6 +16,7 @@ from typing import Any
 
 from bandtok import atomic
 from bandtok.evaluation.attribute_control import AttributeReport
+from bandtok.evaluation.attribute_tables import accuracy_rows, judged_rows
 from bandtok.evaluation.corpus import (
     MEASURES,
     ClipRow,
@@ -169,33 +170,8 @@ def write_attribute_report(report: AttributeReport, folder: str | os.PathLike[st
         f"pace from {taught}. Families: {', '.join(report.families)}.",
         "Intervals hold 95 % of resamples of whole pieces.",
     ]
-    tables = [("Accuracy", accuracy_rows(report)), ("Clips", _attribute_rows(report))]
+    tables = [("Accuracy", accuracy_rows(report)), ("Clips", judged_rows(report))]
     return _write(target, "Attribute report", notes, tables, {}, asdict(report))
-
-
-def accuracy_rows(report: AttributeReport) -> Table:
-    """Return how often judged and true attributes agree; the first row is the heading."""
-    rows = [["clips", "n", "instrument family", "pace"]]
-    for found in report.accuracies:
-        n = str(found.family.count)
-        rows.append([found.what, n, _estimate(found.family), _estimate(found.pace)])
-    return rows
-
-
-def _attribute_rows(report: AttributeReport) -> Table:
-    rows = [["prompt", "asked", "judged", "combination never trained"]]
-    for clip in report.clips:
-        asked, found = clip.prompt.asked, clip.found
-        held_out = "yes" if clip.prompt.held_out else ""
-        rows.append(
-            [
-                clip.prompt.text,
-                f"{asked.family}, {asked.pace}",
-                f"{found.family}, {found.pace}",
-                held_out,
-            ]
-        )
-    return rows
 
 
 def generation_rows(report: GenerationReport) -> Table:
