@@ -2,8 +2,9 @@
 
     rendered corpora + music model -> AttributeReport
 
-One clip for each prompt, every prompt once. The judges learn from the corpora's training pieces;
-how often they are right on held-out pieces, and on those after the codec, bounds what can be found.
+One clip for each prompt, every prompt once. The judges learn from the corpora's training pieces,
+as they are and through the codec; how often they are right on held-out ones bounds what can be
+found.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ class AttributeReport:
     Attributes:
         settings: what was asked for.
         model: name of the music model.
-        taught: rendered clips that the judges learned family and pace from.
+        taught: rendered excerpts of one player, and all clips that the judges learned from.
         families: that the judges tell apart.
         accuracies: of the judges on held-out renders, on the same through the codec, and of the
             generated clips.
@@ -161,15 +162,18 @@ def evaluate_attributes(
     examples = list(_examples(corpora, settings))
     prompts = attribute_prompts(settings.clips, settings.seed)
     held_out = [one for one in examples if one.alone and not one.teaches]
-    count = _Counter(progress, len(examples) + len(held_out) + len(prompts))
-    own = [count.passed(one.described(tagger)) for one in held_out]
-    coded = [
-        count.passed(describe(_through(model.tokenizer, one.audio()), tagger)) for one in held_out
-    ]
     teaching = [one for one in examples if one.teaches]
-    judge = AttributeJudge(
-        [count.passed(one.described(tagger)) for one in teaching], [one.truth for one in teaching]
-    )
+    alone = sum(one.alone for one in teaching)
+    count = _Counter(progress, 2 * len(held_out) + len(teaching) + alone + len(prompts))
+
+    def coded(one: _Example) -> Described:
+        return count.passed(describe(_through(model.tokenizer, one.audio()), tagger))
+
+    own = [count.passed(one.described(tagger)) for one in held_out]
+    own_coded = [coded(one) for one in held_out]
+    taught = [(count.passed(one.described(tagger)), one.truth) for one in teaching]
+    taught += [(coded(one), one.truth) for one in teaching if one.alone]
+    judge = AttributeJudge([clip for clip, _ in taught], [truth for _, truth in taught])
     made = [
         count.passed(describe(clip.audio, tagger))
         for clip in _generated(model, prompts, settings, keep)
@@ -180,11 +184,11 @@ def evaluate_attributes(
     return AttributeReport(
         settings=settings,
         model=name,
-        taught=(sum(one.alone for one in teaching), len(teaching)),
+        taught=(alone, len(taught)),
         families=judge.families,
         accuracies=(
             accuracy("held-out renders", judge.judge(own), truth, groups),
-            accuracy("the same through the codec", judge.judge(coded), truth, groups),
+            accuracy("the same through the codec", judge.judge(own_coded), truth, groups),
             accuracy("generated", judged, asked, None),
         ),
         clips=tuple(

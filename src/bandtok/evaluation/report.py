@@ -166,8 +166,9 @@ def write_attribute_report(report: AttributeReport, folder: str | os.PathLike[st
     notes = [
         f"Model: {report.model}. {len(report.clips)} prompts, one clip of "
         f"{report.settings.seconds:g} s each, none left out.",
-        f"Judges of the family learned from {alone} rendered excerpts of one player, judges of the "
-        f"pace from {taught}. Families: {', '.join(report.families)}.",
+        f"The judges learned from {alone} rendered excerpts of one player, as they are and through "
+        f"the codec, and for the pace from others too: {taught} clips in all. Families: "
+        f"{', '.join(report.families)}.",
         "Intervals hold 95 % of resamples of whole pieces.",
     ]
     tables = [("Accuracy", accuracy_rows(report)), ("Clips", judged_rows(report))]
