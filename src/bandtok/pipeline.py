@@ -372,7 +372,7 @@ class MusicModel:
         temperature: float = 1.0,
         top_k: int = 250,
         top_p: float = 1.0,
-        guidance_scale: float = 3.0,
+        guidance_scale: float = 6.0,
         continue_from: TokenGrid | None = None,
         on_progress: Progress | None = None,
         on_column: Callable[[Tensor], None] | None = None,
@@ -410,7 +410,7 @@ class MusicModel:
         temperature: float = 1.0,
         top_k: int = 250,
         top_p: float = 1.0,
-        guidance_scale: float = 3.0,
+        guidance_scale: float = 6.0,
         continue_from: TokenGrid | None = None,
         on_progress: Progress | None = None,
     ) -> list[Clip]:
@@ -449,7 +449,7 @@ class MusicModel:
         temperature: float = 1.0,
         top_k: int = 250,
         top_p: float = 1.0,
-        guidance_scale: float = 3.0,
+        guidance_scale: float = 6.0,
         on_progress: Progress | None = None,
     ) -> Clip:
         """Write only a part of a piece anew, hearing what is around it, and keep all other tokens.

@@ -210,7 +210,7 @@ def attributes(
     seconds: Annotated[float, typer.Option("--seconds", help="Length of a clip.")] = 10.0,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Clips side by side.")] = 8,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of prompts and clips.")] = 0,
-    guidance: Annotated[float, typer.Option("--guidance-scale", help="As for generate.")] = 3.0,
+    guidance: Annotated[float, typer.Option("--guidance-scale", help="As for generate.")] = 6.0,
     top_k: Annotated[int, typer.Option("--top-k", min=0, help="0 means all codes.")] = 250,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0)] = 1.0,
     device: options.ChosenDevice = options.Device.AUTO,

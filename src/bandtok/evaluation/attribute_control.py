@@ -81,7 +81,7 @@ class AttributeSettings:
     seed: int = 0
     temperature: float = 1.0
     top_k: int = 250
-    guidance_scale: float = 3.0
+    guidance_scale: float = 6.0
 
     def __post_init__(self) -> None:
         if min(self.clips, self.pieces, self.batch) < 1 or not self.seconds > 0:

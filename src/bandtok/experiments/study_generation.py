@@ -40,7 +40,7 @@ from bandtok.pipeline import Tokenizer
 NAMES = ("band, 2D", "residual, 2D", "residual, 2D, delay")
 _FOCUS = ("slow", "fast", "piano", "drums", "guitar", "quiet")
 _PROMPTS_PER_CONCEPT = 8
-_SAMPLING = SamplingConfig(temperature=1.0, top_k=250, guidance_scale=3.0)
+_SAMPLING = SamplingConfig(temperature=1.0, top_k=250, guidance_scale=6.0)
 _BATCH = 8
 _NOTES = (
     (
