@@ -29,6 +29,11 @@ GROUPS: dict[str, tuple[Lever, ...]] = {
         Lever(name="rotation", settings={"rotation": "true"}),
         Lever(name="start-untrained", settings={"quantize_after": "0"}),
     ),
+    "size": (
+        BASE,
+        Lever(name="codes-2048", settings={"codebook_size": "2048"}),
+        Lever(name="codes-8192", settings={"codebook_size": "8192"}),
+    ),
     "shape": (
         BASE,
         Lever(name="code-dim-8", settings={"code_dim": "8"}),
