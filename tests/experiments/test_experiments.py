@@ -36,9 +36,6 @@ class Whole:
     documents: dict[str, dict[str, Any]]
 
 
-pytestmark = pytest.mark.xdist_group("experiments")  # one process makes the whole set
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     folder = tmp_path_factory.mktemp("whole")
