@@ -44,15 +44,15 @@ def test_it_finds_a_minimum_that_needs_unequal_directions() -> None:
 
 
 def test_matrices_of_one_shape_do_not_touch_each_other() -> None:
-    def moved(count: int) -> torch.Tensor:
-        matrices = [nn.Parameter(torch.zeros(4, 6)) for _ in range(count)]
-        for number, matrix in enumerate(matrices):
-            draw = torch.Generator().manual_seed(number)
-            matrix.grad = torch.randn(4, 6, generator=draw)
+    def moved(*seeds: int) -> list[torch.Tensor]:
+        matrices = [nn.Parameter(torch.zeros(4, 6)) for _ in seeds]
+        for matrix, seed in zip(matrices, seeds, strict=True):
+            matrix.grad = torch.randn(4, 6, generator=torch.Generator().manual_seed(seed))
         Muon(matrices, lr=0.1).step()
-        return matrices[0].detach()
+        return [matrix.detach() for matrix in matrices]
 
-    torch.testing.assert_close(moved(3), moved(1))
+    for together, seed in zip(moved(0, 1, 2), (0, 1, 2), strict=True):
+        torch.testing.assert_close(together, moved(seed)[0])
 
 
 def test_weights_decay_without_a_gradient_of_their_own() -> None:

@@ -178,4 +178,5 @@ def _pace(level: np.ndarray, mono: np.ndarray) -> np.ndarray:
             heard.pulse,
             heard.strike,
         )
+    # Twice, so that these few weigh more beside the many distances.
     return np.concatenate((regular, counted, counted)).astype(np.float32)

@@ -41,7 +41,7 @@ def bundled() -> MusicLMTraining:
             dropout=0.1,
             window_frames=96,
         ),
-        loop=LoopConfig(steps=6000, warmup_steps=200, validate_every=1000, save_every=1000),
+        loop=LoopConfig(steps=5500, warmup_steps=200, validate_every=2000, save_every=1000),
         batch_size=85,
         weight_decay=0.02,
         edit_share=0.2,
