@@ -373,6 +373,7 @@ class MusicModel:
         top_k: int = 250,
         top_p: float = 1.0,
         guidance_scale: float = 6.0,
+        candidates: int = 1,
         continue_from: TokenGrid | None = None,
         on_progress: Progress | None = None,
         on_column: Callable[[Tensor], None] | None = None,
@@ -385,6 +386,9 @@ class MusicModel:
             duration_seconds: length of the new music, above 0 and up to an hour.
             seed: same seed, same machine, same version: same tokens.
             temperature, top_k, top_p, guidance_scale: see SamplingConfig.
+            candidates: openings (3 s of the bundled model) to choose among; the one that the prompt
+                makes likelier by most is played on. Without a prompt or guidance there is nothing
+                to choose by.
             continue_from: begin with this grid and play on from it.
             on_progress: called with (frames done, frames in all).
             on_column: called with the codes of each frame, int64 [bands], as soon as they are
@@ -398,7 +402,14 @@ class MusicModel:
             temperature=temperature, top_k=top_k, top_p=top_p, guidance_scale=guidance_scale
         )
         return self._generate(
-            [prompt], [seed], duration_seconds, sampling, continue_from, on_progress, on_column
+            [prompt],
+            [seed],
+            duration_seconds,
+            sampling,
+            candidates,
+            continue_from,
+            on_progress,
+            on_column,
         )[0]
 
     def generate_batch(
@@ -411,6 +422,7 @@ class MusicModel:
         top_k: int = 250,
         top_p: float = 1.0,
         guidance_scale: float = 6.0,
+        candidates: int = 1,
         continue_from: TokenGrid | None = None,
         on_progress: Progress | None = None,
     ) -> list[Clip]:
@@ -419,7 +431,7 @@ class MusicModel:
         Args:
             prompts: one for each clip.
             seeds: one for each clip; 0, 1, 2, ... if not given.
-            duration_seconds, temperature, top_k, top_p, guidance_scale, continue_from,
+            duration_seconds, temperature, top_k, top_p, guidance_scale, candidates, continue_from,
                 on_progress: as in `generate`, the same for all.
 
         Raises:
@@ -436,7 +448,7 @@ class MusicModel:
             temperature=temperature, top_k=top_k, top_p=top_p, guidance_scale=guidance_scale
         )
         return self._generate(
-            prompts, seeds, duration_seconds, sampling, continue_from, on_progress, None
+            prompts, seeds, duration_seconds, sampling, candidates, continue_from, on_progress, None
         )
 
     def edit(
@@ -504,6 +516,7 @@ class MusicModel:
         seeds: Sequence[int],
         duration_seconds: float,
         sampling: SamplingConfig,
+        candidates: int,
         continue_from: TokenGrid | None,
         on_progress: Progress | None,
         on_column: Callable[[Tensor], None] | None,
@@ -523,6 +536,7 @@ class MusicModel:
             prompt_codes=start,
             sampling=sampling,
             seeds=seeds,
+            candidates=candidates,
             on_frame=_frames_done(on_progress, on_column),
         )
         known_samples = 0 if start is None else start.shape[1] * size

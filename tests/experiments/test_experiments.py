@@ -161,13 +161,13 @@ def test_a_missing_measure_is_made_again_alone(whole: Whole, tmp_path: Path) -> 
 
 def test_a_row_that_came_out_otherwise_is_measured_anew(whole: Whole, tmp_path: Path) -> None:
     shutil.copytree(whole.runs, tmp_path / "runs", symlinks=True)
-    done = tmp_path / "runs" / "tiny" / "lever-simvq-1" / "done.json"
+    done = tmp_path / "runs" / "tiny" / "lever-gradient-1" / "done.json"
     numbers = json.loads(done.read_text())
     done.write_text(json.dumps({**numbers, "mel_loss": 9.0}) + "\n")
     said: list[str] = []
     bench = open_bench(None, tmp_path / "runs", "tiny", say=said.append)
     run_experiments(bench, ["codebook"], tmp_path / "out", command=COMMAND)
-    assert said == ["measuring reconstruction-lever-simvq-1"]
+    assert said == ["measuring reconstruction-lever-gradient-1"]
 
 
 def test_the_command_writes_results_and_tells_the_answer(

@@ -20,12 +20,14 @@ from bandtok.music_lm import (
     generate_codes,
 )
 from bandtok.music_lm.decoding import WindowDecoder
-from bandtok.music_lm.generation import plan_windows
+from bandtok.music_lm import generation
+from bandtok.music_lm.generation import candidate_seeds, plan_windows
 from bandtok.music_lm.text import HashTextEncoder
 
 Make = Callable[..., MusicLM]
 
 GREEDY = SamplingConfig(temperature=0.0)
+GUIDED = SamplingConfig(guidance_scale=2.0)
 GAP = edit_order(torch.tensor([[True, False, False, True]] * 3))
 # Weights are kept in float16 for single steps where the processor has a product for that.
 CLOSE = {"atol": 5e-2, "rtol": 1e-2}
@@ -135,6 +137,68 @@ def test_clips_written_side_by_side_are_those_written_alone(model: MusicLM) -> N
         alone = HashTextEncoder(8).encode([prompt])
         # Sums may round differently in a batch; in so short a clip no draw falls in between.
         assert torch.equal(clip, generate_codes(model, alone, 6, seed=seed, sampling=sampling))
+
+
+@torch.no_grad()
+def _text_gain(model: MusicLM, codes: torch.Tensor, text: TextStates) -> float:
+    """Return by how many nats text makes codes [bands, frames] likelier, from full passes."""
+    tokens = flatten(codes)[None]
+    with_text, without = (
+        torch.log_softmax(model(tokens, states)[0], dim=1).gather(1, tokens[0, :, None]).sum()
+        for states in (text, None)
+    )
+    return float(with_text - without)
+
+
+def test_of_candidates_the_one_that_text_makes_likeliest_by_most_is_played_on(
+    make_model: Make, text: TextStates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_model(window_frames=8)
+    monkeypatch.setattr(generation, "OPENING_FRAMES", 3)
+    alone = {
+        seed: generate_codes(model, text, 6, sampling=GUIDED, seed=seed)
+        for seed in candidate_seeds(5, 4)
+    }
+    gains = {seed: _text_gain(model, codes[:, :3], text) for seed, codes in alone.items()}
+    best = max(gains, key=lambda seed: gains[seed])
+    assert best != 5, "the test is idle if the first candidate wins"
+    found = generate_codes(model, text, 6, sampling=GUIDED, seed=5, candidates=4)
+    assert torch.equal(found, alone[best])
+
+
+def test_candidates_of_clips_side_by_side_are_those_of_clips_alone(make_model: Make) -> None:
+    model, encoder = make_model(window_frames=8), HashTextEncoder(8)
+    prompts, seeds = ["a calm piano", "", "drums"], [3, 4, 5]
+    together = generate_batch(
+        model, encoder.encode(prompts), 6, sampling=GUIDED, seeds=seeds, candidates=5
+    )
+    for clip, prompt, seed in zip(together, prompts, seeds, strict=True):
+        states = encoder.encode([prompt])
+        alone = generate_codes(model, states, 6, sampling=GUIDED, seed=seed, candidates=5)
+        assert torch.equal(clip, alone)
+
+
+def test_candidates_continue_a_prompt_of_codes(model: MusicLM, text: TextStates) -> None:
+    start = generate_codes(model, None, 3, seed=1)
+    found = generate_codes(
+        model, text, 4, prompt_codes=start, sampling=GUIDED, seed=2, candidates=3
+    )
+    assert torch.equal(found[:, :3], start)
+    alone = [
+        generate_codes(model, text, 4, prompt_codes=start, sampling=GUIDED, seed=seed)
+        for seed in candidate_seeds(2, 3)
+    ]
+    assert any(torch.equal(found, one) for one in alone)
+
+
+def test_without_text_there_is_nothing_to_choose_by(model: MusicLM) -> None:
+    found = generate_codes(model, None, 5, sampling=GUIDED, seed=2, candidates=4)
+    assert torch.equal(found, generate_codes(model, None, 5, sampling=GUIDED, seed=2))
+
+
+def test_no_candidates_at_all_are_refused(model: MusicLM, text: TextStates) -> None:
+    with pytest.raises(ConfigError, match="got 0 candidates"):
+        generate_codes(model, text, 4, candidates=0)
 
 
 @pytest.mark.usefixtures("exact_steps")

@@ -68,6 +68,15 @@ def generate(
     top_k: sampling.TopK = None,
     top_p: sampling.TopP = None,
     guidance_scale: sampling.GuidanceScale = None,
+    candidates: Annotated[
+        int,
+        typer.Option(
+            "--candidates",
+            metavar="N",
+            help="Openings to choose among: the one that fits the prompt best is played on.",
+            min=1,
+        ),
+    ] = 1,
     continue_from: Annotated[
         Path | None,
         typer.Option(
@@ -108,6 +117,7 @@ def generate(
         model=music_model,
         duration=duration,
         sampling=sampling.chosen_sampling(temperature, top_k, top_p, guidance_scale),
+        candidates=candidates,
         start=_start_grid(music_model, continue_from),
         save_tokens=save_tokens,
         stream=stream,
@@ -181,6 +191,7 @@ class ClipMaker:
     model: MusicModel
     duration: float
     sampling: Sampling
+    candidates: int
     start: TokenGrid | None
     save_tokens: bool
     stream: bool
@@ -215,6 +226,7 @@ class ClipMaker:
             [job.prompt for job in jobs],
             duration_seconds=self.duration,
             seeds=[job.seed for job in jobs],
+            candidates=self.candidates,
             continue_from=self.start,
             on_progress=report,
             **self.sampling,
@@ -243,6 +255,7 @@ class ClipMaker:
             job.prompt,
             duration_seconds=self.duration,
             seed=job.seed,
+            candidates=self.candidates,
             continue_from=self.start,
             on_progress=report,
             on_column=on_column,

@@ -71,7 +71,7 @@ class AttributeSettings:
         pieces: pieces at most that teach the pace.
         batch: clips generated side by side.
         seed: of the choice of prompts and of the clips.
-        temperature, top_k, guidance_scale: of the generation.
+        temperature, top_k, guidance_scale, candidates: of the generation.
     """
 
     clips: int = 120
@@ -82,6 +82,7 @@ class AttributeSettings:
     temperature: float = 1.0
     top_k: int = 250
     guidance_scale: float = 6.0
+    candidates: int = 1
 
     def __post_init__(self) -> None:
         if min(self.clips, self.pieces, self.batch) < 1 or not self.seconds > 0:
@@ -304,6 +305,7 @@ def _generated(
             temperature=settings.temperature,
             top_k=settings.top_k,
             guidance_scale=settings.guidance_scale,
+            candidates=settings.candidates,
         )
         for number, (prompt, clip) in enumerate(zip(chosen, clips, strict=True), start):
             if keep:

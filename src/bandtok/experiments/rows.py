@@ -6,7 +6,7 @@ Rows of one name are one training, whichever experiment asks for it. Trains noth
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bandtok.experiments.levers import Lever
 from bandtok.experiments.scales import Budget, Scale
@@ -115,10 +115,11 @@ def sharpen_row(scale: Scale, judges: str, seed: int) -> TokenizerRow:
 
 
 def lever_row(scale: Scale, lever: Lever, seed: int) -> TokenizerRow:
-    """Return the probe with one lever changed."""
-    return TokenizerRow(
-        name=f"lever-{lever.name}-{seed}", budget=scale.lever, seed=seed, changes=lever.settings
-    )
+    """Return the band tokenizer with one lever changed; with none changed, that tokenizer."""
+    base = tokenizer_row(scale, "band", seed)
+    if not lever.settings:
+        return base
+    return replace(base, name=f"lever-{lever.name}-{seed}", changes=lever.settings)
 
 
 def with_needs(rows: Iterable[Row]) -> list[Row]:

@@ -46,10 +46,8 @@ class Scale:
         name: "full", "short" or "tiny".
         tokenizers: by system, "band" and "residual"; equal steps and batches.
         sharpen: the decoder against patch judges, codes frozen.
-        lever: the probe in which one lever is changed.
         language_model: the same for every kind of token.
-        seeds: of tokenizers and language models.
-        sharpen_seeds, lever_seeds: of those rows.
+        seeds: of every row but those of data size, which have the first alone.
         sizes: hours of training music on the axis of data size, beside all of it.
         lm_hours: language models learn on at most so much; None for all.
         encode_speed: seconds of music tokenised in a second, for estimates.
@@ -74,11 +72,8 @@ class Scale:
     name: str
     tokenizers: Mapping[str, Budget]
     sharpen: Budget
-    lever: Budget
     language_model: Budget
     seeds: tuple[int, ...]
-    sharpen_seeds: tuple[int, ...]
-    lever_seeds: tuple[int, ...]
     sizes: tuple[float, ...]
     lm_hours: float | None
     encode_speed: float
@@ -121,6 +116,7 @@ def _steps(count: int, warmup: int) -> dict[str, str]:
     }
 
 
+_MANY_CROPS = {"batch_size": "12", "crop_mel_frames": "64"}
 _PROBE_SIZE = {"base_channels": "48", "grid_channels": "96"}
 _DEBUG_SIZE = {
     "base_channels": "8",
@@ -150,15 +146,12 @@ FULL = Scale(
         settings={**_steps(300, 30), "adversarial_after": "60"},
         step_seconds=0.9,
     ),
-    lever=Budget(recipe="probe", settings=_steps(300, 30), step_seconds=0.45),
     language_model=Budget(
         recipe="default",
         settings=_language_model(150, 20, num_layers="4"),
         step_seconds=2.2,
     ),
     seeds=(0, 1),
-    sharpen_seeds=(0, 1),
-    lever_seeds=(0, 1),
     sizes=(1.0, 5.0),
     lm_hours=4.0,
     encode_speed=45.0,
@@ -191,37 +184,43 @@ FULL = Scale(
 SHORT = Scale(
     name="short",
     tokenizers={
-        "band": Budget(recipe="probe", settings=_steps(220, 25), step_seconds=0.45),
-        "residual": Budget(recipe="residual_probe", settings=_steps(220, 25), step_seconds=0.45),
+        "band": Budget(
+            recipe="probe", settings={**_steps(1200, 60), **_MANY_CROPS}, step_seconds=0.15
+        ),
+        "residual": Budget(
+            recipe="residual_probe", settings={**_steps(1200, 60), **_MANY_CROPS}, step_seconds=0.15
+        ),
     },
     sharpen=Budget(
         recipe="sharpen",
-        settings={**_steps(80, 10), "adversarial_after": "20", **_PROBE_SIZE},
-        step_seconds=0.45,
+        settings={
+            **_steps(240, 24),
+            **_MANY_CROPS,
+            **_PROBE_SIZE,
+            "adversarial_after": "20",
+        },
+        step_seconds=0.15,
     ),
-    lever=Budget(recipe="probe", settings=_steps(120, 15), step_seconds=0.45),
     language_model=Budget(
         recipe="default",
-        settings=_language_model(50, 8, num_layers="3", model_dim="192", mlp_dim="768"),
+        settings=_language_model(130, 16, num_layers="3", model_dim="192", mlp_dim="768"),
         step_seconds=0.9,
     ),
     seeds=(0, 1),
-    sharpen_seeds=(0,),
-    lever_seeds=(0, 1),
-    sizes=(0.25, 1.0),
-    lm_hours=1.0,
+    sizes=(0.25, 1.0, 5.0),
+    lm_hours=2.0,
     encode_speed=100.0,
-    excerpt_seconds=5.0,
-    excerpts=16,
-    visqol=4,
+    excerpt_seconds=10.0,
+    excerpts=27,
+    visqol=10,
     rounds=32,
-    windows=48,
-    profile_frames=20_000,
-    folds=6,
-    places=12,
+    windows=60,
+    profile_frames=None,
+    folds=8,
+    places=24,
     later_frames=3,
-    samples=18,
-    prompts=16,
+    samples=24,
+    prompts=32,
     sample_seconds=9.1,
     kept_seconds=5.0,
     measuring={
@@ -258,25 +257,12 @@ TINY = Scale(
         settings={**_steps(2, 1), **_DEBUG_SIZE, **_DEBUG_BATCH, "adversarial_after": "1"},
         step_seconds=0.2,
     ),
-    lever=Budget(
-        recipe="probe",
-        settings={
-            **_steps(2, 1),
-            **_DEBUG_SIZE,
-            **_DEBUG_BATCH,
-            "quantize_after": "1",
-            "start_vectors_per_entry": "1",
-        },
-        step_seconds=0.1,
-    ),
     language_model=Budget(
         recipe="debug",
         settings=_language_model(2, 1, validation_windows="2"),
         step_seconds=0.1,
     ),
     seeds=(0, 1),
-    sharpen_seeds=(0,),
-    lever_seeds=(0, 1),
     sizes=(0.001, 0.002),
     lm_hours=None,
     encode_speed=100.0,

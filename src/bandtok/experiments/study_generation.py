@@ -45,7 +45,7 @@ _BATCH = 8
 _NOTES = (
     (
         "clips",
-        "Temperature 1, top 250, guidance 3 where there is a prompt; seed n for clip n. Equally "
+        "Temperature 1, top 250, guidance 6 where there is a prompt; seed n for clip n. Equally "
         "many clips of every model, and as many excerpts of held-out music, cut to their length.",
     ),
     (

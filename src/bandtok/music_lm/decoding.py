@@ -131,6 +131,17 @@ class WindowDecoder:
             column.view(-1, self.clips).copy_(codes.to(self.device) + first)
             return self._scores()
 
+    @torch.inference_mode()
+    def text_gain(self, codes: Tensor) -> Tensor:
+        """Return by how many nats the text makes codes, int64 [clips], of the cells scored last
+        likelier; 0 where no unconditional row runs beside.
+        """
+        if self.rows == self.clips:
+            return torch.zeros(self.clips)
+        scores = functional.log_softmax(self._logits, dim=1)
+        spoken, silent = scores.gather(1, codes.to(self.device).repeat(2)[:, None]).split(self.clips)
+        return (spoken - silent)[:, 0].cpu()
+
     def _take_known(self, known: Tensor, rotary: RotaryTable, order: Tensor) -> None:
         count = known.shape[1]
         if not count:
@@ -142,10 +153,11 @@ class WindowDecoder:
 
     def _scores(self) -> Tensor:
         head = self.weights.heads[self._heads[self.cache.length]]
-        logits = head(self._run()).float()
+        self._logits = head(self._run()).float()
         if self.rows == self.clips:
-            return logits.cpu()
-        return guide(logits[: self.clips], logits[self.clips :], self.guidance_scale).cpu()
+            return self._logits.cpu()
+        spoken, silent = self._logits.split(self.clips)
+        return guide(spoken, silent, self.guidance_scale).cpu()
 
     def _run(self) -> Tensor:
         """Run the position after those in the cache; return float [rows, model_dim]."""

@@ -20,6 +20,10 @@ from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.sampling import SamplingConfig, sample_code
 from bandtok.music_lm.text import TextStates
 
+OPENING_FRAMES = 32
+"""Frames of an opening: 3 s of the bundled model's music."""
+_SEED_STEP, _BATCH = 1_000_003, 8
+
 FrameCallback = Callable[[int, int, Tensor], None]
 """Called with (frames done, frames in all, int64 [clips, bands] column) after each frame."""
 
@@ -46,6 +50,7 @@ def generate_codes(
     prompt_codes: Tensor | None = None,
     sampling: SamplingConfig | None = None,
     seed: int = 0,
+    candidates: int = 1,
     on_frame: FrameCallback | None = None,
 ) -> Tensor:
     """Write new frames, after a prompt of codes if there is one.
@@ -57,6 +62,7 @@ def generate_codes(
         prompt_codes: int64 [bands, frames] to continue from.
         sampling: how codes are drawn; the default draws from the model's own distribution.
         seed: same seed, same machine, same version: same codes.
+        candidates: openings to choose among, see `generate_batch`.
         on_frame: called after every frame, those of the prompt included.
 
     Returns:
@@ -64,6 +70,7 @@ def generate_codes(
 
     Raises:
         GridError: if the prompt does not fit the model, or `num_frames` is negative.
+        ConfigError: if `candidates` is below 1.
     """
     return generate_batch(
         model,
@@ -72,6 +79,7 @@ def generate_codes(
         prompt_codes=prompt_codes,
         sampling=sampling,
         seeds=[seed],
+        candidates=candidates,
         on_frame=on_frame,
     )[0]
 
@@ -84,20 +92,28 @@ def generate_batch(
     seeds: Sequence[int],
     prompt_codes: Tensor | None = None,
     sampling: SamplingConfig | None = None,
+    candidates: int = 1,
     on_frame: FrameCallback | None = None,
 ) -> Tensor:
     """Write several clips side by side, which costs little more than one.
+
+    With candidates, as many openings of `OPENING_FRAMES` are written for each clip that has text,
+    and the one whose codes the text makes likelier by most is gone on with: the model itself judges
+    which of them is what was asked for. A clip is then what one of its `candidate_seeds` alone
+    would have given.
 
     Args:
         model, num_frames, prompt_codes, sampling, on_frame: as in `generate_codes`.
         text: a row of states for each clip; a row without text is unconditional.
         seeds: one for each clip.
+        candidates: openings to choose among; 1 takes what comes.
 
     Returns:
         int64 [clips, bands, prompt frames + num_frames] on the CPU.
 
     Raises:
-        GridError: as in `generate_codes`. ConfigError: if texts and seeds differ in number.
+        GridError: as in `generate_codes`. ConfigError: if texts and seeds differ in number, or
+        `candidates` is below 1.
     """
     if num_frames < 0:
         raise GridError(f"got {num_frames} frames to generate; expected 0 or more")
@@ -105,10 +121,23 @@ def generate_batch(
     bands = weights.model.config.num_bands
     start = torch.zeros(bands, 0, dtype=torch.int64) if prompt_codes is None else prompt_codes
     _check_codes(weights.model, start)
-    unknown = torch.zeros(bands, num_frames, dtype=torch.int64)
-    codes = torch.cat((start.cpu().long(), unknown), dim=1)
-    keep = (torch.arange(codes.shape[1]) < start.shape[1]).expand(bands, -1)
-    return _complete(weights, text, codes, keep, sampling, seeds, on_frame)
+    if candidates < 1:
+        raise ConfigError(f"got {candidates} candidates; expected 1 or more")
+    sampling = sampling or SamplingConfig()
+    starts = start.cpu().long().expand(len(seeds), -1, -1)
+    generators = [_generator(seed) for seed in seeds]
+    if candidates > 1 and num_frames and text is not None and not text.is_null:
+        opening = min(num_frames, OPENING_FRAMES)
+        starts, generators = _best_openings(
+            weights, text, opening, starts, sampling, seeds, candidates
+        )
+        num_frames -= opening
+    return _play_on(weights, text, num_frames, starts, sampling, generators, on_frame).codes
+
+
+def candidate_seeds(seed: int, candidates: int) -> list[int]:
+    """Return the seeds of a clip's candidates, its own first."""
+    return [seed + _SEED_STEP * number for number in range(candidates)]
 
 
 def complete_codes(
@@ -137,7 +166,15 @@ def complete_codes(
     _check_codes(weights.model, codes)
     if keep.shape != codes.shape:
         raise GridError(f"got keep {tuple(keep.shape)}; expected {tuple(codes.shape)} like codes")
-    return _complete(weights, text, codes.cpu().long(), keep.cpu(), sampling, [seed], on_frame)[0]
+    return _complete(
+        weights,
+        text,
+        codes.cpu().long()[None],
+        keep.cpu(),
+        sampling or SamplingConfig(),
+        [_generator(seed)],
+        on_frame,
+    ).codes[0]
 
 
 def plan_windows(unknown: Tensor, window: int) -> Iterator[WindowPlan]:
@@ -175,25 +212,86 @@ def plan_windows(unknown: Tensor, window: int) -> Iterator[WindowPlan]:
         frame = last
 
 
+def _best_openings(
+    weights: StepWeights,
+    text: TextStates,
+    num_frames: int,
+    starts: Tensor,
+    sampling: SamplingConfig,
+    seeds: Sequence[int],
+    candidates: int,
+) -> tuple[Tensor, list[torch.Generator]]:
+    """Write candidates for each clip; return the best, with the generators that go on with it."""
+    clips = [clip for clip in range(len(seeds)) for _ in range(candidates)]
+    own = [seed for clip in seeds for seed in candidate_seeds(clip, candidates)]
+    generators = [_generator(seed) for seed in own]
+    codes, gains = [], []
+    for first in range(0, len(clips), _BATCH):
+        part = clips[first : first + _BATCH]
+        written = _play_on(
+            weights,
+            text.rows(part),
+            num_frames,
+            starts[part],
+            sampling,
+            generators[first : first + _BATCH],
+            None,
+        )
+        codes.append(written.codes)
+        gains.append(written.text_gain)
+    best = torch.cat(gains).view(-1, candidates).argmax(dim=1)
+    chosen = (torch.arange(len(seeds)) * candidates + best).tolist()
+    return torch.cat(codes)[chosen], [generators[index] for index in chosen]
+
+
+def _play_on(
+    weights: StepWeights,
+    text: TextStates | None,
+    num_frames: int,
+    starts: Tensor,
+    sampling: SamplingConfig,
+    generators: Sequence[torch.Generator],
+    on_frame: FrameCallback | None,
+) -> _Written:
+    unknown = starts.new_zeros(*starts.shape[:2], num_frames)
+    codes = torch.cat((starts, unknown), dim=2)
+    keep = (torch.arange(codes.shape[2]) < starts.shape[2]).expand(codes.shape[1], -1)
+    return _complete(weights, text, codes, keep, sampling, generators, on_frame)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Written:
+    """Finished clips.
+
+    Attributes:
+        codes: int64 [clips, bands, frames].
+        text_gain: float [clips], by how many nats the text made all that was written likelier.
+    """
+
+    codes: Tensor
+    text_gain: Tensor
+
+
 def _complete(
     weights: StepWeights,
     text: TextStates | None,
     codes: Tensor,
     keep: Tensor,
-    sampling: SamplingConfig | None,
-    seeds: Sequence[int],
+    sampling: SamplingConfig,
+    generators: Sequence[torch.Generator],
     on_frame: FrameCallback | None,
-) -> Tensor:
-    sampling, clips = sampling or SamplingConfig(), len(seeds)
+) -> _Written:
+    """Write the codes [clips, bands, frames] that are not to be kept, in place."""
+    clips, num_bands, num_frames = codes.shape
     if not clips:
         raise ConfigError("got no seed; expected one for each clip")
     window = weights.model.config.window_frames
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    tokens = flatten(codes).repeat(clips, 1)
+    tokens = torch.stack([flatten(clip) for clip in codes])
+    gain = torch.zeros(clips)
     unknown = ~keep
     training = weights.model.training
     weights.model.eval()
-    report = _Report(tokens, weights.model.config.num_bands, on_frame)
+    report = _Report(tokens, num_bands, on_frame)
     try:
         decoder = WindowDecoder(weights, text, clips, sampling.guidance_scale)
         for plan in plan_windows(unknown, window):
@@ -207,13 +305,15 @@ def _complete(
                 report.before(plan.start + reading.frames_done[place])
                 if reading.wanted[place]:
                     tokens[:, cell] = sample_codes(logits, sampling, generators)
+                    gain += decoder.text_gain(tokens[:, cell])
                 if place + 1 < len(order):
                     logits = decoder.step(tokens[:, cell])
             unknown[:, plan.first : plan.last] = False
-        report.before(codes.shape[1])
+        report.before(num_frames)
     finally:
         weights.model.train(training)
-    return unflatten(tokens, weights.model.config.num_bands)
+    grids = torch.stack([unflatten(clip, num_bands) for clip in tokens])
+    return _Written(codes=grids, text_gain=gain)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,6 +379,10 @@ class _Report:
             self._done += 1
             column = self._tokens[:, start : start + self._bands].clone()
             self._on_frame(self._done, self._total, column)
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def _weights(model: MusicLM | StepWeights) -> StepWeights:

@@ -49,6 +49,11 @@ class TextStates:
         """Whether no row has any text."""
         return not bool(self.mask.any())
 
+    def rows(self, indices: Sequence[int]) -> TextStates:
+        """Return these rows, in this order."""
+        chosen = list(indices)
+        return TextStates(states=self.states[chosen], mask=self.mask[chosen])
+
     def to(self, device: torch.device | str) -> TextStates:
         return TextStates(states=self.states.to(device), mask=self.mask.to(device))
 
