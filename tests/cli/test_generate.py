@@ -14,6 +14,7 @@ import bandtok
 from bandtok.audio import load_audio, probe_audio
 from bandtok.cli.generate import plan_clips, read_prompts
 from bandtok.errors import DataError
+from bandtok.music_lm.generation import candidate_seeds
 
 Run = Callable[..., Result]
 MakeSong = Callable[..., Path]
@@ -128,6 +129,17 @@ def test_a_batch_is_its_clips_one_by_one(run: Run, tmp_path: Path) -> None:
     for file in files:
         one, many = (bandtok.TokenGrid.load(tmp_path / name / file) for name in ("one", "many"))
         np.testing.assert_array_equal(one.codes, many.codes)
+
+
+def test_candidates_give_a_clip_of_one_of_their_seeds(run: Run, tmp_path: Path) -> None:
+    names = {"chosen": (0, 3), **{str(seed): (seed, 1) for seed in candidate_seeds(0, 3)}}
+    for name, (seed, candidates) in names.items():
+        arguments = ("generate", "calm", "-o", tmp_path / f"{name}.wav", "--save-tokens")
+        result = run(*arguments, "--seed", seed, "--candidates", candidates, *DEBUG)
+        assert result.exit_code == 0, result.stderr
+    chosen, *alone = (bandtok.TokenGrid.load(tmp_path / f"{name}.btk").codes for name in names)
+    assert any(np.array_equal(chosen, one) for one in alone)
+    assert run("generate", "calm", "-o", tmp_path / "x.wav", "--candidates", 0).exit_code == 2
 
 
 @pytest.mark.parametrize(

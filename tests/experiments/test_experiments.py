@@ -233,5 +233,5 @@ def test_the_command_lists_and_trains_rows(run: Callable[..., Ran], tmp_path: Pa
     options = ("--scale", "tiny", "--runs", tmp_path, "--quiet")
     trained = run("experiment", "codebook", "--row", "lever-gradient-0", *options)
     assert trained.exit_code == 0
-    assert "lever-gradient-0: step 2" in trained.stdout
+    assert "lever-gradient-0: step 3" in trained.stdout
     assert run("experiment", "singing", *options).exit_code == 1

@@ -255,6 +255,10 @@ def _mel_line(found: Found, count: int) -> tuple[str, ...]:
     return (str(count), *values, told(_mel_difference(found, count)), *shares)
 
 
+def _part(value: float, whole: float) -> str:
+    return f"{value / whole:.2f}" if whole else "–"
+
+
 def _answer(found: Found) -> str:
     same = _token_difference(found, "rewritten", "same_frame", None)
     later = _token_difference(found, "rewritten", "later_frames", None)
@@ -267,8 +271,10 @@ def _answer(found: Found) -> str:
         "Claim: errors in early tokens accumulate more in residual than in band tokens. "
         f"{verdict(same, -1)}: after 1 to 8 wrong tokens a language model changes "
         f"{100 * shares['band']:.1f} % of the frame's later band tokens and "
-        f"{100 * shares['residual']:.1f} % of its later residual tokens (chance alone: "
-        f"{100 * chance['band']:.1f} and {100 * chance['residual']:.1f} %), band minus residual, "
+        f"{100 * shares['residual']:.1f} % of its later residual tokens, which is "
+        f"{_part(shares['band'], chance['band'])} and "
+        f"{_part(shares['residual'], chance['residual'])} "
+        "of what other random numbers change with nothing wrong; band minus residual, "
         f"as shares, {told(same)}; in the frames after, {told(later)}. True later tokens of the "
         f"frame become harder to foretell by {told(nats)} nats a token more for band than for "
         f"residual tokens; decoding and encoding again changes {told(again)} more of them. One "
