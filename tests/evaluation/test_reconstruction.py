@@ -17,6 +17,7 @@ from bandtok.evaluation.reconstruction import (
     compare_mels,
     mel_distance,
     mel_texture,
+    si_sdr_db,
     stft_distance,
     visqol_score,
 )
@@ -112,7 +113,7 @@ def test_stereo_is_compared_as_mono_and_rates_are_brought_together() -> None:
     assert mel_distance(noise(), resampled).below < 0.02
 
 
-@pytest.mark.parametrize("measure", [mel_distance, stft_distance, visqol_score])
+@pytest.mark.parametrize("measure", [mel_distance, stft_distance, visqol_score, si_sdr_db])
 def test_lengths_must_match(measure) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(AudioError, match="same length"):
         measure(noise(1.1), noise(1.0))
@@ -148,6 +149,24 @@ def test_visqol_ranks_a_clean_copy_above_a_noisy_one() -> None:
     best = visqol_score(clean, clean)
     assert best > 4.5
     assert 1.0 <= visqol_score(clean, noisy) < best - 0.5
+
+
+def test_si_sdr_of_known_mixtures() -> None:
+    draw = np.random.default_rng(0)
+    sound, noise = draw.standard_normal((2, 40_000))
+    sound -= sound.mean()
+    noise -= noise.mean()
+    noise -= sound * (noise @ sound) / (sound @ sound)  # nothing of the sound is left in it
+    noise *= np.sqrt((sound @ sound) / (noise @ noise))
+    original = Audio(0.01 * sound[None].astype(np.float32), 44_100)
+    for db in (20.0, 0.0, -30.0):
+        mixed = 0.01 * (sound + 10 ** (-db / 20) * noise)
+        for gain, offset in ((1.0, 0.0), (0.3, 0.0), (-1.0, 0.1)):
+            estimate = Audio((gain * mixed + offset)[None].astype(np.float32), 44_100)
+            assert si_sdr_db(original, estimate) == pytest.approx(db, abs=0.02)
+    assert si_sdr_db(original, original) > 100
+    assert si_sdr_db(silence(), noise()) is None
+    assert si_sdr_db(noise(), silence()) is None
 
 
 def test_visqol_refuses_silence() -> None:

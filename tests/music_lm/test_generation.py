@@ -18,9 +18,9 @@ from bandtok.music_lm import (
     decoding,
     generate_batch,
     generate_codes,
+    generation,
 )
 from bandtok.music_lm.decoding import WindowDecoder
-from bandtok.music_lm import generation
 from bandtok.music_lm.generation import candidate_seeds, plan_windows
 from bandtok.music_lm.text import HashTextEncoder
 

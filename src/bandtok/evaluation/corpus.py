@@ -41,7 +41,7 @@ from bandtok.evaluation.usage import CodebookUsage, UsageCounter
 from bandtok.pipeline import Tokenizer
 
 Progress = Callable[[int, int], None]
-MEASURES = ("mel", "mel_below", "stft", "visqol", "time_texture", "band_texture")
+MEASURES = ("mel", "mel_below", "stft", "visqol", "si_sdr", "time_texture", "band_texture")
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 

@@ -218,7 +218,7 @@ def control_rows(control: TextControl) -> Table:
 def means_rows(report: ReconstructionReport) -> Table:
     """Return mean and interval by system, for any table; the first row is the heading."""
     limit = f"{report.settings.below_hz / 1000:g} kHz"
-    head = ["system", "mel, all bins", f"mel, below {limit}", "STFT", "ViSQOL"]
+    head = ["system", "mel, all bins", f"mel, below {limit}", "STFT", "ViSQOL", "SI-SDR, dB"]
     rows = [[*head, "time texture", "band texture"]]
     for system in report.settings.systems:
         means = report.means[system]
@@ -394,7 +394,8 @@ def _reconstruction_notes(report: ReconstructionReport) -> list[str]:
         f"{settings.split or 'all'}. Mean and 95 % bootstrap interval over tracks. Mel: mean "
         "absolute difference of ln-mels, lower is better. STFT: spectral convergence plus "
         "log-magnitude distance, lower is better. ViSQOL: audio mode, higher is better, 4.73 at "
-        "most. Texture: how much the ln-mel changes from frame to frame, or from bin to bin, over "
+        "most. SI-SDR compares waveforms sample by sample: it tells of codecs that keep the phase, "
+        "nothing of those that make it anew from a mel. Texture: how much the ln-mel changes from frame to frame, or from bin to bin, over "
         "how much the original's does; 1 is right, less is blurred.",
         "Griffin-Lim seeks the mel itself, so its mel figures say nothing of how it sounds; "
         "compare systems with a waveform by STFT and ViSQOL too.",

@@ -20,6 +20,7 @@ from bandtok.evaluation.reconstruction import (
     log_mel_of,
     matched_waveforms,
     mel_texture,
+    si_sdr_db,
     stft_distance,
     visqol_score,
 )
@@ -118,6 +119,7 @@ class ClipMeasures:
         mel_below: the same over the bins below the limit.
         stft: multi-resolution STFT distance.
         visqol: ViSQOL score, audio mode.
+        si_sdr: scale-invariant signal-to-distortion ratio, dB; tells nothing if the phase is made anew.
         time_texture, band_texture: liveliness of the ln-mel over the original's; see MelTexture.
     """
 
@@ -125,6 +127,7 @@ class ClipMeasures:
     mel_below: float
     stft: float | None = None
     visqol: float | None = None
+    si_sdr: float | None = None
     time_texture: float | None = None
     band_texture: float | None = None
 
@@ -218,6 +221,7 @@ def measure_output(
         mel_below=distance.below,
         stft=stft_distance(clip.reference, estimate).total if estimate else None,
         visqol=_visqol_or_none(clip.reference, estimate) if visqol and estimate else None,
+        si_sdr=si_sdr_db(clip.reference, estimate) if estimate else None,
         time_texture=texture.time,
         band_texture=texture.band,
     )

@@ -138,8 +138,9 @@ class WindowDecoder:
         """
         if self.rows == self.clips:
             return torch.zeros(self.clips)
-        scores = functional.log_softmax(self._logits, dim=1)
-        spoken, silent = scores.gather(1, codes.to(self.device).repeat(2)[:, None]).split(self.clips)
+        drawn = codes.to(self.device).repeat(2)[:, None]
+        scores = functional.log_softmax(self._logits, dim=1).gather(1, drawn)
+        spoken, silent = scores.split(self.clips)
         return (spoken - silent)[:, 0].cpu()
 
     def _take_known(self, known: Tensor, rotary: RotaryTable, order: Tensor) -> None:
