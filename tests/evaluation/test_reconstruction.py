@@ -153,14 +153,14 @@ def test_visqol_ranks_a_clean_copy_above_a_noisy_one() -> None:
 
 def test_si_sdr_of_known_mixtures() -> None:
     draw = np.random.default_rng(0)
-    sound, noise = draw.standard_normal((2, 40_000))
+    sound, hiss = draw.standard_normal((2, 40_000))
     sound -= sound.mean()
-    noise -= noise.mean()
-    noise -= sound * (noise @ sound) / (sound @ sound)  # nothing of the sound is left in it
-    noise *= np.sqrt((sound @ sound) / (noise @ noise))
+    hiss -= hiss.mean()
+    hiss -= sound * (hiss @ sound) / (sound @ sound)  # nothing of the sound is left in it
+    hiss *= np.sqrt((sound @ sound) / (hiss @ hiss))
     original = Audio(0.01 * sound[None].astype(np.float32), 44_100)
     for db in (20.0, 0.0, -30.0):
-        mixed = 0.01 * (sound + 10 ** (-db / 20) * noise)
+        mixed = 0.01 * (sound + 10 ** (-db / 20) * hiss)
         for gain, offset in ((1.0, 0.0), (0.3, 0.0), (-1.0, 0.1)):
             estimate = Audio((gain * mixed + offset)[None].astype(np.float32), 44_100)
             assert si_sdr_db(original, estimate) == pytest.approx(db, abs=0.02)

@@ -395,8 +395,9 @@ def _reconstruction_notes(report: ReconstructionReport) -> list[str]:
         "absolute difference of ln-mels, lower is better. STFT: spectral convergence plus "
         "log-magnitude distance, lower is better. ViSQOL: audio mode, higher is better, 4.73 at "
         "most. SI-SDR compares waveforms sample by sample: it tells of codecs that keep the phase, "
-        "nothing of those that make it anew from a mel. Texture: how much the ln-mel changes from frame to frame, or from bin to bin, over "
-        "how much the original's does; 1 is right, less is blurred.",
+        "nothing of those that make it anew from a mel. Texture: how much the ln-mel changes from "
+        "frame to frame, or from bin to bin, over how much the original's does; 1 is right, less "
+        "is blurred.",
         "Griffin-Lim seeks the mel itself, so its mel figures say nothing of how it sounds; "
         "compare systems with a waveform by STFT and ViSQOL too.",
         f"Usage is counted on {counted}.",

@@ -119,7 +119,7 @@ class ClipMeasures:
         mel_below: the same over the bins below the limit.
         stft: multi-resolution STFT distance.
         visqol: ViSQOL score, audio mode.
-        si_sdr: scale-invariant signal-to-distortion ratio, dB; tells nothing if the phase is made anew.
+        si_sdr: scale-invariant signal-to-distortion ratio, dB; says nothing of phase made anew.
         time_texture, band_texture: liveliness of the ln-mel over the original's; see MelTexture.
     """
 
