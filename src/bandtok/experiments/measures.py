@@ -80,7 +80,12 @@ def reconstruction(bench: Bench, row: TokenizerRow, *, waveform: bool = False) -
     found = bench.measured(
         f"reconstruction-{row.name}{'-waveform' if waveform else ''}",
         row,
-        {"excerpts": scale.excerpts, "seconds": scale.excerpt_seconds, "rounds": scale.rounds},
+        {
+            "excerpts": settings.max_clips,
+            "seconds": settings.excerpt_seconds,
+            "rounds": settings.num_iterations,
+            "visqol": settings.visqol_clips,
+        },
         lambda: _reconstruct(bench, row, settings),
     )
     return Reconstructed(**found)
