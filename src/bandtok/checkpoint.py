@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -193,7 +193,7 @@ def check_shapes(
     """Raise CheckpointError if names or shapes are not those of `expected`."""
     for key in sorted(expected.keys() ^ shapes.keys()):
         problem = "misses" if key in expected else "has an unknown"
-        raise CheckpointError(f"{where} {problem} tensor {key!r}; it does not fit its config")
+        raise CheckpointError(f"{where} {problem} tensor {key!r}; it does not fit the network")
     for key, tensor in expected.items():
         if tuple(tensor.shape) != shapes[key]:
             raise CheckpointError(
@@ -207,18 +207,23 @@ def _checked_folder(folder: Path, what: str) -> Path:
     return folder
 
 
-def _from_hub(kind: str, name: str) -> Path:
+def hub_folder(name: str, patterns: Sequence[str]) -> Path:
+    """Return the local folder of a hub model, fetching its files that match any of `patterns`.
+
+    Raises:
+        CheckpointError: if there is no such model, or the hub cannot be reached.
+    """
     try:
-        root = Path(
-            huggingface_hub.snapshot_download(
-                name, allow_patterns=[f"{p}{f}" for p in ("", f"{kind}/") for f in _HUB_FILES]
-            )
-        )
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(patterns)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(
             f"no folder {name!r}, and no such model on the hub: {reason}"
         ) from None
+
+
+def _from_hub(kind: str, name: str) -> Path:
+    root = hub_folder(name, [f"{p}{f}" for p in ("", f"{kind}/") for f in _HUB_FILES])
     for candidate in (root / kind, root):
         if (candidate / CONFIG_FILE).is_file():
             return candidate

@@ -96,6 +96,23 @@ def test_generation_judges_a_folder(run: Run, make_song: MakeSong, tmp_path: Pat
     assert (tmp_path / "report" / "report.html").is_file()
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("musicnn") is None,
+    reason="musicnn is not installed: pip install --no-deps musicnn",
+)
+def test_an_embedder_without_weights_is_one_line(
+    run: Run, make_song: MakeSong, tmp_path: Path
+) -> None:
+    make_song("clips/a.wav", samples=30_000)
+    result = run(
+        *("evaluate", "generation", tmp_path / "clips", "--reference", tmp_path / "clips"),
+        *("--out", tmp_path / "report", "--split", "all", "--embedder", "vggish:absent.pth"),
+    )
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "no VGGish weights at 'absent.pth'" in result.stderr
+
+
 def test_generation_without_clips_is_one_line(run: Run, tmp_path: Path) -> None:
     result = run(
         *("evaluate", "generation", tmp_path, "--reference", tmp_path),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.torch import save_file
 
 from bandtok.errors import AudioError, CheckpointError, ConfigError, MissingDependency
 from bandtok.evaluation.embedders import (
@@ -18,8 +19,8 @@ from bandtok.evaluation.embedders import (
     ClapJudge,
     load_aisfx,
     load_embedder,
-    read_plain_checkpoint,
 )
+from bandtok.evaluation.pretrained import read_plain_checkpoint
 
 RATE = 44_100
 
@@ -119,9 +120,10 @@ def test_missing_packages_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -
         load_aisfx()
 
 
-def test_an_unknown_embedder_is_refused() -> None:
-    with pytest.raises(ConfigError, match="musicnn, aisfx or clap"):
-        load_embedder("vggish")
+@pytest.mark.parametrize("name", ["openl3", "vggish", "vggish:", "clap:", "musicnn:x"])
+def test_an_unknown_embedder_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="musicnn, aisfx, clap:FOLDER_OR_HUB_ID or vggish:"):
+        load_embedder(name)
 
 
 class Attack:
@@ -136,13 +138,20 @@ def test_a_checkpoint_that_would_run_something_is_refused(
     torch.save(({"a": torch.zeros(1)}, {"b": Attack()}), tmp_path / "bad.pth")
     (tmp_path / "old.pth").write_bytes(pickle.dumps(({}, Attack())))
     (tmp_path / "noise.pth").write_bytes(b"not a checkpoint")
+    (tmp_path / "noise.safetensors").write_bytes(b"not a checkpoint")
     torch.save(({"a": 1}, {}), tmp_path / "numbers.pth")
-    for name in ("bad", "old", "noise", "numbers", "absent"):
+    torch.save({"a": Attack()}, tmp_path / "dict.pth")
+    torch.save([1], tmp_path / "list.pth")
+    names = [f"{name}.pth" for name in ("bad", "old", "noise", "numbers", "dict", "list", "absent")]
+    for name in (*names, "noise.safetensors", "absent.safetensors"):
         with pytest.raises(CheckpointError):
-            read_plain_checkpoint(tmp_path / f"{name}.pth")
+            read_plain_checkpoint(tmp_path / name)
     assert not Path("attacked").exists()
 
 
 def test_tensors_and_numbers_are_read(tmp_path: Path) -> None:
     torch.save(({"a": torch.ones(2)}, {"b": (np.int64(3), 4)}), tmp_path / "good.pth")
-    torch.testing.assert_close(read_plain_checkpoint(tmp_path / "good.pth")["a"], torch.ones(2))
+    torch.save({"a": torch.ones(2)}, tmp_path / "states.pth")
+    save_file({"a": torch.ones(2)}, tmp_path / "good.safetensors")
+    for name in ("good.pth", "states.pth", "good.safetensors"):
+        torch.testing.assert_close(read_plain_checkpoint(tmp_path / name), {"a": torch.ones(2)})

@@ -146,7 +146,11 @@ def generation(
         bool, typer.Option("--baselines", help="Also measure noise, wrong orders and real music.")
     ] = False,
     embedder: Annotated[
-        str, typer.Option("--embedder", help="musicnn, aisfx, or clap:FOLDER_OR_HUB_ID.")
+        str,
+        typer.Option(
+            "--embedder",
+            help="musicnn, aisfx, clap:FOLDER_OR_HUB_ID, or vggish:FOLDER_FILE_OR_HUB_ID.",
+        ),
     ] = "musicnn",
     clap: Annotated[
         str | None,

@@ -2,8 +2,8 @@
 
     waveform [samples] -> embeddings [windows, dim]
 
-"musicnn" (MTT tagger) and "aisfx" find their weights in installed packages; "clap:NAME" loads a
-CLAP model from a folder or the hub. Knows nothing of statistics over the vectors.
+"musicnn" (MTT tagger) and "aisfx" find their weights in installed packages; "clap:NAME" and
+"vggish:NAME" load them from a folder or the hub. Knows nothing of statistics over the vectors.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bandtok.audio import Audio
-from bandtok.errors import AudioError, CheckpointError, ConfigError, MissingDependency
+from bandtok.errors import CheckpointError, ConfigError, MissingDependency
+from bandtok.evaluation.pretrained import mono_samples, read_plain_checkpoint, run_in_batches
+from bandtok.evaluation.vggish import load_vggish
 from bandtok.tagger import Tagger, load_tagger
 
 AISFX_PACKAGE = "aisfx"
-_BATCH = 8
 
 
 class Embedder(Protocol):
@@ -38,7 +38,9 @@ class Embedder(Protocol):
 
 
 def load_embedder(name: str, device: str = "cpu") -> Embedder:
-    """Load an embedder: "musicnn", "aisfx", or "clap:" and a folder or hub id.
+    """Load an embedder: "musicnn", "aisfx", or "clap:" or "vggish:" and where its weights are.
+
+    That is a folder or hub id; for VGGish also a file.
 
     Raises:
         ConfigError: for another name.
@@ -50,9 +52,15 @@ def load_embedder(name: str, device: str = "cpu") -> Embedder:
         return tagger
     if name == "aisfx":
         return load_aisfx(device)
-    if name.startswith("clap:"):
-        return ClapJudge(name.removeprefix("clap:"), device)
-    raise ConfigError(f"got embedder {name!r}; expected musicnn, aisfx or clap:FOLDER_OR_HUB_ID")
+    kind, _, place = name.partition(":")
+    if kind == "clap" and place:
+        return ClapJudge(place, device)
+    if kind == "vggish" and place:
+        return load_vggish(place, device)
+    raise ConfigError(
+        f"got embedder {name!r}; expected musicnn, aisfx, clap:FOLDER_OR_HUB_ID or "
+        "vggish:FOLDER_FILE_OR_HUB_ID"
+    )
 
 
 class AisfxEmbedder:
@@ -82,7 +90,6 @@ class AisfxEmbedder:
         )
         self._filterbank = torch.from_numpy(filters.astype(np.float32))
 
-    @torch.no_grad()
     def embed(self, waveform: Tensor | np.ndarray, sample_rate: int, /) -> np.ndarray:
         """Return float32 [windows, 512].
 
@@ -93,13 +100,12 @@ class AisfxEmbedder:
         Raises:
             AudioError: if it is not mono, empty, or holds NaN or infinity.
         """
-        mel = self._log_mel(_mono_samples(waveform, sample_rate, self._rate))
+        mel = self._log_mel(mono_samples(waveform, sample_rate, self._rate))
         missing = max(0, self._patch_frames - len(mel))
         patches = nn.functional.pad(mel, (0, 0, 0, missing)).unfold(
             0, self._patch_frames, self._patch_frames
         )
-        batches = patches.transpose(1, 2).split(_BATCH)
-        return torch.cat([self._network(batch.to(self._device)).cpu() for batch in batches]).numpy()
+        return run_in_batches(self._network, patches.transpose(1, 2), self._device)
 
     def _log_mel(self, samples: np.ndarray) -> Tensor:
         spectrum = torch.stft(
@@ -142,31 +148,6 @@ def load_aisfx(device: str = "cpu") -> AisfxEmbedder:
     except (ImportError, RuntimeError) as error:
         raise CheckpointError(f"{path} cannot be used: {str(error).splitlines()[0]}") from None
     return AisfxEmbedder(network, device)
-
-
-def read_plain_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a torch checkpoint (states, facts) without running what it says.
-
-    Raises:
-        CheckpointError: if it is missing or damaged, or holds more than tensors and numbers.
-    """
-    # A numpy number is its type and its bytes; torch lets nothing else through.
-    make_number = np.int64(0).__reduce__()[0]
-    allowed: list[Any] = [
-        make_number,
-        (make_number, "numpy.core.multiarray.scalar"),  # its name before numpy 2
-        np.dtype,
-        np.dtypes.Int64DType,
-    ]
-    try:
-        with torch.serialization.safe_globals(allowed):
-            states = torch.load(path, map_location="cpu", weights_only=True)[0]
-        if all(isinstance(value, Tensor) for value in states.values()):
-            return dict(states)
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"cannot read {path}: {reason}") from None
-    raise CheckpointError(f"{path} holds more than tensors; expected a network's weights")
 
 
 class ClapJudge:
@@ -224,7 +205,7 @@ class ClapJudge:
         Raises:
             AudioError: if it is not mono, empty, or holds NaN or infinity.
         """
-        samples = _mono_samples(waveform, sample_rate, self._rate)
+        samples = mono_samples(waveform, sample_rate, self._rate)
         vectors = []
         for start in range(0, len(samples), self._window):
             features = self._processor.feature_extractor(
@@ -253,15 +234,3 @@ def _unit(features: Any) -> Tensor:
     # Since version 5 of transformers the vectors come wrapped.
     vectors: Tensor = getattr(features, "pooler_output", features)
     return nn.functional.normalize(vectors.float(), dim=-1).cpu()
-
-
-def _mono_samples(waveform: Tensor | np.ndarray, sample_rate: int, target_rate: int) -> np.ndarray:
-    values = waveform.detach().cpu().numpy() if isinstance(waveform, Tensor) else waveform
-    if values.ndim != 1 or not len(values):
-        raise AudioError(
-            f"got a waveform of shape {values.shape}; expected mono samples [samples], at least one"
-        )
-    samples = Audio(values[None], sample_rate).resampled(target_rate).waveform[0]
-    if not len(samples):
-        raise AudioError(f"got {len(values)} samples at {sample_rate} Hz; too few to resample")
-    return samples
