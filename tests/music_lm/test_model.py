@@ -151,8 +151,24 @@ def test_code_vectors_start_from_the_codebook(make_config: MakeConfig) -> None:
     torch.testing.assert_close(
         vectors - vectors[0], (codebook - codebook[0]) / codebook.sub(codebook.mean(0)).std()
     )
-    with pytest.raises(ConfigError, match="code_dim=5"):
-        model.start_from_codebook(torch.randn(11, 5))
+    with pytest.raises(ConfigError, match="code_dim=3"):
+        model.start_from_codebook(torch.randn(11, 3))
+    with pytest.raises(ConfigError, match="expected"):
+        model.start_from_codebook(torch.randn(3, 11, 4))
+
+
+@torch.no_grad()
+def test_codes_of_each_row_start_from_its_codebook(make_config: MakeConfig) -> None:
+    model = MusicLM(make_config(rows_share_codes=False))
+    plane = torch.randn(3, 11, 4) * torch.tensor([1.0, 5.0, 9.0])[:, None, None]
+    codebooks = plane @ torch.linalg.qr(torch.randn(6, 6)).Q[:4]  # in a plane of six dimensions
+    model.start_from_codebook(codebooks + 2)
+    vectors = model.code_vectors.weight[:33].unflatten(0, (3, 11))
+    for found, own in zip(vectors, plane, strict=True):
+        ratio = torch.cdist(found, found) / torch.cdist(own, own)
+        off = ~torch.eye(11, dtype=torch.bool)
+        torch.testing.assert_close(ratio[off], ratio[0, 1].expand(110), rtol=1e-3, atol=0)
+        torch.testing.assert_close(found.std(), torch.tensor(1.0), rtol=1e-3, atol=0)
 
 
 def test_gradients_reach_every_parameter(model: MusicLM) -> None:

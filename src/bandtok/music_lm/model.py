@@ -178,21 +178,31 @@ class MusicLM(nn.Module):
 
     @torch.no_grad()
     def start_from_codebook(self, codebook: Tensor) -> None:
-        """Let the code vectors be the tokenizer's entries, float [codebook_size, code_dim].
+        """Let the code vectors be the tokenizer's entries.
+
+        Args:
+            codebook: float [codebook_size, dim], or [num_bands, codebook_size, dim] where each row
+                has codes of its own; of more than `code_dim` dimensions the principal ones stay.
 
         Raises:
-            ConfigError: if the codebook has another shape.
+            ConfigError: if the codebook has another shape or too few dimensions.
         """
-        size, dim = self.config.codebook_size, self.config.code_dim
-        if codebook.shape != (size, dim):
+        config, dim = self.config, codebook.shape[-1]
+        tables = config.num_entries // config.codebook_size
+        own = codebook if codebook.ndim == 3 else codebook.expand(tables, -1, -1)
+        if own.shape[:2] != (tables, config.codebook_size) or dim < config.code_dim:
             raise ConfigError(
-                f"got a codebook {tuple(codebook.shape)}; expected {(size, dim)} "
-                f"(--set code_dim={codebook.shape[1]}, or --set tokenizer= for none)"
+                f"got a codebook {tuple(codebook.shape)}; expected "
+                f"{(tables, config.codebook_size, config.code_dim)} "
+                f"(--set code_dim={dim}, or --set tokenizer= for none)"
             )
-        centred = codebook - codebook.mean(dim=0)
-        entries = self.config.num_entries
-        self.code_vectors.weight[:entries] = (centred / centred.std()).repeat(entries // size, 1)
-        self.code_vectors.weight[entries] = 0
+        centred = own - own.mean(dim=1, keepdim=True)
+        if dim > config.code_dim:
+            axes = torch.linalg.svd(centred, full_matrices=False).Vh[:, : config.code_dim]
+            centred = centred @ axes.mT
+        vectors = centred / centred.std(dim=(1, 2), keepdim=True)
+        self.code_vectors.weight[: config.num_entries] = vectors.flatten(0, 1)
+        self.code_vectors.weight[config.num_entries] = 0
 
     def _initialise(self) -> None:
         deep = 0.02 / math.sqrt(2 * self.config.num_layers)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from bandtok.atomic import write_text
@@ -210,7 +211,7 @@ def _music_lm_task(recipe: Any, data: Sequence[Path], report: RunReport) -> Trai
     if recipe.tokenizer:
         name = None if recipe.tokenizer == "bundled" else recipe.tokenizer
         tokenizer = load_network(TOKENIZER_KIND, name)
-        codebook = _shared_codebook(tokenizer)
+        codebook = _start_codebook(tokenizer, recipe.network.rows_share_codes)
         if code_fingerprint(tokenizer) != corpus.tokenizer.fingerprint:
             raise ConfigError(
                 f"{data[0]} was not tokenised by {recipe.tokenizer!r}; name the tokenizer with "
@@ -219,10 +220,15 @@ def _music_lm_task(recipe: Any, data: Sequence[Path], report: RunReport) -> Trai
     return MusicLMTask(recipe, corpus, encoder, codebook)
 
 
-def _shared_codebook(tokenizer: MelTokenizer) -> Tensor | None:
-    """Return the codebook that gives every row's codes; None if rows have their own."""
-    codebooks = tokenizer.quantizer.codebooks()
-    return codebooks[0].codebook if len(codebooks) == 1 else None
+def _start_codebook(tokenizer: MelTokenizer, rows_share_codes: bool) -> Tensor | None:
+    """Return the entries that code vectors start from, of all rows or of each.
+
+    None if the tokenizer's rows have codebooks of their own and the language model's have not.
+    """
+    codebooks = [one.codebook for one in tokenizer.quantizer.codebooks()]
+    if len(codebooks) == 1:
+        return codebooks[0]
+    return None if rows_share_codes else torch.stack(codebooks)
 
 
 _BUILDERS: dict[str, Callable[[Any, Sequence[Path], RunReport], TrainingTask]] = {
