@@ -2,8 +2,8 @@
 
     decoder, codes [rows, frames] of several pieces -> damage by what was replaced, and its place
 
-At places drawn at random, tokens of one frame are replaced by other codes, each drawn evenly from
-the rest of the codebook; all cases at a place share one such column of codes. The damage is the
+At places drawn at random, tokens of one frame are replaced by other codes that their rows use, as
+often as they use them; all cases at a place share one such column of codes. The damage is the
 absolute difference of the two decoded ln-mels. Rows may be bands (row k is decoded to the k-th
 stripe of the mel) or anything else, such as the layers of a residual code; for the latter nothing
 is said of bands. Knows the decoder as a function only.
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from bandtok.errors import DataError, GridError
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
+from bandtok.evaluation.wrong_tokens import WrongCodes
 
 Progress = Callable[[int, int], None]
 MelDecoder = Callable[[Tensor], Tensor]
@@ -97,7 +98,7 @@ def error_spread(
     Args:
         decode: codes to ln-mel; called on `num_places` x (2 rows or fewer) short pieces.
         grids: int [rows, frames] of each piece.
-        codebook_size: codes to choose from, at least 2.
+        codebook_size: codes there are, at least 2.
         num_places: frames in which tokens are replaced, drawn evenly from all.
         context_frames: frames decoded on either side; more than the decoder reaches.
         rows_are_bands: whether row k is heard in the k-th of equal stripes of the mel.
@@ -108,8 +109,7 @@ def error_spread(
         GridError: if the codebook has one code, or the mel cannot be cut into rows and frames.
         DataError: if there is no frame, or no place is asked for.
     """
-    if codebook_size < 2:
-        raise GridError(f"got codebook_size {codebook_size}; expected at least 2")
+    wrong = WrongCodes(grids, codebook_size)
     lengths = np.array([grid.shape[1] for grid in grids], dtype=np.int64)
     if num_places < 1 or not lengths.sum():
         raise DataError(
@@ -121,10 +121,9 @@ def error_spread(
     maps, pieces = [], []
     for done in range(1, num_places + 1):
         piece, frame = _place(lengths, draw)
-        steps = draw.integers(1, codebook_size, num_rows)
         start = max(frame - context_frames, 0)
         codes = grids[piece][:, start : frame + context_frames + 1].astype(np.int64)
-        column = (codes[:, frame - start] + steps) % codebook_size
+        column = wrong.column(codes[:, frame - start], draw)
         around = _Place(codes=codes, frame=frame - start, column=column)
         bands = num_rows if rows_are_bands else 1
         maps.append(_damage_maps(decode, around, cases, bands, context_frames))

@@ -8,7 +8,8 @@ Three ways to see it, at the same places and with the same wrong tokens for each
   extra nats a token are what the error costs the model that goes on from it;
 - rewritten: the model writes what follows, once after the true and once after the wrong tokens,
   with the same random numbers at the same cell; tokens that come out different were changed by the
-  error. With other random numbers, and nothing wrong, the share is what chance alone gives;
+  error. What other random numbers change of the same tokens after the true ones is the most that
+  could have changed;
 - re-encoded: the codes are decoded to a mel and encoded again, with and without the error.
 
 Later tokens are those above row k - 1 of the same frame, and all tokens of the frames after it.
@@ -24,8 +25,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bandtok.errors import DataError, GridError
+from bandtok.errors import DataError
 from bandtok.evaluation.perplexity import window_nats
+from bandtok.evaluation.wrong_tokens import WrongCodes
 from bandtok.grid import flatten
 from bandtok.layers.mel_tokenizer import MelTokenizer
 from bandtok.music_lm.decoding import StepWeights, WindowDecoder
@@ -83,7 +85,7 @@ def wrong_places(
 
     Args:
         grids: int [rows, frames] of each piece.
-        codebook_size: codes to choose from.
+        codebook_size: codes there are.
         num_places: how many.
         frames: length of a window; the wrong frame is its last but `later_frames`.
         later_frames: frames after the wrong one.
@@ -93,8 +95,7 @@ def wrong_places(
         GridError: if there is but one code. DataError: if no piece is as long as a window, or a
             window has no frame before the wrong one.
     """
-    if codebook_size < 2:
-        raise GridError(f"got codebook_size {codebook_size}; expected at least 2")
+    wrong = WrongCodes(grids, codebook_size)
     room = np.array([max(grid.shape[1] - frames + 1, 0) for grid in grids])
     frame = frames - 1 - later_frames
     if not room.sum() or frame < 1:
@@ -108,8 +109,7 @@ def wrong_places(
         piece = int(draw.choice(len(grids), p=room / room.sum()))
         start = int(draw.integers(room[piece]))
         codes = grids[piece][:, start : start + frames].astype(np.int64)
-        steps = draw.integers(1, codebook_size, len(codes))
-        column = (codes[:, frame] + steps) % codebook_size
+        column = wrong.column(codes[:, frame], draw)
         places.append(WrongPlace(piece=piece, codes=codes, frame=frame, column=column))
     return places
 
@@ -128,22 +128,23 @@ def foretold_damage(
 
 def rewritten_damage(
     network: MusicLM, places: Sequence[WrongPlace], counts: Sequence[int], seed: int = 0
-) -> list[LaterDamage]:
-    """Return the share of tokens that come out different when the model writes on.
+) -> tuple[list[LaterDamage], list[LaterDamage]]:
+    """Return the share of tokens that come out different when the model writes on, for each count.
 
-    The first entry has count 0: nothing wrong, other random numbers.
+    First after wrong tokens, with the same random numbers; then after the true ones, with others:
+    what chance changes of the same tokens.
     """
     weights, codes = StepWeights(network), np.stack([place.codes for place in places])
     frame, rows = places[0].frame, codes.shape[1]
-    first, again = (_written(weights, codes, frame * rows, [one]) for one in (seed, seed + 1))
-    found = [_damage(0, list((first != again).astype(float)), frame)]
+    changed, chance = [], []
     for count in counts:
         wrong = np.stack([place.damaged(count) for place in places])
-        both = np.concatenate([codes, wrong])
-        made = _written(weights, both, frame * rows + count, [seed, seed])
-        changed = made[: len(codes)] != made[len(codes) :]
-        found.append(_damage(count, list(changed.astype(float)), frame))
-    return found
+        clips = np.concatenate([codes, wrong, codes])
+        made = _written(weights, clips, frame * rows + count, [seed, seed, seed + 1])
+        true, false, other = np.split(made, 3)
+        changed.append(_damage(count, list((false != true).astype(float)), frame))
+        chance.append(_damage(count, list((other != true).astype(float)), frame))
+    return changed, chance
 
 
 @torch.inference_mode()

@@ -89,7 +89,7 @@ def spread_notes(found: ErrorSpread) -> list[str]:
     """Return how errors were made and what the damage is."""
     return [
         f"Spread of errors: at {found.num_places} places (seed {found.seed}) the tokens of some "
-        "rows of one frame are replaced by other codes, drawn evenly from the codebook. Damage: "
+        "rows of one frame are replaced by other codes that they use, as often as they do. Damage: "
         "absolute difference of the decoded ln-mels, mean over the bins of a frame, summed over "
         "frames; with 95 % interval over tracks. Shares are of all damage."
     ]

@@ -35,7 +35,7 @@ from bandtok.experiments.rows import (
     with_needs,
 )
 from bandtok.experiments.scales import Scale
-from bandtok.experiments.training import DONE, train_once
+from bandtok.experiments.training import DONE, train_once, working_alone
 from bandtok.music_lm.model import MusicLM
 from bandtok.networks import MUSIC_LM_KIND
 from bandtok.pipeline import Tokenizer
@@ -44,6 +44,8 @@ from bandtok.recipes.run import RunReport
 Say = Callable[[str], None]
 Measured = dict[str, Any]
 _SHARDS = "shards"
+_VERSION = 2
+"""Of what measures hold; those of another are made again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,17 +161,30 @@ class Bench:
         return Tokenizer.from_pretrained(self.trained(row).folder, vocoder=silent, device="cpu")
 
     def language_model(self, row: LanguageModelRow) -> MusicLM:
-        """Return a trained row's language model."""
-        network: MusicLM = load_network(MUSIC_LM_KIND, self.trained(row).folder)
+        """Return a trained row's language model.
+
+        Raises:
+            ConfigError: if it learned from a tokenizer that was trained anew since.
+        """
+        trained = self.trained(row)
+        network: MusicLM = load_network(MUSIC_LM_KIND, trained.folder)
+        codes = self.shards(row.tokenizer, row.hours).tokenizer.fingerprint
+        if network.config.tokenizer_fingerprint != codes:
+            raise ConfigError(
+                f"{trained.folder} learned from another {row.tokenizer.name}; remove it to train "
+                "it again"
+            )
         return network
 
     def shards(self, row: TokenizerRow, hours: float | None) -> TokenCorpus:
         """Return the corpus, with so much training music, tokenised by a row."""
         name = f"{row.name}-{size_name(hours)}"
         folder = self.folder / _SHARDS / name
-        if not (folder / INDEX_NAME).exists():
-            self._measure_file(f"{_SHARDS}-{name}").unlink(missing_ok=True)
-        self.measured(f"{_SHARDS}-{name}", row, {}, lambda: self._tokenise(row, hours, folder))
+        self.trained(row)
+        with working_alone(folder):
+            if not (folder / INDEX_NAME).exists():
+                self._measure_file(f"{_SHARDS}-{name}").unlink(missing_ok=True)
+            self.measured(f"{_SHARDS}-{name}", row, {}, lambda: self._tokenise(row, hours, folder))
         return TokenCorpus(folder)
 
     def held_out(self, row: TokenizerRow, hours: float | None) -> HeldOut:
@@ -202,7 +217,8 @@ class Bench:
         """
         self.trained(row)
         path = self._measure_file(name)
-        wanted = json.loads(json.dumps({**settings, "of": self._stamp(row)}))
+        wanted = {"version": _VERSION, "of": self._stamp(row), **settings}
+        wanted = json.loads(json.dumps(wanted))
         if path.exists():
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["settings"] == wanted:

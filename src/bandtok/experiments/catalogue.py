@@ -31,8 +31,8 @@ EXPERIMENTS = {
         Experiment(
             name="prediction",
             title="Language modelling: bits a second of music",
-            question="Does a language model of equal size and budget need fewer bits for a second "
-            "of music in band tokens than in residual tokens, flattened or in a delay pattern?",
+            question="Does the same language model with the same budget need fewer bits for a "
+            "second of music in band tokens than in residual ones, flattened or delayed?",
             rows=study_prediction.prediction_rows,
             find=study_prediction.find_prediction,
         ),

@@ -91,10 +91,22 @@ def listened_excerpts(bench: Bench, listen: Path | None, count: int) -> list[tup
         count: how many.
     """
     source = bench.corpus.data if listen is None else listen
-    tracks = select_tracks(source, bench.corpus.held_out if listen is None else None)
-    excerpts = choose_excerpts(tracks, bench.scale.kept_seconds, -(-count // len(tracks)))
-    chosen = [excerpts[index] for index in spread(excerpts, count)]
+    split = bench.corpus.held_out if listen is None else None
+    return _excerpts(source, split, count, bench.scale.kept_seconds)
+
+
+def held_out_excerpts(bench: Bench, count: int, seconds: float) -> list[Audio]:
+    """Return at most `count` excerpts of held-out music, spread evenly."""
+    found = _excerpts(bench.corpus.data, bench.corpus.held_out, count, seconds)
+    return [audio for _, audio in found]
+
+
+def _excerpts(
+    source: Path, split: str | None, count: int, seconds: float
+) -> list[tuple[str, Audio]]:
+    tracks = select_tracks(source, split)
+    excerpts = choose_excerpts(tracks, seconds, -(-count // len(tracks)))
     return [
         (one.track.title or one.track.path, load_excerpt(one, manifest_folder(source), RATE))
-        for one in chosen
+        for one in (excerpts[index] for index in spread(excerpts, count))
     ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -94,8 +95,9 @@ class Corpus:
         names = {PurePosixPath(path).parts[0] for path in paths} | {CACHE_FOLDER, ATTRIBUTES_NAME}
         for name in sorted(names):
             link = folder / name
-            if (root / name).exists() and not link.is_symlink():
-                link.symlink_to(root / name)
+            if (root / name).exists():
+                with suppress(FileExistsError):  # made before, or by another process just now
+                    link.symlink_to(root / name)
 
 
 def synthetic_corpus(folder: Path, seed: int = 0) -> Path:

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from bandtok.data.token_windows import WindowSampler
 from bandtok.evaluation.corpus import ReconstructionSettings, evaluate_reconstruction
 from bandtok.evaluation.perplexity import choose_windows, window_nats
 from bandtok.evaluation.statistics import Estimate
 from bandtok.experiments.bench import Bench
 from bandtok.experiments.rows import LanguageModelRow, TokenizerRow
 from bandtok.experiments.verdicts import Difference, paired_difference, pooled
+from bandtok.training.music_lm import unigram_loss
 
 _OF_MEL = ("mel_below", "mel", "time_texture", "band_texture")
 _OF_WAVEFORM = ("stft", "visqol")
@@ -32,12 +34,13 @@ class Reconstructed:
     Attributes:
         tracks: of each excerpt.
         values: by measure, one for each excerpt; None where it was not measured.
-        codes_used, entropy_bits, bit_rate_bps: of its tokens.
+        codes_used, entropy_bits: of its tokens, mean over the rows of the grid.
+        bit_rate_bps: of its tokens.
     """
 
     tracks: list[str]
     values: dict[str, list[float | None]]
-    codes_used: int
+    codes_used: float
     entropy_bits: float
     bit_rate_bps: float
 
@@ -49,6 +52,7 @@ class Predicted:
     Attributes:
         tracks: of each window.
         nats: mean over each window's tokens.
+        unigram: nats a token of all windows by how often each row had each code in training.
         rows: mean nats by row of the grid.
         tokens_per_second: tokens in a second of music.
         parameters: of the model.
@@ -56,6 +60,7 @@ class Predicted:
 
     tracks: list[str]
     nats: list[float]
+    unigram: float
     rows: list[float]
     tokens_per_second: float
     parameters: int
@@ -103,8 +108,8 @@ def _reconstruct(bench: Bench, row: TokenizerRow, settings: ReconstructionSettin
             name: [getattr(one.measures[system], name) for one in report.rows]
             for name, system in measures.items()
         },
-        "codes_used": report.usage.overall.used_codes,
-        "entropy_bits": report.usage.overall.entropy_bits,
+        "codes_used": float(np.mean([row.used_codes for row in report.usage.bands])),
+        "entropy_bits": float(np.mean([row.entropy_bits for row in report.usage.bands])),
         "bit_rate_bps": tokenizer.bit_rate_bps,
     }
 
@@ -123,16 +128,21 @@ def prediction(bench: Bench, row: LanguageModelRow) -> Predicted:
 def _predict(bench: Bench, row: LanguageModelRow) -> Any:
     network = bench.language_model(row)
     held_out = bench.held_out(row.tokenizer, row.hours)
+    corpus = bench.shards(row.tokenizer, row.hours)
     length = network.config.window_frames
     available = sum(grid.shape[1] // length for grid in held_out.grids)
     chosen = choose_windows(held_out.grids, length, min(bench.scale.windows, available) or None)
-    by_row = [
-        window_nats(network, held_out.grids[piece][:, first : first + length]).mean(axis=1)
-        for piece, first in chosen
-    ]
+    windows = [held_out.grids[piece][:, first : first + length] for piece, first in chosen]
+    by_row = [window_nats(network, window).mean(axis=1) for window in windows]
     return {
         "tracks": [held_out.paths[piece] for piece, _ in chosen],
         "nats": [float(rows.mean()) for rows in by_row],
+        "unigram": unigram_loss(
+            WindowSampler(corpus, corpus.split("train"), length).band_counts(
+                held_out.codebook_size
+            ),
+            np.stack(windows),
+        ),
         "rows": np.mean(by_row, axis=0).tolist(),
         "tokens_per_second": len(by_row[0]) * held_out.frame_rate,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),

@@ -166,7 +166,7 @@ def _lead(records: Sequence[ExperimentRecord], coding: Coding | None) -> list[Ht
 
 
 def _overview(records: Sequence[ExperimentRecord]) -> Table:
-    rows = [["experiment", "answer", "took", "seeds"]]
+    rows = [["experiment", "answer", "took, with what is shared", "seeds"]]
     for record in records:
         took = "–" if record.minutes is None else _duration(record.minutes)
         seeds = ", ".join(map(str, record.seeds)) or "–"
@@ -203,7 +203,7 @@ def _facts(record: ExperimentRecord) -> str:
         seeds = ", ".join(map(str, record.seeds))
         facts.append(f"seed{'s' * (len(record.seeds) > 1)} {seeds}")
     if record.minutes is not None:
-        facts.append(f"took {_duration(record.minutes)}")
+        facts.append(f"took {_duration(record.minutes)}, with what is shared")
     return " · ".join(facts)
 
 

@@ -43,7 +43,7 @@ def plot_curves(
     for axis, (label, curves) in zip(axes, panels.items(), strict=True):
         for index, (name, values) in enumerate(curves.items()):
             xs = np.arange(len(values)) if x_values is None else np.asarray(x_values)
-            dashed = "--" if "floor" in name or "1d" in name else "-"
+            dashed = "--" if "floor" in name or "1D" in name else "-"
             axis.plot(xs, values, f"o{dashed}", color=_colour(name, index), label=name)
         axis.set_ylabel(label)
         axis.legend(loc="best", fontsize=8)

@@ -81,17 +81,16 @@ def language_model_row(
     *,
     rope: str = "2d",
     order: str = "raster",
-    share: bool = False,
     hours: float | None = None,
 ) -> LanguageModelRow:
     """Return a language model on a system's tokens; tokenizer and model share seed and music.
 
-    Codes of residual layers get embeddings of their own unless `share`; bands share theirs.
+    Codes of residual layers get embeddings of their own; bands share theirs.
     """
     most = scale.lm_hours
-    kinds = [*(["delay"] if order == "delay" else []), *(["shared"] if share else [])]
+    kinds = ["delay"] if order == "delay" else []
     words = ["lm", system, rope, *kinds, *_size(hours)]
-    shared = share or system == "band"
+    shared = system == "band"
     return LanguageModelRow(
         name="-".join([*words, str(seed)]),
         budget=scale.language_model,

@@ -61,8 +61,10 @@ def how(*lines: tuple[str, str]) -> Table:
 
 BUDGET_NOTE = (
     "training",
-    "Equal steps, batches, crops, optimiser and blocks for both kinds of token; the rows differ "
-    "in what a token is. Small budgets: what a longer training would show is not known.",
+    "Equal steps, batches, crops, optimiser and blocks for both kinds of token. Beside what a "
+    "token is, they differ in the length of the latents (one a frame is longer than one a band) "
+    "and in the vectors that a codebook sees in a step: a residual layer gets one a frame, the "
+    "bands' codebook 16. Small budgets: what a longer training would show is not known.",
 )
 INTERVAL_NOTE = (
     "intervals",

@@ -37,6 +37,7 @@ COUNTS = (1, 2, 4, 8)
 """How many tokens at the beginning of a frame are made wrong."""
 _WAYS = {
     "rewritten": "written on by the language model, share changed",
+    "chance": "the same by other random numbers, nothing wrong",
     "foretold": "true tokens foretold, extra nats a token",
     "reencoded": "decoded and encoded again, share changed",
 }
@@ -45,14 +46,15 @@ _NOTES = (
     (
         "errors",
         "At places drawn at random (the same for both systems) the first k tokens of a frame are "
-        "replaced by others, drawn evenly from the codebook. Later tokens: the rows after the "
-        "k-th of the same frame, and all rows of the frames after it.",
+        "replaced by others that the same row uses, as often as it does. Later tokens: rows after "
+        "the k-th of the same frame, and all rows of the frames after it.",
     ),
     (
         "written on",
         "The language model (2D positions, raster order) writes all later tokens after the true "
-        "and after the wrong ones with the same random number at each cell; k = 0 is the share "
-        "that differs with other random numbers and nothing wrong, what chance alone gives.",
+        "and after the wrong ones with the same random number at each cell. What other random "
+        "numbers change of the same tokens after the true ones is the most that could have "
+        "changed; the share of that is taken for each k and system.",
     ),
     (
         "damage to the mel",
@@ -99,7 +101,7 @@ def find_errors(bench: Bench, place: Place) -> Findings:
             plot_curves(
                 place.plot("tokens"),
                 {"later tokens of the frame\nchanged, share": rewritten},
-                x_label="early tokens wrong, k (0: chance)",
+                x_label="early tokens wrong, k",
                 x_names=[str(k) for k in _counts(found, "rewritten")],
             ),
             plot_curves(
@@ -141,10 +143,12 @@ def _measure(bench: Bench, row: LanguageModelRow) -> dict[str, Any]:
         context_frames=2 * tokenizer.config.decoder_reach,
         rows_are_bands=tokenizer.config.rows_are_bands,
     )
+    changed, chance = rewritten_damage(network, places, COUNTS)
     cases = [spread.single[0], *spread.first]
     return {
         "pieces": [place.piece for place in places],
-        "rewritten": _plain(rewritten_damage(network, places, COUNTS)),
+        "rewritten": _plain(changed),
+        "chance": _plain(chance),
         "foretold": _plain(foretold_damage(network, places, COUNTS)),
         "reencoded": _plain(reencoded_damage(tokenizer.codec.network, places, COUNTS)),
         "mel": [
@@ -181,13 +185,20 @@ def _counts(found: Found, way: str) -> list[int]:
 def _token_values(
     found: Sequence[Mapping[str, Any]], way: str, where: str, count: int | None
 ) -> list[list[float]]:
-    """Return by seed a value for each place; None averages over all k but 0."""
+    """Return by seed a value for each place; None averages over all k."""
+    return [
+        np.mean([one[where] for one in seed[way] if count in (None, one["count"])], axis=0).tolist()
+        for seed in found
+    ]
+
+
+def _of_chance(found: Sequence[Mapping[str, Any]], where: str) -> list[list[float]]:
+    """Return by seed, for each place, the share of what chance changes, averaged over k."""
     return [
         np.mean(
             [
-                one[where]
-                for one in seed[way]
-                if (one["count"] == count if count is not None else one["count"])
+                np.asarray(one[where]) / max(float(np.mean(chance[where])), 1e-9)
+                for one, chance in zip(seed["rewritten"], seed["chance"], strict=True)
             ],
             axis=0,
         ).tolist()
@@ -255,29 +266,27 @@ def _mel_line(found: Found, count: int) -> tuple[str, ...]:
     return (str(count), *values, told(_mel_difference(found, count)), *shares)
 
 
-def _part(value: float, whole: float) -> str:
-    return f"{value / whole:.2f}" if whole else "–"
-
-
 def _answer(found: Found) -> str:
+    pieces = found["band"][0]["pieces"]
     same = _token_difference(found, "rewritten", "same_frame", None)
     later = _token_difference(found, "rewritten", "later_frames", None)
     nats = _token_difference(found, "foretold", "same_frame", None)
     again = _token_difference(found, "reencoded", "same_frame", None)
     shares = {s: _token_mean(found[s], "rewritten", "same_frame", None).mean for s in SYSTEMS}
-    chance = {s: _token_mean(found[s], "rewritten", "same_frame", 0).mean for s in SYSTEMS}
+    of_chance = {s: _of_chance(found[s], "same_frame") for s in SYSTEMS}
+    part = paired_difference(of_chance["band"], of_chance["residual"], pieces)
     mel = _mel_difference(found, 1)
     return (
         "Claim: errors in early tokens accumulate more in residual than in band tokens. "
         f"{verdict(same, -1)}: after 1 to 8 wrong tokens a language model changes "
         f"{100 * shares['band']:.1f} % of the frame's later band tokens and "
-        f"{100 * shares['residual']:.1f} % of its later residual tokens, which is "
-        f"{_part(shares['band'], chance['band'])} and "
-        f"{_part(shares['residual'], chance['residual'])} "
-        "of what other random numbers change with nothing wrong; band minus residual, "
-        f"as shares, {told(same)}; in the frames after, {told(later)}. True later tokens of the "
-        f"frame become harder to foretell by {told(nats)} nats a token more for band than for "
-        f"residual tokens; decoding and encoding again changes {told(again)} more of them. One "
-        f"wrong first token damages the mel by {cell(_mel_mean(found['band'], 1), 2)} (band) and "
+        f"{100 * shares['residual']:.1f} % of its later residual tokens, band minus residual, as "
+        f"shares, {told(same)}. Of what chance could change that is "
+        f"{cell(pooled(of_chance['band'], pieces), 2)} and "
+        f"{cell(pooled(of_chance['residual'], pieces), 2)}: {verdict(part, -1).lower()}, "
+        f"{told(part)}. In the frames after, as shares: {told(later)}. Extra nats of true later "
+        f"tokens of the frame, band minus residual: {told(nats)}; tokens changed by decoding and "
+        f"encoding again, as shares: {told(again)}. One wrong first token damages the mel by "
+        f"{cell(_mel_mean(found['band'], 1), 2)} (band) and "
         f"{cell(_mel_mean(found['residual'], 1), 2)} (residual), difference {told(mel, 2)}."
     )

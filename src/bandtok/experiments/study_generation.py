@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,10 +24,16 @@ from bandtok.evaluation.judged import SetMeasures
 from bandtok.evaluation.prompts import ControlPrompt, bundled_prompts
 from bandtok.evaluation.statistics import Estimate
 from bandtok.experiments.bench import Bench
-from bandtok.experiments.clips import keep_clip, sound_of
+from bandtok.experiments.clips import held_out_excerpts, keep_clip, sound_of
 from bandtok.experiments.plots import plot_bars
 from bandtok.experiments.results import Clip, Findings, Table
-from bandtok.experiments.rows import LanguageModelRow, Row, language_model_row
+from bandtok.experiments.rows import (
+    SYSTEMS,
+    LanguageModelRow,
+    Row,
+    language_model_row,
+    tokenizer_row,
+)
 from bandtok.experiments.scales import Scale
 from bandtok.experiments.study import BUDGET_NOTE, SOUND_NOTE, Place, how
 from bandtok.experiments.study_prediction import CODES_NOTE, MODELS, model_rows
@@ -52,7 +60,8 @@ _NOTES = (
         "judges",
         "Frechet distance on musicnn MTT embeddings of 3 s windows at the smaller set's number of "
         "windows, with 1.96 standard errors from resampled clips; it is biased upward at so few "
-        "windows, equally for all. Text control: area under the ROC curve of MTT tags between "
+        "windows. 'decoded': held-out excerpts through the tokenizer, the best that its language "
+        "model could do. Text control: area under the ROC curve of MTT tags between "
         "clips whose prompt asked for a tag and those whose did not; .5 is chance. Captions were "
         "made by another tagger (MSD). Longest run: tokens in a row that also stand in the "
         "training music.",
@@ -76,6 +85,11 @@ def find_generation(bench: Bench, place: Place) -> Findings:
         _line(name, str(seed), one)
         for name in NAMES
         for seed, one in zip(bench.scale.seeds, found[name], strict=True)
+    ]
+    lines += [
+        (f"{system}, decoded", str(seed), *_set_cells(_decoded(bench, system, seed)), "–", "–")
+        for system in SYSTEMS
+        for seed in bench.scale.seeds
     ]
     real = [_set_line(one) for one in found[NAMES[0]][0]["beside"]]
     return Findings(
@@ -117,7 +131,8 @@ def write_clips(
     rounds: int,
 ) -> None:
     """Write a clip and its tokens for each prompt, "" for none: 001.flac, 001.btk and so on."""
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     samples = round(seconds * tokenizer.sample_rate)
     frames = -(-samples // tokenizer.samples_per_frame)
     for start in range(0, len(prompts), _BATCH):
@@ -144,7 +159,7 @@ def _save(path: Path, codes: torch.Tensor, tokenizer: Tokenizer, samples: int, r
     Audio(sound.waveform[:, :samples], sound.sample_rate).save(path.with_suffix(".flac"))
 
 
-def _folder(bench: Bench, row: LanguageModelRow, kind: str) -> Path:
+def _folder(bench: Bench, row: Row, kind: str) -> Path:
     return bench.folder / "generated" / row.name / kind
 
 
@@ -156,10 +171,46 @@ def _generated(bench: Bench, row: LanguageModelRow, *, first: bool) -> dict[str,
         "prompts": scale.prompts,
         "seconds": scale.sample_seconds,
         "rounds": scale.rounds,
+        "sampling": asdict(_SAMPLING),
+        "judge": _has_judge(),
     }
     return bench.measured(
         f"generation-{row.name}", row, settings, lambda: _measure(bench, row, shards, first)
     )
+
+
+def _decoded(bench: Bench, system: str, seed: int) -> dict[str, Any] | None:
+    """Judge held-out excerpts through a tokenizer alone."""
+    scale, row = bench.scale, tokenizer_row(bench.scale, system, seed)
+
+    def measure() -> dict[str, Any]:
+        tokenizer, folder = bench.tokenizer(row), _folder(bench, row, "decoded")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        excerpts = held_out_excerpts(bench, scale.samples, scale.sample_seconds)
+        for number, excerpt in enumerate(excerpts, 1):
+            audio = excerpt.resampled(tokenizer.sample_rate).mono()
+            grid = tokenizer.encode(audio)
+            sound = sound_of(grid.codes, tokenizer, scale.rounds)
+            samples = audio.waveform.shape[1]
+            cut = Audio(sound.waveform[:, :samples], sound.sample_rate)
+            cut.save(folder / f"{number:03d}.flac")
+        report = _judged(bench, row, "decoded", None, None)
+        return {"measures": _measures(report.sets[0].measures) if report else None}
+
+    settings = {
+        "samples": scale.samples,
+        "seconds": scale.sample_seconds,
+        "rounds": scale.rounds,
+        "judge": _has_judge(),
+    }
+    found = bench.measured(f"decoded-{row.name}", row, settings, measure)
+    measures: dict[str, Any] | None = found["measures"]
+    return measures
+
+
+def _has_judge() -> bool:
+    return importlib.util.find_spec("musicnn") is not None
 
 
 def _measure(
@@ -197,7 +248,7 @@ def _measure(
 
 def _judged(
     bench: Bench,
-    row: LanguageModelRow,
+    row: Row,
     kind: str,
     prompts: Sequence[ControlPrompt] | None,
     shards: TokenCorpus | None,

@@ -12,6 +12,7 @@ from bandtok.experiments.measures import (
     Predicted,
     bits_difference,
     bits_mean,
+    difference_in,
     mean_of,
     prediction,
     reconstruction,
@@ -23,17 +24,16 @@ from bandtok.experiments.scales import Scale
 from bandtok.experiments.study import BUDGET_NOTE, INTERVAL_NOTE, Place, how
 from bandtok.experiments.verdicts import Difference, cell, told, verdict
 
-SHARED = "residual, 2D, one table"
 MODELS = {
     "band, 2D": ("band", "2d", "raster"),
     "band, 1D": ("band", "1d", "raster"),
     "residual, 2D": ("residual", "2d", "raster"),
     "residual, 1D": ("residual", "1d", "raster"),
     "residual, 2D, delay": ("residual", "2d", "delay"),
-    SHARED: ("residual", "2d", "raster"),
 }
 """Tokens, positions and reading order of each language model."""
-_POSITIONS = [name for name in MODELS if "delay" not in name and name != SHARED]
+_POSITIONS = [name for name in MODELS if "delay" not in name]
+_RESIDUAL = [name for name in MODELS if name.startswith("residual")]
 _BITS_NOTE = (
     "bits a second",
     "Negative log-likelihood without text of whole held-out windows / ln 2 x tokens a second: "
@@ -42,10 +42,10 @@ _BITS_NOTE = (
 )
 CODES_NOTE = (
     "embeddings",
-    "One transformer for all. Bands share a codebook and so one table of embeddings, which starts "
-    "from the tokenizer's entries; each residual layer has a table and scores of its own, as in "
-    "MusicGen, and more parameters for it, which start at random. 'One table': all layers share "
-    "one for comparison.",
+    "One transformer for all. Bands share a codebook and so one table of embeddings; each residual "
+    "layer has a table and scores of its own, as in MusicGen, and more parameters for it. All "
+    "tables start from the entries of their codebook (the 16 principal dimensions of longer ones). "
+    "A residual table meets a sixteenth of the tokens that the bands' table meets.",
 )
 _POSITIONS_NOTE = (
     "positions",
@@ -69,7 +69,7 @@ def position_rows(scale: Scale) -> list[Row]:
 
 
 def find_prediction(bench: Bench, place: Place) -> Findings:
-    """Compare language models of equal size and budget on both kinds of token."""
+    """Compare language models of one transformer and equal budget on both kinds of token."""
     found = _predicted(bench, list(MODELS))
     lines = [line for name in MODELS for line in _lines(bench, name, found[name])]
     pairs = {
@@ -77,7 +77,6 @@ def find_prediction(bench: Bench, place: Place) -> Findings:
         "band, 2D - residual, 1D": ("band, 2D", "residual, 1D"),
         "band, 2D - residual, 2D, delay": ("band, 2D", "residual, 2D, delay"),
         "residual, 2D, delay - residual, 2D": ("residual, 2D, delay", "residual, 2D"),
-        f"{SHARED} - residual, 2D": (SHARED, "residual, 2D"),
     }
     differences = {
         name: bits_difference(found[first], found[second])
@@ -87,7 +86,7 @@ def find_prediction(bench: Bench, place: Place) -> Findings:
         answer=_prediction_answer(bench, differences, found),
         tables=(
             Table(
-                title="Language models of equal size and budget",
+                title="Language models of one transformer and equal budget",
                 columns=(
                     "model",
                     "seed",
@@ -126,9 +125,9 @@ def find_positions(bench: Bench, place: Place) -> Findings:
     residual = differences["residual: 1D - 2D"]
     answer = (
         "Claim: 2D rotary positions (frame, band) serve the token grid better than 1D positions. "
-        f"{verdict(band, 1)}: with 1D positions the band tokens cost {told(band, 0)} more bits a "
-        f"second ({band.estimate.count} windows). On residual tokens, where a row is a layer: "
-        f"{verdict(residual, 1).lower()}, {told(residual, 0)}."
+        f"{verdict(band, 1)}: bits a second of band tokens with 1D positions less those with 2D, "
+        f"{told(band, 0)} ({band.estimate.count} windows). On residual tokens, where a row is a "
+        f"layer: {verdict(residual, 1).lower()}, {told(residual, 0)}." + idle_models(found)
     )
     return Findings(
         answer=answer,
@@ -154,10 +153,7 @@ def find_positions(bench: Bench, place: Place) -> Findings:
 
 def _rows_of(scale: Scale, name: str) -> list[LanguageModelRow]:
     system, rope, order = MODELS[name]
-    return [
-        language_model_row(scale, system, seed, rope=rope, order=order, share=name == SHARED)
-        for seed in scale.seeds
-    ]
+    return [language_model_row(scale, system, seed, rope=rope, order=order) for seed in scale.seeds]
 
 
 def _predicted(bench: Bench, names: Sequence[str]) -> dict[str, list[Predicted]]:
@@ -173,7 +169,6 @@ def _lines(bench: Bench, name: str, found: Sequence[Predicted]) -> list[tuple[st
     rows = _rows_of(bench.scale, name)
     trained = [bench.trained(row) for row in rows]
     kept = [reconstruction(bench, row.tokenizer) for row in rows]
-    unigram = [run.validation["unigram_loss"] for run in trained]
     lines: list[tuple[str, ...]] = []
     for number, (seed, part) in enumerate(_by_seed(bench.scale.seeds, found)):
         here = slice(number, number + 1) if len(part) == 1 else slice(None)
@@ -186,7 +181,7 @@ def _lines(bench: Bench, name: str, found: Sequence[Predicted]) -> list[tuple[st
                 f"{part[0].parameters / 1e6:.2f}",
                 f"{nats:.3f}",
                 f"{math.exp(nats):,.1f}",
-                f"{np.mean(unigram[here]):.3f}",
+                f"{np.mean([one.unigram for one in part]):.3f}",
                 cell(bits, 0),
                 f"{100 * bits.mean / kept[0].bit_rate_bps:.1f} %",
                 cell(mean_of(kept[here], "mel_below")),
@@ -221,29 +216,46 @@ def _difference_table(differences: Mapping[str, Difference]) -> Table:
     )
 
 
+def idle_models(found: Mapping[str, Sequence[Predicted]]) -> str:
+    """Say which models have learned nothing but how often codes come, if any has."""
+    names = [
+        name
+        for name, models in found.items()
+        if any(float(np.mean(one.nats)) >= one.unigram for one in models)
+    ]
+    if not names:
+        return ""
+    return (
+        f" Of little worth: {', '.join(names)} foretold no better than the frequencies of its "
+        "codes, so that its part of this says nothing of its tokens."
+    )
+
+
 def _prediction_answer(
     bench: Bench,
     differences: Mapping[str, Difference],
     found: Mapping[str, Sequence[Predicted]],
 ) -> str:
-    main = differences["band, 2D - residual, 2D"]
+    best = min(_RESIDUAL, key=lambda name: _mean_bits(found[name]))
+    main = differences[f"band, 2D - {best}"]
     delay = differences["residual, 2D, delay - residual, 2D"]
-    best = min((n for n in MODELS if n.startswith("residual")), key=lambda n: _mean_bits(found[n]))
-    mels = {
-        s: mean_of(
-            [reconstruction(bench, row.tokenizer) for row in _rows_of(bench.scale, f"{s}, 2D")],
-            "mel_below",
-        )
+    kept = {
+        s: [reconstruction(bench, row.tokenizer) for row in _rows_of(bench.scale, f"{s}, 2D")]
         for s in SYSTEMS
     }
+    mels = {s: mean_of(kept[s], "mel_below") for s in SYSTEMS}
+    mel = difference_in(kept["band"], kept["residual"], "mel_below")
+    ruled = verdict(main, -1)
+    if mel is not None and mel.direction == main.direction * -1 != 0:
+        ruled = "Not decided here: the tokens that cost fewer bits keep less of the music"
     return (
         "Claim: a language model finds band tokens easier than residual tokens. "
-        f"{verdict(main, -1)}: band tokens cost {cell(bits_mean(found['band, 2D']), 0)} and "
-        f"residual tokens {cell(bits_mean(found['residual, 2D']), 0)} bits a second of music, band "
-        f"minus residual {told(main, 0)} ({main.estimate.count} windows), at mel distances of "
-        f"{cell(mels['band'])} and {cell(mels['residual'])}. The best model of residual tokens is "
-        f"'{best}' with {_mean_bits(found[best]):,.0f}. The delay pattern changes residual tokens "
-        f"by {told(delay, 0)} bits a second."
+        f"{ruled}: band tokens cost {cell(bits_mean(found['band, 2D']), 0)} bits a second of music "
+        f"and residual tokens, with the best of their models ('{best}'), "
+        f"{cell(bits_mean(found[best]), 0)}, band minus residual {told(main, 0)} "
+        f"({main.estimate.count} windows), at mel distances of {cell(mels['band'])} and "
+        f"{cell(mels['residual'])}. The delay pattern changes residual tokens by {told(delay, 0)} "
+        "bits a second." + idle_models(found)
     )
 
 

@@ -75,7 +75,15 @@ def find_reconstruction(bench: Bench, place: Place) -> Findings:
         tables=(
             Table(
                 title="Reconstruction at equal bit rate and steps",
-                columns=("tokens", "seed", "kbit/s", "steps", "minutes", *_names(), "codes used"),
+                columns=(
+                    "tokens",
+                    "seed",
+                    "kbit/s",
+                    "steps",
+                    "minutes",
+                    *_names(),
+                    "codes used, a row",
+                ),
                 rows=tuple(lines),
             ),
             difference_table("Band minus residual", differences),
@@ -140,7 +148,7 @@ def _reconstruction_answer(
         text += f"ViSQOL, where higher is better: {verdict(rated, 1).lower()}, {told(rated, 2)}. "
     return text + (
         f"Equal steps took {minutes['band']:.1f} minutes for band and "
-        f"{minutes['residual']:.1f} for residual tokens."
+        f"{minutes['residual']:.1f} for residual tokens, beside whatever else ran there."
     )
 
 
@@ -231,7 +239,7 @@ def find_data_size(bench: Bench, place: Place) -> Findings:
             _music(bench, hours),
             system,
             cell(mean_of([mels[hours][system]], "mel_below")),
-            str(mels[hours][system].codes_used),
+            f"{mels[hours][system].codes_used:.0f}",
             _music(bench, language_model_row(scale, system, seed, hours=hours).hours),
             f"{np.mean(bits[hours][system].nats):.3f}",
             cell(bits_mean([bits[hours][system]]), 0),
@@ -266,7 +274,7 @@ def find_data_size(bench: Bench, place: Place) -> Findings:
                     "music of the tokenizer",
                     "tokens",
                     "mel < 15 kHz",
-                    "codes used",
+                    "codes used, a row",
                     "music of the language model",
                     "nats a token",
                     "bits a second",

@@ -91,9 +91,9 @@ def find_codebook(bench: Bench, place: Place) -> Findings:
     codes = {rule: float(np.mean([one.codes_used for one in found[rule]])) for rule in RULES}
     answer = (
         "Claim: updating the codebook by moving averages reconstructs better than learning it by "
-        f"gradient. {verdict(mel, 1)}: with the gradient the mel distance is {told(mel)} higher "
-        f"({mel.estimate.count} excerpts); codes used {codes['base']:,.0f} (EMA) and "
-        f"{codes['gradient']:,.0f} (gradient)."
+        f"gradient. {verdict(mel, 1)}: mel distance with the gradient less that with EMA, "
+        f"{told(mel)} ({mel.estimate.count} excerpts); codes that a band uses there "
+        f"{codes['base']:,.0f} (EMA) and {codes['gradient']:,.0f} (gradient)."
     )
     return Findings(
         answer=answer,
@@ -154,7 +154,15 @@ def _table(
             )
         )
     labels = tuple(label for label, _ in MEASURES.values())
-    columns = ("row", "seeds", "steps", "minutes", *labels, "codes used", "entropy, bits")
+    columns = (
+        "row",
+        "seeds",
+        "steps",
+        "minutes",
+        *labels,
+        "codes used, a row",
+        "entropy, bits a row",
+    )
     return Table(title=title, columns=columns, rows=tuple(lines))
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,12 @@ from bandtok.errors import ConfigError, TrainingError
 from bandtok.recipes.run import RunReport, train
 from bandtok.training.loop import read_metrics
 
-BEGUN, DONE = "begun.json", "done.json"
+try:
+    import fcntl
+except ImportError:  # not on this system: one process at a time, please
+    fcntl = None  # type: ignore[assignment]
+
+BEGUN, DONE, LOCK = "begun.json", "done.json", ".lock"
 
 
 def train_once(
@@ -46,29 +52,42 @@ def train_once(
     made_by = _told(
         {"kind": kind, "recipe": recipe, "settings": dict(settings), "init": init}, out.parent
     )
-    _check_same(out, made_by)
     done = out / DONE
-    if done.exists():
-        return dict(json.loads(done.read_text(encoding="utf-8")))
-    out.mkdir(parents=True, exist_ok=True)
-    atomic.write_text(out / BEGUN, json.dumps(made_by, indent=2) + "\n")
-    result = train(
-        kind,
-        recipe,
-        data=data,
-        out=out,
-        resume=(out / "state").exists(),
-        init=init,
-        settings=settings,
-        report=report,
-    )
-    if not result.finished:
-        raise TrainingError(f"stopped {out.name} at step {result.step}; run again to go on")
-    numbers = next(line for line in reversed(read_metrics(out)) if line["part"] == "valid")
-    atomic.write_text(done, json.dumps(numbers) + "\n")
-    if not keep_state:
-        shutil.rmtree(out / "state")
+    with working_alone(out):
+        _check_same(out, made_by)
+        if done.exists():
+            return dict(json.loads(done.read_text(encoding="utf-8")))
+        atomic.write_text(out / BEGUN, json.dumps(made_by, indent=2) + "\n")
+        result = train(
+            kind,
+            recipe,
+            data=data,
+            out=out,
+            resume=(out / "state").exists(),
+            init=init,
+            settings=settings,
+            report=report,
+        )
+        if not result.finished:
+            raise TrainingError(f"stopped {out.name} at step {result.step}; run again to go on")
+        numbers = next(line for line in reversed(read_metrics(out)) if line["part"] == "valid")
+        atomic.write_text(done, json.dumps(numbers) + "\n")
+        if not keep_state:
+            shutil.rmtree(out / "state")
     return numbers
+
+
+@contextmanager
+def working_alone(folder: Path) -> Iterator[None]:
+    """Make a folder, and keep other processes out of this block as long as it is worked on.
+
+    They wait; the lock goes with its process, however that ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _told(made_by: Mapping[str, Any], runs: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ seed's mean does; nothing is said of fewer than five tracks.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,6 @@ import numpy as np
 from bandtok.errors import DataError
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
 
-_T_95 = 1.96
 _LEAST_GROUPS = 5
 
 
@@ -84,19 +84,26 @@ def pooled(values: Sequence[Sequence[float]], groups: Sequence[Hashable]) -> Est
 def jackknife(whole: float, left_out: Sequence[float]) -> Estimate:
     """Return a number of a whole set with an interval from the same with each part left out.
 
-    Source: the delete-a-group jackknife; 1.96 standard errors on either side.
+    Source: the delete-a-group jackknife, with the quantile of Student's t for so few parts. One
+    part alone gives no interval: its ends lie on the number itself.
     """
     parts = np.asarray(left_out, dtype=np.float64)
     count = len(parts)
-    error = float(np.sqrt((count - 1) / count * np.square(parts - parts.mean()).sum()))
-    return Estimate(mean=whole, low=whole - _T_95 * error, high=whole + _T_95 * error, count=count)
+    half = 0.0
+    if count > 1:
+        error = float(np.sqrt((count - 1) / count * np.square(parts - parts.mean()).sum()))
+        # scipy takes a second to import, and pages that only show results do without it.
+        half = float(importlib.import_module("scipy.stats").t.ppf(0.975, count - 1)) * error
+    return Estimate(mean=whole, low=whole - half, high=whole + half, count=count)
 
 
 def combined(estimates: Sequence[Estimate]) -> Estimate:
-    """Return the mean of independent estimates; half-widths add as squares."""
-    means = [one.mean for one in estimates]
-    half = float(np.sqrt(sum(((one.high - one.low) / 2) ** 2 for one in estimates))) / len(means)
-    mean = float(np.mean(means))
+    """Return the mean over seeds, with the mean of their half-widths.
+
+    Seeds share what they are measured on, so the interval does not narrow with their number.
+    """
+    half = float(np.mean([(one.high - one.low) / 2 for one in estimates]))
+    mean = float(np.mean([one.mean for one in estimates]))
     return Estimate(mean=mean, low=mean - half, high=mean + half, count=estimates[0].count)
 
 
@@ -114,12 +121,15 @@ def difference_of(first: Sequence[Estimate], second: Sequence[Estimate]) -> Diff
 
 def verdict(difference: Difference, claimed: int) -> str:
     """Say whether a difference is what was claimed: of sign `claimed`, 1 or -1."""
+    seeds = " (one seed)" if len(difference.by_seed) == 1 else ""
     if difference.direction == claimed:
-        return "The claim holds here"
+        return f"The claim holds here{seeds}"
     if difference.direction == -claimed:
-        return "The claim does not hold here, it is the other way round"
+        return f"The claim does not hold here, it is the other way round{seeds}"
     if difference.groups < _LEAST_GROUPS:
-        return f"Not decided here: {difference.groups} tracks are too few"
+        return f"Not decided here: {difference.groups} tracks or groups of them are too few"
+    if difference.estimate.low * difference.estimate.high > 0:
+        return "Not decided here: the seeds disagree"
     return "Not decided here: the difference is within its uncertainty"
 
 
