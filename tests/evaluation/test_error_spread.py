@@ -53,6 +53,12 @@ def test_a_decoder_without_reach_keeps_all_damage_in_the_cell() -> None:
     assert whole == pytest.approx(sum(case.damage.mean for case in found.single))
 
 
+def test_fewer_single_rows_change_nothing_of_the_others() -> None:
+    every = error_spread(paint, grids(), SIZE, num_places=8, context_frames=4)
+    one = error_spread(paint, grids(), SIZE, num_places=8, context_frames=4, num_single=1)
+    assert (one.single, one.first) == (every.single[:1], every.first)
+
+
 def test_an_echo_is_a_quarter_of_the_damage_and_later() -> None:
     # One piece, and places drawn from it all: the last frame has no echo, so it is cut off.
     grid = np.random.default_rng(1).integers(0, SIZE, (ROWS, 4_000))

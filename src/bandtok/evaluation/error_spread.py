@@ -90,6 +90,7 @@ def error_spread(
     num_places: int = 16,
     context_frames: int = _CONTEXT_FRAMES,
     rows_are_bands: bool = True,
+    num_single: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> ErrorSpread:
@@ -102,6 +103,7 @@ def error_spread(
         num_places: frames in which tokens are replaced, drawn evenly from all.
         context_frames: frames decoded on either side; more than the decoder reaches.
         rows_are_bands: whether row k is heard in the k-th of equal stripes of the mel.
+        num_single: replace only the first so many rows one by one; None means every row.
         seed: of places and codes.
         progress: called with (places done, in all).
 
@@ -117,7 +119,8 @@ def error_spread(
         )
     draw = np.random.default_rng(seed)
     num_rows = grids[0].shape[0]
-    cases = _cases(num_rows)
+    single = num_rows if num_single is None else min(num_single, num_rows)
+    cases = [(row,) for row in range(single)] + _first_rows(num_rows)
     maps, pieces = [], []
     for done in range(1, num_places + 1):
         piece, frame = _place(lengths, draw)
@@ -139,8 +142,8 @@ def error_spread(
         num_places=num_places,
         seed=seed,
         context_frames=context_frames,
-        single=tuple(found[:num_rows]),
-        first=tuple(found[num_rows:]),
+        single=tuple(found[:single]),
+        first=tuple(found[single:]),
     )
 
 
@@ -153,10 +156,10 @@ class _Place:
     column: np.ndarray
 
 
-def _cases(num_rows: int) -> list[tuple[int, ...]]:
+def _first_rows(num_rows: int) -> list[tuple[int, ...]]:
     counts = [1 << power for power in range(1, num_rows.bit_length()) if 1 << power < num_rows]
     counts += [num_rows] if num_rows > 1 else []
-    return [(row,) for row in range(num_rows)] + [tuple(range(count)) for count in counts]
+    return [tuple(range(count)) for count in counts]
 
 
 def _place(lengths: np.ndarray, draw: np.random.Generator) -> tuple[int, int]:

@@ -204,7 +204,7 @@ SHORT = Scale(
     language_model=Budget(
         recipe="default",
         settings=_language_model(180, 20, num_layers="3", model_dim="192", mlp_dim="768"),
-        step_seconds=0.6,
+        step_seconds=0.7,
     ),
     seeds=(0, 1),
     sizes=(0.25, 1.0),
@@ -226,15 +226,15 @@ SHORT = Scale(
     kept_free=1,
     kept_prompted=2,
     measuring={
-        "reconstruction": 3,
-        "prediction": 2,
-        "generation": 9,
-        "independence": 1,
-        "errors": 3,
+        "reconstruction": 6,
+        "prediction": 4,
+        "generation": 14,
+        "independence": 2,
+        "errors": 5,
         "positions": 0.2,
-        "patchgan": 1,
-        "codebook": 0.5,
-        "data-size": 1,
+        "patchgan": 8,
+        "codebook": 1,
+        "data-size": 3,
     },
 )
 

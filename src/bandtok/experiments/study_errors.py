@@ -142,6 +142,7 @@ def _measure(bench: Bench, row: LanguageModelRow) -> dict[str, Any]:
         num_places=(scale.places + 1) // 2,
         context_frames=2 * tokenizer.config.decoder_reach,
         rows_are_bands=tokenizer.config.rows_are_bands,
+        num_single=1,
     )
     changed, chance = rewritten_damage(network, places, COUNTS)
     cases = [spread.single[0], *spread.first]
