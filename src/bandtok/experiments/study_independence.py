@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bandtok.evaluation.dependence import token_dependence
+from bandtok.evaluation.dependence import TokenDependence, token_dependence
 from bandtok.evaluation.statistics import Estimate
 from bandtok.evaluation.usage import UsageCounter
 from bandtok.experiments.bench import Bench
@@ -125,12 +125,9 @@ def _measure(bench: Bench, row: LanguageModelRow) -> dict[str, Any]:
     return {
         "frames": frames,
         "by_frames": {
-            str(count): float(
-                np.mean([one.others.corrected for one in token_dependence(grids, count).rows])
-            )
-            for count in fewer
-        }
-        | {str(frames): float(np.mean([one.others.corrected for one in whole.rows]))},
+            **{str(count): _corrected(token_dependence(grids, count)) for count in fewer},
+            str(frames): _corrected(whole),
+        },
         "profile": profile,
         "left_out": {
             f"{name}-{kind}": [getattr(getattr(one, name), kind) for one in left_out]
@@ -138,6 +135,11 @@ def _measure(bench: Bench, row: LanguageModelRow) -> dict[str, Any]:
             for kind in _KINDS
         },
     }
+
+
+def _corrected(found: TokenDependence) -> float:
+    """Return the corrected NMI with the other rows of the frame, mean over rows."""
+    return float(np.mean([one.others.corrected for one in found.rows if one.others]))
 
 
 def _estimate(found: Mapping[str, Any], key: str) -> Estimate:
