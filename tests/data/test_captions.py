@@ -96,6 +96,12 @@ def test_all_is_said_now_and_then_and_the_doubtful_less_often() -> None:
     assert share(*SYNONYMS["calm"]) > 3 * share(*SYNONYMS["dreamy"]) > 0
 
 
+def test_some_are_requests() -> None:
+    found = captions(SHARD)
+    asked = [text for text in found if text.lower().startswith(("play ", "i would like "))]
+    assert 0 < len(asked) < len(found) / 20
+
+
 def test_nothing_is_invented() -> None:
     for text in captions(SHARD):
         for other in ("rock", "guitar", "happy", "fast", "loud", "piano", "bright", "with drums"):

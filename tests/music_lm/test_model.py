@@ -132,6 +132,35 @@ def test_a_new_model_does_not_hear_the_text_yet(make_config: MakeConfig, text: T
 
 
 @torch.no_grad()
+@torch.no_grad()
+def test_a_query_picks_out_a_word_wherever_it_stands(make_model: Make) -> None:
+    model, encoder = make_model(text_queries=1), HashTextEncoder(8)
+    condition = model.condition
+    word = condition.text_norm(encoder.encode(["slow"]).states[0, 1])
+    condition.inner.weight[:, :8] = 0  # the mean is not heard
+    condition.queries.copy_(50 * word)
+    first, last, without = (
+        condition(encoder.encode([text]), 1)
+        for text in ("slow piano piece", "a harp alone is slow", "a harp alone is fast")
+    )
+    torch.testing.assert_close(first, last)
+    assert not torch.allclose(last, without, atol=0.01)
+
+
+@torch.no_grad()
+def test_queries_begin_as_the_mean_and_none_hear_it_alone(make_config: MakeConfig) -> None:
+    text = HashTextEncoder(8).encode(["a calm piano"])
+    states = TextStates(states=text.states[:, 1:], mask=text.mask[:, 1:])
+    model = MusicLM(make_config(text_queries=2))
+    mean, first, second = model.condition._heard(states)[0]
+    torch.testing.assert_close(first, model.condition.text_norm(states.states[0]).mean(dim=0))
+    assert torch.equal(first, second)
+    assert not torch.allclose(mean, first)
+    plain = MusicLM(make_config(text_queries=0))
+    assert plain.condition.inner.in_features == 8
+    assert "condition.queries" not in plain.state_dict()
+
+
 def test_keys_turn_with_the_code_they_hold_and_queries_with_the_cell_asked_for(
     model: MusicLM,
 ) -> None:
@@ -190,6 +219,11 @@ def test_dropout_acts_only_in_training(make_model: Make) -> None:
 def test_text_of_another_width_is_refused(model: MusicLM) -> None:
     with pytest.raises(ConfigError, match="expected \\[2, length, 8\\]"):
         model(_tokens(), HashTextEncoder(5).encode(["one", "two"]))
+
+
+def test_negative_queries_are_refused(make_config: MakeConfig) -> None:
+    with pytest.raises(ConfigError, match="text_queries -1"):
+        make_config(text_queries=-1)
 
 
 def test_config_round_trip_and_checks(make_config: MakeConfig) -> None:

@@ -173,6 +173,18 @@ def test_known_tokens_count_by_their_weight(recipe: MusicLMTraining, corpus: Tok
     assert losses[0] != losses[1]
 
 
+def test_openings_count_more_and_fade(recipe: MusicLMTraining, corpus: TokenCorpus) -> None:
+    """Windows of which nothing is known, that is; in others all says what is to come."""
+    task = _task(replace(recipe, opening_weight=2.0, context_weight=0.5), corpus)
+    keep = torch.zeros(2, BANDS, 40, dtype=torch.bool)
+    keep[1, :, 5:] = True
+    opening, edited = task._weights(keep)
+    assert opening[0, 0] == opening[-1, 0] == 3.0
+    assert 1 + 2 / 2.8 < opening[0, 16] < 1 + 2 / 2.6
+    assert (opening.diff(dim=1) < 0).all()
+    assert edited[0].tolist() == 5 * [1.0] + 35 * [0.5]
+
+
 def test_a_network_learns_to_fill_a_gap(recipe: MusicLMTraining, corpus: TokenCorpus) -> None:
     """What a code will be is told by the frame after it here, so hearing it must help."""
     task = _task(replace(recipe, learning_rate=1e-2, edit_share=1.0), corpus)

@@ -30,6 +30,18 @@ _PURPOSE_WEIGHT = 0.25
 _NOUNS = ("music", "piece", "track", "tune", "song", "instrumental")
 _FORMS = ("word", "key words", "phrase", "sentences")
 _FORM_SHARES = (0.08, 0.34, 0.38, 0.20)
+_REQUESTS = (
+    "play {}",
+    "{}, please",
+    "I would like {}",
+    "make me {}",
+    "give me {}",
+    "something like {}",
+    "I want to hear {}",
+    "can you play {}?",
+    "music for a video: {}",
+)
+_REQUEST_SHARE = 0.1
 _KEEP = 0.75
 _ADJECTIVES = ("tempo", "loudness", "mood", "brightness", "density", "room")
 _SAYS_LITTLE = frozenset({"texture", "room", "articulation", "key", "metre", "bpm", "density"})
@@ -183,6 +195,8 @@ def vary(facts: Sequence[Fact], draw: np.random.Generator) -> str:
         caption = _phrase(chosen, draw)
     else:
         caption = _sentences(chosen, draw)
+    if form != "sentences" and draw.random() < _REQUEST_SHARE:
+        caption = _one(_REQUESTS, draw).format(caption)
     return caption if draw.random() < 0.6 else caption.lower()
 
 
@@ -303,7 +317,8 @@ def _phrase(facts: Sequence[Fact], draw: np.random.Generator) -> str:
     if solo and players:
         styles = [word for word in styles if word != "solo"]
         lead = players.pop(0)
-        core = _one((f"solo {lead.word} {noun}", f"{lead.word} solo", f"solo {lead.word}"), draw)
+        ways = ("solo {0} {1}", "{0} solo", "solo {0}", "unaccompanied {0}", "{1} for solo {0}")
+        core = _one(ways, draw).format(lead.word, noun)
         described = " ".join([*_adjectives(before, draw), *styles[:1], core])
     elif players and draw.random() < 0.3 and players[0].kind == "instrument":
         lead = players.pop(0)

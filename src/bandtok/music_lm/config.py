@@ -40,6 +40,8 @@ class MusicLMConfig:
         code_dim: width of the code vectors through which a position hears the neighbours of the
             cell it is to write, and which give codes that sound alike embeddings that are alike. If
             it is that of the tokenizer's codebook, training starts from its entries.
+        text_queries: learned queries that pick states out of a text, beside their mean; 0 hears the
+            mean alone.
         condition_dim: inner width of the network that turns the text into scales and shifts of
             every norm.
         dropout: probability of dropping an element of a residual branch in training.
@@ -59,6 +61,7 @@ class MusicLMConfig:
     num_kv_heads: int = 2
     mlp_dim: int = 1024
     code_dim: int = 16
+    text_queries: int = 4
     condition_dim: int = 128
     rope: RopeKind = "2d"
     order: ReadingOrder = "raster"
@@ -76,6 +79,8 @@ class MusicLMConfig:
             raise ConfigError(f"got rope {self.rope!r}; expected one of {get_args(RopeKind)}")
         if self.order not in get_args(ReadingOrder):
             raise ConfigError(f"got order {self.order!r}; expected one of {get_args(ReadingOrder)}")
+        if self.text_queries < 0:
+            raise ConfigError(f"got text_queries {self.text_queries}; expected 0 or more")
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError(f"got dropout {self.dropout}; expected 0 or more and below 1")
         if self.window_frames < 2:

@@ -45,6 +45,7 @@ def bundled() -> MusicLMTraining:
         batch_size=85,
         weight_decay=0.02,
         edit_share=0.2,
+        opening_weight=2.0,
         validation_windows=128,
         sampled_frames=0,
         device="cuda",

@@ -7,6 +7,7 @@ none, so that one network learns both halves of guidance. The batch of a step de
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -37,6 +38,8 @@ from bandtok.training.prefetch import Prefetch
 from bandtok.training.regions import draw_keep, middle_gap
 from bandtok.training.token_loss import mean_row_loss, row_losses
 
+OPENING_FRAMES = 16
+"""Frames in which the weight of an opening falls to a third (1/e): 1.5 s of bundled codes."""
 _KNOWN_CAPTIONS = 4096
 
 
@@ -56,6 +59,8 @@ class MusicLMTraining:
         null_share: share of windows that are trained without their caption.
         edit_share: share of windows of which a part is known beforehand.
         context_weight: what a known token's own loss counts in such a window.
+        opening_weight: by how much more the first frame of any other window counts, dying away
+            over `OPENING_FRAMES`: that is where nothing but the text says what is to come.
         validation_windows: fixed windows of the valid split.
         sampled_frames: length of the grid drawn at each validation; 0 for none.
         device: "auto" takes an accelerator if there is one.
@@ -74,6 +79,7 @@ class MusicLMTraining:
     null_share: float = 0.1
     edit_share: float = 0.25
     context_weight: float = 0.25
+    opening_weight: float = 0.0
     validation_windows: int = 32
     sampled_frames: int = 32
     device: str = "auto"
@@ -86,6 +92,8 @@ class MusicLMTraining:
                 raise ConfigError(f"got {name} {getattr(self, name)}; expected 0 to 1")
         if self.precision not in ("float32", "bfloat16"):
             raise ConfigError(f"got precision {self.precision!r}; expected float32 or bfloat16")
+        if not 0.0 <= self.opening_weight < math.inf:
+            raise ConfigError(f"got opening_weight {self.opening_weight}; expected 0 or more")
         for name in ("batch_size", "accumulation", "validation_windows"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"got {name} {getattr(self, name)}; expected at least 1")
@@ -196,6 +204,7 @@ class MusicLMTask:
             "loss_without_text": float(without.mean()),
             "loss_with_wrong_text": float(wrong.mean()),
             "text_gain": float(wrong.mean() - with_text.mean()),
+            "text_gain_opening": float((wrong - with_text)[..., :OPENING_FRAMES].mean()),
             "loss_infilled": float(infilled[:, ~gap].mean()),
             "loss_infilled_past_only": float(with_text[:, ~gap].mean()),
             "unigram_loss": self.unigram_loss,
@@ -236,8 +245,7 @@ class MusicLMTask:
         codes, captions = self.train.draw(self.recipe.batch_size, draw)
         keep = torch.stack([self._keep(codes.shape[1:], draw) for _ in codes])
         tokens, order = _read(codes, keep, self.config.order)
-        known = flatten(keep).gather(1, order)
-        weights = torch.where(known, self.recipe.context_weight, 1.0)
+        weights = flatten(self._weights(keep)).gather(1, order)
         return _Batch(
             tokens=tokens.to(self.device),
             order=order.to(self.device),
@@ -257,6 +265,13 @@ class MusicLMTask:
                 batch.weights.flatten(),
                 batch.order.flatten() % self.config.num_bands,
             )
+
+    def _weights(self, keep: Tensor) -> Tensor:
+        """Return what each cell's loss counts, float [batch, bands, frames] like `keep`."""
+        weights = torch.where(keep, self.recipe.context_weight, 1.0)
+        fades = torch.exp(-torch.arange(keep.shape[2]) / OPENING_FRAMES)
+        whole = ~keep.flatten(1).any(dim=1)[:, None, None]
+        return weights + whole * self.recipe.opening_weight * fades
 
     def _keep(self, shape: torch.Size, draw: np.random.Generator) -> Tensor:
         if draw.random() < self.recipe.edit_share:
