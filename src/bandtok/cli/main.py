@@ -15,6 +15,7 @@ from bandtok.cli.generate import generate
 from bandtok.cli.golden import golden
 from bandtok.cli.group import OneLineErrors
 from bandtok.cli.info import info, verify
+from bandtok.cli.memory import keep_freed_memory
 from bandtok.cli.page import report
 from bandtok.cli.reconstruct import reconstruct
 from bandtok.cli.train import train
@@ -63,4 +64,5 @@ def bandtok(
 
 def run() -> None:
     """Run the program on the process's arguments."""
+    keep_freed_memory()
     app(prog_name="bandtok")
