@@ -44,7 +44,8 @@ class NetworkKind:
     """Ties a kind of network to its classes.
 
     Attributes:
-        name: "tokenizer", "residual", "vocoder" or "music_lm"; also the name of its folder.
+        name: "tokenizer", "residual", "vocoder", "music_lm" or "listener"; also the name of its
+            folder.
         network: class built from one config.
         config: the config's class.
         debug: a tiny config for tests.

@@ -8,6 +8,7 @@ from bandtok.checkpoint import NetworkKind
 from bandtok.layers.mel_image import MelImageConfig
 from bandtok.layers.mel_tokenizer import MelTokenizer
 from bandtok.music_lm.config import DEBUG_MUSIC_LM, MusicLMConfig
+from bandtok.music_lm.listener import DEBUG_LISTENER, Listener, ListenerConfig
 from bandtok.music_lm.model import MusicLM
 from bandtok.residual.config import DEBUG_RESIDUAL, ResidualConfig
 from bandtok.residual.model import ResidualNetwork
@@ -32,6 +33,9 @@ VOCODER_KIND = NetworkKind(
 MUSIC_LM_KIND = NetworkKind(
     name="music_lm", network=MusicLM, config=MusicLMConfig, debug=DEBUG_MUSIC_LM
 )
+LISTENER_KIND = NetworkKind(
+    name="listener", network=Listener, config=ListenerConfig, debug=DEBUG_LISTENER
+)
 
 
 def tokenizer_network(config: MelImageConfig) -> MelTokenizer:
@@ -46,5 +50,5 @@ def tokenizer_network(config: MelImageConfig) -> MelTokenizer:
 
 def kind_of(network: nn.Module) -> NetworkKind:
     """Return the kind that a network is of."""
-    kinds = (TOKENIZER_KIND, RESIDUAL_KIND, VOCODER_KIND, MUSIC_LM_KIND)
+    kinds = (TOKENIZER_KIND, RESIDUAL_KIND, VOCODER_KIND, MUSIC_LM_KIND, LISTENER_KIND)
     return next(kind for kind in kinds if isinstance(network, kind.network))

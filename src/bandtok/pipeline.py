@@ -27,10 +27,11 @@ from bandtok.layers.mel_image import MelImageConfig
 from bandtok.mel import mel_bin_centres_hz
 from bandtok.music_lm.decoding import StepWeights
 from bandtok.music_lm.generation import FrameCallback, complete_codes, generate_batch
+from bandtok.music_lm.listener import Listener
 from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.sampling import SamplingConfig
 from bandtok.music_lm.text import TextEncoder, TextStates, load_text_encoder
-from bandtok.networks import MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
+from bandtok.networks import LISTENER_KIND, MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
 from bandtok.region import Region
 from bandtok.stereo.rows import mid_and_side
 from bandtok.token_file import TOKEN_FILE_SUFFIX
@@ -324,9 +325,25 @@ class Clip:
 
 
 class MusicModel:
-    """Prompts to music; made by :meth:`from_pretrained`."""
+    """Prompts to music; made by :meth:`from_pretrained`.
 
-    def __init__(self, network: MusicLM, text_encoder: TextEncoder, tokenizer: Tokenizer) -> None:
+    Args:
+        network: writes codes.
+        text_encoder: reads prompts.
+        tokenizer: makes codes sound.
+        listener: chooses among candidates; None leaves that to the network itself.
+
+    Raises:
+        CheckpointError: if network and tokenizer do not belong together.
+    """
+
+    def __init__(
+        self,
+        network: MusicLM,
+        text_encoder: TextEncoder,
+        tokenizer: Tokenizer,
+        listener: Listener | None = None,
+    ) -> None:
         wanted = network.config.tokenizer_fingerprint
         if wanted and wanted != tokenizer.fingerprint:
             raise CheckpointError(
@@ -334,6 +351,7 @@ class MusicModel:
                 f"{tokenizer.model_id!r} ({tokenizer.fingerprint[:12]})"
             )
         self.network, self.text_encoder, self.tokenizer = network, text_encoder, tokenizer
+        self.listener = listener
         self._weights = StepWeights(network)
 
     @classmethod
@@ -344,11 +362,12 @@ class MusicModel:
         tokenizer: str | os.PathLike[str] | None = None,
         device: str = "auto",
     ) -> MusicModel:
-        """Load a music language model with its tokenizer, vocoder and text encoder.
+        """Load a music language model with its tokenizer, vocoder, text encoder and listener.
 
         Args:
             name: None for the bundled weights, "debug" for a tiny random model, a model or run
-                folder, or a hub id.
+                folder, or a hub id. The listener is the one in `name` if that folder holds
+                `listener/`, or the bundled one where it knows the same codes and text encoder.
             tokenizer: another tokenizer, by name; the default is the bundled one, or the one in
                 `name` if that folder holds `tokenizer/`.
             device: "auto", "cpu", "cuda" or "mps".
@@ -361,7 +380,8 @@ class MusicModel:
         if tokenizer is None and name is not None:
             tokenizer = name if holds_network(TOKENIZER_KIND.name, name) else None
         encoder = load_text_encoder(network.config.text_encoder)
-        return cls(network, encoder, Tokenizer.from_pretrained(tokenizer, device=device))
+        listener = _load_listener(name, network, device)
+        return cls(network, encoder, Tokenizer.from_pretrained(tokenizer, device=device), listener)
 
     def generate(
         self,
@@ -373,7 +393,7 @@ class MusicModel:
         top_k: int = 250,
         top_p: float = 1.0,
         guidance_scale: float = 6.0,
-        candidates: int = 1,
+        candidates: int = 4,
         continue_from: TokenGrid | None = None,
         on_progress: Progress | None = None,
         on_column: Callable[[Tensor], None] | None = None,
@@ -386,9 +406,9 @@ class MusicModel:
             duration_seconds: length of the new music, above 0 and up to an hour.
             seed: same seed, same machine, same version: same tokens.
             temperature, top_k, top_p, guidance_scale: see SamplingConfig.
-            candidates: openings (3 s of the bundled model) to choose among; the one that the prompt
-                makes likelier by most is played on. Without a prompt or guidance there is nothing
-                to choose by.
+            candidates: openings (3 s of the bundled model) to choose among; the one that goes best
+                with the prompt, as the listener hears it, is played on. Without a prompt there is
+                nothing to choose by. 1 takes what comes.
             continue_from: begin with this grid and play on from it.
             on_progress: called with (frames done, frames in all).
             on_column: called with the codes of each frame, int64 [bands], as soon as they are
@@ -422,7 +442,7 @@ class MusicModel:
         top_k: int = 250,
         top_p: float = 1.0,
         guidance_scale: float = 6.0,
-        candidates: int = 1,
+        candidates: int = 4,
         continue_from: TokenGrid | None = None,
         on_progress: Progress | None = None,
     ) -> list[Clip]:
@@ -537,6 +557,7 @@ class MusicModel:
             sampling=sampling,
             seeds=seeds,
             candidates=candidates,
+            listener=self.listener,
             on_frame=_frames_done(on_progress, on_column),
         )
         known_samples = 0 if start is None else start.shape[1] * size
@@ -644,3 +665,23 @@ def _load_vocoder(
         vocoder = name if holds_network(VOCODER_KIND.name, name) else None
     network: MelVocoder = load_network(VOCODER_KIND, vocoder, device)
     return network
+
+
+def _load_listener(
+    name: str | os.PathLike[str] | None, network: MusicLM, device: str
+) -> Listener | None:
+    """Return the listener of a model folder, or the bundled one; None if it knows other codes."""
+    own = name is not None and holds_network(LISTENER_KIND.name, name)
+    listener: Listener = load_network(LISTENER_KIND, name if own else None, device)
+    theirs, wanted = listener.config, network.config
+    fits = (theirs.tokenizer_fingerprint, theirs.text_encoder, theirs.text_dim) == (
+        wanted.tokenizer_fingerprint,
+        wanted.text_encoder,
+        wanted.text_dim,
+    )
+    if own and not fits:
+        raise CheckpointError(
+            f"the listener in {os.fspath(name or '')!r} was trained on other codes, or with "
+            "another text encoder, than the music model beside it"
+        )
+    return listener if fits else None

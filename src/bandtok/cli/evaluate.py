@@ -217,7 +217,7 @@ def attributes(
     guidance: Annotated[float, typer.Option("--guidance-scale", help="As for generate.")] = 6.0,
     top_k: Annotated[int, typer.Option("--top-k", min=0, help="0 means all codes.")] = 250,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0)] = 1.0,
-    candidates: Annotated[int, typer.Option("--candidates", min=1, help="As for generate.")] = 1,
+    candidates: Annotated[int, typer.Option("--candidates", min=1, help="As for generate.")] = 4,
     device: options.ChosenDevice = options.Device.AUTO,
     quiet: options.Quiet = False,
     as_json: options.Json = False,

@@ -76,7 +76,7 @@ def generate(
             help="Openings to choose among: the one that fits the prompt best is played on.",
             min=1,
         ),
-    ] = 1,
+    ] = 4,
     continue_from: Annotated[
         Path | None,
         typer.Option(

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     TOKENIZER = "tokenizer"
     VOCODER = "vocoder"
     LM = "lm"
+    LISTENER = "listener"
 
 
 def train(
@@ -33,7 +34,7 @@ def train(
         typer.Option(
             "--data",
             metavar="DIR",
-            help="Folder of audio, may be repeated (one of shards, for lm).",
+            help="Folder of audio, may be repeated (one of shards, for lm and listener).",
             exists=True,
         ),
     ],

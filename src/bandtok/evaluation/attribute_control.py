@@ -82,7 +82,7 @@ class AttributeSettings:
     temperature: float = 1.0
     top_k: int = 250
     guidance_scale: float = 6.0
-    candidates: int = 1
+    candidates: int = 4
 
     def __post_init__(self) -> None:
         if min(self.clips, self.pieces, self.batch) < 1 or not self.seconds > 0:

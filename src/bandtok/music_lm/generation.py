@@ -16,6 +16,7 @@ from torch import Tensor
 from bandtok.errors import ConfigError, GridError
 from bandtok.grid import ReadingOrder, flatten, positions, unflatten, window_order
 from bandtok.music_lm.decoding import StepWeights, WindowDecoder
+from bandtok.music_lm.listener import Listener
 from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.sampling import SamplingConfig, sample_code
 from bandtok.music_lm.text import TextStates
@@ -51,6 +52,7 @@ def generate_codes(
     sampling: SamplingConfig | None = None,
     seed: int = 0,
     candidates: int = 1,
+    listener: Listener | None = None,
     on_frame: FrameCallback | None = None,
 ) -> Tensor:
     """Write new frames, after a prompt of codes if there is one.
@@ -62,7 +64,7 @@ def generate_codes(
         prompt_codes: int64 [bands, frames] to continue from.
         sampling: how codes are drawn; the default draws from the model's own distribution.
         seed: same seed, same machine, same version: same codes.
-        candidates: openings to choose among, see `generate_batch`.
+        candidates, listener: openings to choose among, and who chooses; see `generate_batch`.
         on_frame: called after every frame, those of the prompt included.
 
     Returns:
@@ -80,6 +82,7 @@ def generate_codes(
         sampling=sampling,
         seeds=[seed],
         candidates=candidates,
+        listener=listener,
         on_frame=on_frame,
     )[0]
 
@@ -93,20 +96,22 @@ def generate_batch(
     prompt_codes: Tensor | None = None,
     sampling: SamplingConfig | None = None,
     candidates: int = 1,
+    listener: Listener | None = None,
     on_frame: FrameCallback | None = None,
 ) -> Tensor:
     """Write several clips side by side, which costs little more than one.
 
     With candidates, as many openings of `OPENING_FRAMES` are written for each clip that has text,
-    and the one whose codes the text makes likelier by most is gone on with: the model itself judges
-    which of them is what was asked for. A clip is then what one of its `candidate_seeds` alone
-    would have given.
+    and the one that goes best with the text is gone on with: as the listener hears it, or without
+    one, the opening whose codes the text makes likelier by most. A clip is then what one of its
+    `candidate_seeds` alone would have given.
 
     Args:
         model, num_frames, prompt_codes, sampling, on_frame: as in `generate_codes`.
         text: a row of states for each clip; a row without text is unconditional.
         seeds: one for each clip.
         candidates: openings to choose among; 1 takes what comes.
+        listener: chooses; it must know these codes and this text encoder.
 
     Returns:
         int64 [clips, bands, prompt frames + num_frames] on the CPU.
@@ -129,7 +134,7 @@ def generate_batch(
     if candidates > 1 and num_frames and text is not None and not text.is_null:
         opening = min(num_frames, OPENING_FRAMES)
         starts, generators = _best_openings(
-            weights, text, opening, starts, sampling, seeds, candidates
+            weights, text, opening, starts, sampling, seeds, candidates, listener
         )
         num_frames -= opening
     return _play_on(weights, text, num_frames, starts, sampling, generators, on_frame).codes
@@ -220,17 +225,19 @@ def _best_openings(
     sampling: SamplingConfig,
     seeds: Sequence[int],
     candidates: int,
+    listener: Listener | None,
 ) -> tuple[Tensor, list[torch.Generator]]:
     """Write candidates for each clip; return the best, with the generators that go on with it."""
     clips = [clip for clip in range(len(seeds)) for _ in range(candidates)]
     own = [seed for clip in seeds for seed in candidate_seeds(clip, candidates)]
     generators = [_generator(seed) for seed in own]
-    codes, gains = [], []
+    codes, liking = [], []
     for first in range(0, len(clips), _BATCH):
         part = clips[first : first + _BATCH]
+        asked = text.rows(part)
         written = _play_on(
             weights,
-            text.rows(part),
+            asked,
             num_frames,
             starts[part],
             sampling,
@@ -238,10 +245,22 @@ def _best_openings(
             None,
         )
         codes.append(written.codes)
-        gains.append(written.text_gain)
-    best = torch.cat(gains).view(-1, candidates).argmax(dim=1)
+        liking.append(
+            written.text_gain
+            if listener is None
+            else _liked(listener, written.codes[:, :, -num_frames:], asked)
+        )
+    best = torch.cat(liking).view(-1, candidates).argmax(dim=1)
     chosen = (torch.arange(len(seeds)) * candidates + best).tolist()
     return torch.cat(codes)[chosen], [generators[index] for index in chosen]
+
+
+@torch.inference_mode()
+def _liked(listener: Listener, codes: Tensor, text: TextStates) -> Tensor:
+    """Return how well each clip's codes go with its text, float [clips]."""
+    device = listener.code_vectors.weight.device
+    liking: Tensor = listener(codes.to(device), text.to(device))
+    return liking.cpu()
 
 
 def _play_on(

@@ -29,6 +29,7 @@ from bandtok.music_lm.cache import KeyValueCache
 from bandtok.music_lm.config import MusicLMConfig
 from bandtok.music_lm.text import TextStates
 from bandtok.music_lm.transformer import Transformer
+from bandtok.music_lm.words import WordQueries
 
 NEIGHBOURS = ((-1, 0), (-2, 0), (-1, -1), (-1, 1), (0, -1), (0, -2), (0, 1), (1, 0))
 """(frames later, bands higher) of the cells whose codes, where known, are part of the input."""
@@ -220,9 +221,6 @@ class MusicLM(nn.Module):
 class Conditioner(nn.Module):
     """The text's states -> scale and shift of every norm; a learned vector if there is none.
 
-    A few learned queries pick out of the states what each of them is after (an instrument, a pace),
-    beside the mean of all; they begin as further means.
-
     Args:
         config: widths.
         parts: vectors to return.
@@ -231,10 +229,8 @@ class Conditioner(nn.Module):
     def __init__(self, config: MusicLMConfig, parts: int) -> None:
         super().__init__()
         self.config, self.parts = config, parts
-        self.text_norm = nn.LayerNorm(config.text_dim)
-        queries = torch.zeros(config.text_queries, config.text_dim)
-        self.register_parameter("queries", nn.Parameter(queries) if config.text_queries else None)
-        self.inner = nn.Linear((1 + config.text_queries) * config.text_dim, config.condition_dim)
+        self.words = WordQueries(config.text_dim, config.text_queries)
+        self.inner = nn.Linear(self.words.out_dim, config.condition_dim)
         self.outer = nn.Linear(config.condition_dim, parts * config.model_dim)
         self.null = nn.Parameter(torch.randn(config.condition_dim))
         nn.init.zeros_(self.outer.weight)
@@ -251,21 +247,10 @@ class Conditioner(nn.Module):
         inner = self.null.expand(batch, -1)
         if text is not None:
             _check_text(text, batch, self.config.text_dim)
-            heard = self.inner(self._heard(text).flatten(1))
+            heard = self.inner(self.words(text))
             inner = torch.where(text.mask.any(dim=1, keepdim=True), heard, inner)
         out: Tensor = self.outer(functional.silu(inner))
         return out.view(batch, self.parts, self.config.model_dim)
-
-    def _heard(self, text: TextStates) -> Tensor:
-        """Return the mean and what each query found, float [batch, 1 + text_queries, text_dim]."""
-        states = self.text_norm(text.states)
-        mean = states[:, :1]  # by convention the first state of a text is its mean
-        if self.queries is None:
-            return mean
-        scores = self.queries @ states.mT / math.sqrt(self.config.text_dim)
-        # A finite floor, so that a row without text is no division by zero.
-        scores = scores.masked_fill(~text.mask[:, None], torch.finfo(scores.dtype).min)
-        return torch.cat((mean, scores.softmax(dim=-1) @ states), dim=1)
 
 
 def _check_text(text: TextStates, batch: int, dim: int) -> None:

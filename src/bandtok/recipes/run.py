@@ -21,12 +21,14 @@ from bandtok.data.waveforms import WaveformStore
 from bandtok.errors import ConfigError, DataError
 from bandtok.layers.mel_tokenizer import MelTokenizer
 from bandtok.music_lm.text import load_text_encoder
-from bandtok.networks import MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
+from bandtok.networks import LISTENER_KIND, MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
+from bandtok.recipes import listener as listener_recipes
 from bandtok.recipes import music_lm as music_lm_recipes
 from bandtok.recipes import tokenizer as tokenizer_recipes
 from bandtok.recipes import vocoder as vocoder_recipes
 from bandtok.recipes.settings import describe, override
 from bandtok.training.joint import JointTask, JointTraining
+from bandtok.training.listener import ListenerTask
 from bandtok.training.loop import LoopResult, TrainingTask, run_loop
 from bandtok.training.music_lm import MusicLMTask, training_device
 from bandtok.training.residual import ResidualTask, ResidualTraining
@@ -58,6 +60,7 @@ def recipe_modules() -> dict[str, ModuleType]:
         "tokenizer": tokenizer_recipes,
         "vocoder": vocoder_recipes,
         "lm": music_lm_recipes,
+        "listener": listener_recipes,
     }
 
 
@@ -88,10 +91,10 @@ def train(
     """Train a network.
 
     Args:
-        kind: "tokenizer", "vocoder" or "lm".
+        kind: "tokenizer", "vocoder", "lm" or "listener".
         recipe: name of a function in the kind's recipe module.
         data: folder with a manifest, or any folder of audio, or several of them, whose music is
-            put together (for "lm": one folder of token shards).
+            put together (for "lm" and "listener": one folder of token shards).
         out: run folder.
         resume: go on from the newest state in `out`.
         init: start from the weights of this model (name, folder or run) instead of random ones.
@@ -200,24 +203,41 @@ def _vocoder_task(recipe: Any, data: Sequence[Path], report: RunReport) -> Train
 
 
 def _music_lm_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
+    corpus, codebook = _shards(data), None
+    encoder = load_text_encoder(recipe.network.text_encoder, training_device(recipe.device))
+    if recipe.tokenizer:
+        tokenizer = _tokenizer_of(recipe, corpus)
+        codebook = _start_codebook(tokenizer, recipe.network.rows_share_codes)
+    return MusicLMTask(recipe, corpus, encoder, codebook)
+
+
+def _listener_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
+    corpus, codebook = _shards(data), None
+    encoder = load_text_encoder(recipe.network.text_encoder, training_device(recipe.device))
+    if recipe.tokenizer:
+        codebook = _start_codebook(_tokenizer_of(recipe, corpus), rows_share_codes=True)
+    return ListenerTask(recipe, corpus, encoder, codebook)
+
+
+def _shards(data: Sequence[Path]) -> TokenCorpus:
     if len(data) != 1:
         raise ConfigError(
             f"got {len(data)} folders of shards; expected one, of all corpora together: "
             "'bandtok data tokenize CORPUS CORPUS --out DIR'"
         )
-    device = training_device(recipe.device)
-    encoder, codebook = load_text_encoder(recipe.network.text_encoder, device), None
-    corpus = TokenCorpus(data[0])
-    if recipe.tokenizer:
-        name = None if recipe.tokenizer == "bundled" else recipe.tokenizer
-        tokenizer = load_network(TOKENIZER_KIND, name)
-        codebook = _start_codebook(tokenizer, recipe.network.rows_share_codes)
-        if code_fingerprint(tokenizer) != corpus.tokenizer.fingerprint:
-            raise ConfigError(
-                f"{data[0]} was not tokenised by {recipe.tokenizer!r}; name the tokenizer with "
-                "--set tokenizer=NAME, or --set tokenizer= to start from random code vectors"
-            )
-    return MusicLMTask(recipe, corpus, encoder, codebook)
+    return TokenCorpus(data[0])
+
+
+def _tokenizer_of(recipe: Any, corpus: TokenCorpus) -> MelTokenizer:
+    """Return the tokenizer that the recipe names, whose codes the shards must be."""
+    name = None if recipe.tokenizer == "bundled" else recipe.tokenizer
+    tokenizer: MelTokenizer = load_network(TOKENIZER_KIND, name)
+    if code_fingerprint(tokenizer) != corpus.tokenizer.fingerprint:
+        raise ConfigError(
+            f"{corpus.folder} was not tokenised by {recipe.tokenizer!r}; name the tokenizer with "
+            "--set tokenizer=NAME, or --set tokenizer= to start from random code vectors"
+        )
+    return tokenizer
 
 
 def _start_codebook(tokenizer: MelTokenizer, rows_share_codes: bool) -> Tensor | None:
@@ -235,5 +255,11 @@ _BUILDERS: dict[str, Callable[[Any, Sequence[Path], RunReport], TrainingTask]] =
     "tokenizer": _tokenizer_task,
     "vocoder": _vocoder_task,
     "lm": _music_lm_task,
+    "listener": _listener_task,
 }
-_NETWORK_KINDS = {"tokenizer": TOKENIZER_KIND, "vocoder": VOCODER_KIND, "lm": MUSIC_LM_KIND}
+_NETWORK_KINDS = {
+    "tokenizer": TOKENIZER_KIND,
+    "vocoder": VOCODER_KIND,
+    "lm": MUSIC_LM_KIND,
+    "listener": LISTENER_KIND,
+}

@@ -165,8 +165,9 @@ class MusicLMTask:
         self.modules: Mapping[str, nn.Module] = {"network": self.network}
         self.optimizers: Mapping[str, Optimizer] = _optimizers(network, recipe)
         self.captions = CaptionStates(encoder)
-        self.train = CaptionedWindows(corpus, "train", self.config.window_frames, recipe)
-        valid = CaptionedWindows(corpus, "valid", self.config.window_frames, recipe)
+        frames = self.config.window_frames
+        self.train = CaptionedWindows(corpus, "train", frames, recipe.null_share)
+        valid = CaptionedWindows(corpus, "valid", frames)
         self.valid_codes, self.valid_captions = valid.spread(recipe.validation_windows)
         self._batches: Callable[[int], list[_Batch]] = self._make_batches
         if self.device.type == "cuda":
@@ -311,15 +312,15 @@ class CaptionedWindows:
         corpus: token shards.
         split: of the corpus; a "valid" that is empty takes the last training shard.
         window_frames: length of a window.
-        recipe: how captions vary.
+        null_share: share of windows drawn that get no words.
     """
 
     def __init__(
-        self, corpus: TokenCorpus, split: str, window_frames: int, recipe: MusicLMTraining
+        self, corpus: TokenCorpus, split: str, window_frames: int, null_share: float = 0.0
     ) -> None:
         shards = corpus.split(split) or corpus.split("train")[-1:]
         self.windows = WindowSampler(corpus, shards, window_frames)
-        self._recipe = recipe
+        self._null_share = null_share
 
     def draw(self, count: int, draw: np.random.Generator) -> tuple[Tensor, list[str]]:
         """Return int64 codes [count, bands, frames] and a caption of each, "" for none."""
@@ -329,7 +330,7 @@ class CaptionedWindows:
             window_caption(shard, first, frames, draw)
             for shard, first in zip(windows.shards, windows.first_frames, strict=True)
         ]
-        dropped = draw.random(count) < self._recipe.null_share
+        dropped = draw.random(count) < self._null_share
         return windows.codes, [
             "" if drop else text for text, drop in zip(captions, dropped, strict=True)
         ]

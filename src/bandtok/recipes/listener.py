@@ -1,0 +1,37 @@
+"""Complete runs of the listener, by name."""
+
+from __future__ import annotations
+
+from bandtok.music_lm.listener import DEBUG_LISTENER
+from bandtok.training.listener import ListenerTraining
+from bandtok.training.loop import LoopConfig
+
+
+def bundled() -> ListenerTraining:
+    """The bundled listener: 1.6 M parameters, on the shards of the language model.
+
+    Hardware: one CPU core for half an hour.
+
+        bandtok train listener bundled --data SHARDS --out runs/listener
+    """
+    return ListenerTraining(
+        loop=LoopConfig(
+            steps=1500, warmup_steps=50, ema_decay=0.995, validate_every=500, save_every=250
+        )
+    )
+
+
+def debug() -> ListenerTraining:
+    """A few seconds on any shards of the debug tokenizer; for tests.
+
+    bandtok train listener debug --data SHARDS --out runs/debug
+    """
+    return ListenerTraining(
+        network=DEBUG_LISTENER,
+        loop=LoopConfig(steps=6, warmup_steps=2, log_every=2, validate_every=3, save_every=3),
+        batch_size=3,
+        frames=(2, 8),
+        tokenizer="",
+        validation_windows=6,
+        device="cpu",
+    )
