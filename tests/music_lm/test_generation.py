@@ -157,12 +157,12 @@ def test_of_candidates_the_one_that_text_makes_likeliest_by_most_is_played_on(
     monkeypatch.setattr(generation, "OPENING_FRAMES", 3)
     alone = {
         seed: generate_codes(model, text, 6, sampling=GUIDED, seed=seed)
-        for seed in candidate_seeds(5, 4)
+        for seed in candidate_seeds(7, 4)
     }
     gains = {seed: _text_gain(model, codes[:, :3], text) for seed, codes in alone.items()}
     best = max(gains, key=lambda seed: gains[seed])
-    assert best != 5, "the test is idle if the first candidate wins"
-    found = generate_codes(model, text, 6, sampling=GUIDED, seed=5, candidates=4)
+    assert best != 7, "the test is idle if the first candidate wins"
+    found = generate_codes(model, text, 6, sampling=GUIDED, seed=7, candidates=4)
     assert torch.equal(found, alone[best])
 
 

@@ -97,7 +97,7 @@ def test_a_music_model_listens_with_its_own_listener_or_the_bundled_one(tmp_path
     for kind, network in (
         ("music_lm", debug.network),
         ("listener", debug.listener),
-        ("tokenizer", debug.tokenizer.codec.tokenizer),
+        ("tokenizer", debug.tokenizer.codec.network),
     ):
         save_network(network, tmp_path / kind, kind)
     assert MusicModel.from_pretrained(tmp_path).listener is not None

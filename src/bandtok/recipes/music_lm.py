@@ -26,8 +26,8 @@ def bundled() -> MusicLMTraining:
     Hardware: one accelerator with 80 GB for ten minutes. Music is scarce beside what such a machine
     can read, hence the drop-out and the variants.
 
-        bandtok data tokenize CORPUS RENDERED --out SHARDS --offsets 3 --gain-db 0 --gain-db -5 \\
-            --gain-db 3 --semitones 0 --semitones 1 --semitones -1
+        bandtok data tokenize SOLOS CORPUS RENDERED --out SHARDS --offsets 2 --gain-db 0 \\
+            --gain-db -5 --semitones 0 --semitones 1
         bandtok train lm bundled --data SHARDS --out runs/lm
     """
     return MusicLMTraining(
@@ -38,10 +38,10 @@ def bundled() -> MusicLMTraining:
             num_kv_heads=2,
             mlp_dim=1536,
             condition_dim=192,
-            dropout=0.1,
+            dropout=0.15,
             window_frames=96,
         ),
-        loop=LoopConfig(steps=5500, warmup_steps=200, validate_every=2000, save_every=1000),
+        loop=LoopConfig(steps=5400, warmup_steps=200, validate_every=1800, save_every=1000),
         batch_size=85,
         weight_decay=0.02,
         edit_share=0.2,
