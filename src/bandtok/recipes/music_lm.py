@@ -26,6 +26,8 @@ def bundled() -> MusicLMTraining:
     Hardware: one accelerator with 80 GB for ten minutes. Music is scarce beside what such a machine
     can read, hence the drop-out and the variants.
 
+        bandtok data rendered --out SOLOS --hours 10 --seed 1 --style solo \\
+            --style solo-with-chords --style duet
         bandtok data tokenize SOLOS CORPUS RENDERED --out SHARDS --offsets 2 --gain-db 0 \\
             --gain-db -5 --semitones 0 --semitones 1
         bandtok train lm bundled --data SHARDS --out runs/lm
