@@ -394,6 +394,7 @@ class MusicModel:
         top_p: float = 1.0,
         guidance_scale: float = 6.0,
         candidates: int = 4,
+        bpm: float | None = None,
         continue_from: TokenGrid | None = None,
         on_progress: Progress | None = None,
         on_column: Callable[[Tensor], None] | None = None,
@@ -409,6 +410,9 @@ class MusicModel:
             candidates: openings (3 s of the bundled model) to choose among; the one that goes best
                 with the prompt, as the listener hears it, is played on. Without a prompt there is
                 nothing to choose by. 1 takes what comes.
+            bpm: tempo in beats a minute, the first beat at the beginning; 0 gives no beat. None
+                draws one as the prompt suggests, of models that have learned a beat clock. In what
+                follows on `continue_from`, None goes by what is heard there.
             continue_from: begin with this grid and play on from it.
             on_progress: called with (frames done, frames in all).
             on_column: called with the codes of each frame, int64 [bands], as soon as they are
@@ -427,6 +431,7 @@ class MusicModel:
             duration_seconds,
             sampling,
             candidates,
+            bpm,
             continue_from,
             on_progress,
             on_column,
@@ -443,6 +448,7 @@ class MusicModel:
         top_p: float = 1.0,
         guidance_scale: float = 6.0,
         candidates: int = 4,
+        bpm: float | None = None,
         continue_from: TokenGrid | None = None,
         on_progress: Progress | None = None,
     ) -> list[Clip]:
@@ -451,8 +457,8 @@ class MusicModel:
         Args:
             prompts: one for each clip.
             seeds: one for each clip; 0, 1, 2, ... if not given.
-            duration_seconds, temperature, top_k, top_p, guidance_scale, candidates, continue_from,
-                on_progress: as in `generate`, the same for all.
+            duration_seconds, temperature, top_k, top_p, guidance_scale, candidates, bpm,
+                continue_from, on_progress: as in `generate`, the same for all.
 
         Raises:
             ConfigError: as in `generate`, or if prompts and seeds differ in number.
@@ -468,7 +474,15 @@ class MusicModel:
             temperature=temperature, top_k=top_k, top_p=top_p, guidance_scale=guidance_scale
         )
         return self._generate(
-            prompts, seeds, duration_seconds, sampling, candidates, continue_from, on_progress, None
+            prompts,
+            seeds,
+            duration_seconds,
+            sampling,
+            candidates,
+            bpm,
+            continue_from,
+            on_progress,
+            None,
         )
 
     def edit(
@@ -537,6 +551,7 @@ class MusicModel:
         duration_seconds: float,
         sampling: SamplingConfig,
         candidates: int,
+        bpm: float | None,
         continue_from: TokenGrid | None,
         on_progress: Progress | None,
         on_column: Callable[[Tensor], None] | None,
@@ -558,6 +573,7 @@ class MusicModel:
             seeds=seeds,
             candidates=candidates,
             listener=self.listener,
+            bpm=bpm,
             on_frame=_frames_done(on_progress, on_column),
         )
         known_samples = 0 if start is None else start.shape[1] * size

@@ -25,6 +25,7 @@ RATE = HEARING_SAMPLE_RATE
 HEARD = Heard(
     bpm=90.0,
     pulse=0.6,
+    beat_seconds=0.25,
     onsets_per_second=5.5,
     tonic=9,
     minor=True,
@@ -70,6 +71,25 @@ def test_tempo_of_clicks(bpm: float) -> None:
     assert min(abs(ratio / factor - 1) for factor in (0.5, 1.0, 2.0)) < 0.02
     assert heard.pulse > 0.5
     assert heard.onsets_per_second == pytest.approx(bpm / 60, rel=0.15)
+
+
+@pytest.mark.parametrize("bpm", [66.0, 100.0, 150.0])
+@pytest.mark.parametrize("late", [0.0, 0.13, 0.31])
+def test_beats_of_clicks(bpm: float, late: float) -> None:
+    heard = hear(np.pad(clicks(bpm), (round(late * RATE), 0)))
+    assert heard is not None
+    beat = min(60.0 / heard.bpm, 60.0 / bpm)
+    beside = (heard.beat_seconds - late + beat / 2) % beat - beat / 2
+    assert abs(beside) < 0.07  # the tempo is half a percent off, so beats drift by that much
+
+
+def test_the_beat_of_a_segment_is_in_the_time_of_the_track() -> None:
+    clicking = clicks(100.0, 60.0)
+    segments = describe_waveform(np.pad(clicking, (round(0.2 * RATE), 0)), RATE)
+    for segment in segments:
+        assert segment.beat_seconds is not None
+        assert segment.beat_seconds >= segment.start_seconds
+        assert abs((segment.beat_seconds - 0.2 + 0.3) % 0.6 - 0.3) < 0.07
 
 
 def test_key_of_chords() -> None:

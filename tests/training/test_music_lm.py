@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from bandtok.data.segments import Segment
 from bandtok.data.shards import TokenCorpus
 from bandtok.data.token_windows import WindowSampler
 from bandtok.errors import ConfigError, DataError
 from bandtok.music_lm import MusicLM
+from bandtok.music_lm.clock import TEMPO_BINS, tempo_bin
 from bandtok.music_lm.text import HashTextEncoder
 from bandtok.recipes import music_lm as recipes
 from bandtok.training.loop import run_loop
 from bandtok.training.music_lm import (
+    CaptionedWindows,
     CaptionStates,
     MusicLMTask,
     MusicLMTraining,
@@ -125,7 +128,7 @@ def test_validation_tells_right_words_from_none_and_wrong_ones(
     recipe: MusicLMTraining, corpus: TokenCorpus
 ) -> None:
     task = _task(recipe, corpus)
-    task.valid_captions = ["calm piano", "loud drums", "calm piano"]
+    task.valid = replace(task.valid, captions=["calm piano", "loud drums", "calm piano"])
     with torch.no_grad():
         for parameter in task.network.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)
@@ -205,9 +208,88 @@ def test_unigram_loss_by_hand() -> None:
 
 def test_captions_are_left_out_in_their_share(recipe: MusicLMTraining, corpus: TokenCorpus) -> None:
     task = _task(replace(recipe, null_share=0.25), corpus)
-    _, captions = task.train.draw(400, np.random.default_rng(0))
+    captions = task.train.draw(400, np.random.default_rng(0)).captions
     assert sum(not text for text in captions) / 400 == pytest.approx(0.25, abs=0.06)
     assert len(set(captions)) > 2
+
+
+@pytest.fixture
+def beating(corpus: TokenCorpus) -> TokenCorpus:
+    """The same corpus, two pieces with a beat (one of them a semitone up) and one without."""
+    for number, shard in enumerate(corpus.shards):
+        segment = Segment(
+            start_seconds=0.0,
+            end_seconds=10.0,
+            words={"tempo": {"fast": 1.0}},
+            bpm=None if number == 1 else 120.0,
+            bpm_weight=0.0 if number == 1 else 1.0,
+            beat_seconds=None if number == 1 else 0.1,
+        )
+        corpus.shards[number] = replace(
+            shard, segments=(segment,), frame_seconds=0.05, semitones=12 * number
+        )
+    return corpus
+
+
+@pytest.fixture
+def clocked(recipe: MusicLMTraining) -> MusicLMTraining:
+    return replace(recipe, network=replace(recipe.network, beat_clock=True))
+
+
+def test_windows_know_their_beat_at_the_speed_they_are_played_at(beating: TokenCorpus) -> None:
+    windows = CaptionedWindows(beating, "train", 20)
+    found = windows._captioned(windows.windows._windows([0, 1], [4, 4]), ["fast", "fast"])
+    # 120 beats a minute are .1 a frame of .05 s; frame 4 is .1 s after the beat at .1 s.
+    np.testing.assert_allclose(found.clock.beats_per_frame, [0.1, 0.0])
+    np.testing.assert_allclose(found.clock.beats, [0.2, 0.0])
+    assert found.tempo.tolist() == [tempo_bin(120.0), TEMPO_BINS]
+    silent = windows._captioned(windows.windows._windows([0], [4]), [""])
+    assert silent.tempo.tolist() == [-1]
+    up = CaptionedWindows(beating, "valid", 20).spread(1)  # two octaves up: four times as fast
+    np.testing.assert_allclose(up.clock.beats_per_frame, [0.4])
+
+
+def test_music_of_which_nothing_is_known_suggests_no_tempo(corpus: TokenCorpus) -> None:
+    found = CaptionedWindows(corpus, "train", 20).spread(2)
+    assert found.tempo.tolist() == [-1, -1]
+    assert found.clock.is_null
+
+
+def test_there_is_a_clock_only_where_beats_are_known(
+    clocked: MusicLMTraining, corpus: TokenCorpus, tmp_path: Path
+) -> None:
+    assert not _task(clocked, corpus).config.beat_clock
+
+
+def test_the_clock_is_trained_and_told_in_validation(
+    clocked: MusicLMTraining, beating: TokenCorpus
+) -> None:
+    task = _task(replace(clocked, learning_rate=1e-2, edit_share=0.0), beating)
+    assert task.config.beat_clock
+    for step in range(30):
+        task.step(step)
+    numbers = task.validate(task.network)
+    assert numbers["loss_with_clock"] != numbers["loss_with_text"]
+    gain = numbers["loss_with_text"] - numbers["loss_with_clock"]
+    assert numbers["clock_gain"] == pytest.approx(gain, abs=1e-5)
+    # The one validation piece is played far faster than any that was learned from.
+    assert numbers["tempo_found"] == 0.0
+    network = task.network
+    assert isinstance(network, MusicLM)
+    text = HashTextEncoder(8).encode(["Piece of mind 0, calm piano, fast"])
+    assert network.condition.tempo_scores(text).argmax().item() in (tempo_bin(120.0), TEMPO_BINS)
+
+
+def test_the_clock_is_heard_in_its_share(clocked: MusicLMTraining, beating: TokenCorpus) -> None:
+    for share, null_share in ((1.0, 0.0), (0.0, 1.0)):
+        recipe = replace(clocked, clock_share=share, null_share=null_share, batch_size=32)
+        (batch,) = _task(recipe, beating)._make_batches(0)
+        assert batch.clock is not None
+        assert 0 < (batch.clock.beats_per_frame > 0).sum() < 32  # one piece has no beat
+    recipe = replace(clocked, clock_share=0.0, null_share=0.0)
+    (batch,) = _task(recipe, beating)._make_batches(0)
+    assert batch.clock is not None
+    assert batch.clock.is_null
 
 
 def test_each_caption_is_encoded_once() -> None:

@@ -22,6 +22,7 @@ from bandtok.cli.sampling import Sampling
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 from bandtok.errors import DataError, printable
 from bandtok.evaluation.prompts import bundled_prompts
+from bandtok.music_lm import check_bpm
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,6 +78,15 @@ def generate(
             min=1,
         ),
     ] = 4,
+    bpm: Annotated[
+        float | None,
+        typer.Option(
+            "--bpm",
+            metavar="BPM",
+            help="Beats a minute, 0 for no beat; by default as the prompt suggests.",
+            show_default=False,
+        ),
+    ] = None,
     continue_from: Annotated[
         Path | None,
         typer.Option(
@@ -112,12 +122,14 @@ def generate(
         if save_tokens:
             refuse_existing(job.target.with_suffix(TOKEN_SUFFIX), overwrite)
     music_model = bandtok.MusicModel.from_pretrained(model, device=device.value)
+    check_bpm(music_model.network, bpm)
     sampling.warn_of_long_prompts(music_model, (job.prompt for job in jobs), quiet)
     maker = ClipMaker(
         model=music_model,
         duration=duration,
         sampling=sampling.chosen_sampling(temperature, top_k, top_p, guidance_scale),
         candidates=candidates,
+        bpm=bpm,
         start=_start_grid(music_model, continue_from),
         save_tokens=save_tokens,
         stream=stream,
@@ -192,6 +204,7 @@ class ClipMaker:
     duration: float
     sampling: Sampling
     candidates: int
+    bpm: float | None
     start: TokenGrid | None
     save_tokens: bool
     stream: bool
@@ -227,6 +240,7 @@ class ClipMaker:
             duration_seconds=self.duration,
             seeds=[job.seed for job in jobs],
             candidates=self.candidates,
+            bpm=self.bpm,
             continue_from=self.start,
             on_progress=report,
             **self.sampling,
@@ -256,6 +270,7 @@ class ClipMaker:
             duration_seconds=self.duration,
             seed=job.seed,
             candidates=self.candidates,
+            bpm=self.bpm,
             continue_from=self.start,
             on_progress=report,
             on_column=on_column,

@@ -154,7 +154,7 @@ def split_captions(
 
 def window_facts(shard: Shard, first_frame: int, num_frames: int) -> list[Fact]:
     """Return what is known of the window's music, surest first, without contradictions."""
-    segment = _segment_at(shard, first_frame, num_frames)
+    segment = shard.segment_at(first_frame, num_frames)
     facts = [
         Fact(kind="style", word=word, weight=_style_weight(word, place))
         for place, word in enumerate(shard.style)
@@ -204,17 +204,6 @@ def clean_title(title: str) -> str:
     """Return the title in one line, or "" if it says nothing ("Track 07")."""
     title = " ".join(title.replace("_", " ").split())
     return "" if _UNTITLED.fullmatch(title) else title
-
-
-def _segment_at(shard: Shard, first_frame: int, num_frames: int) -> Segment | None:
-    """Return the segment that shares the most time with the window."""
-    start, end = shard.seconds_at(first_frame), shard.seconds_at(first_frame + num_frames)
-
-    def shared(segment: Segment) -> float:
-        return min(end, segment.end_seconds) - max(start, segment.start_seconds)
-
-    found = max(shard.segments, key=shared, default=None)
-    return found if found is not None and shared(found) > 0 else None
 
 
 def _segment_facts(segment: Segment, shard: Shard) -> list[Fact]:

@@ -233,6 +233,7 @@ def _segment(start: int, end: int, heard: Heard | None, tags: Mapping[str, float
         words=segment_words(heard, tags),
         bpm=round(beats_a_minute(heard), 1) if clear else None,
         bpm_weight=round(min(0.7, heard.pulse), 2) if clear else 0.0,
+        beat_seconds=round(begin + heard.beat_seconds, 3) if clear else None,
         key=f"{TONICS[heard.tonic]} {mode}" if keyed else "",
         key_weight=0.5 if keyed else 0.0,
         loudness_db=round(heard.loudness_db, 1),

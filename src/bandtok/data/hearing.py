@@ -22,6 +22,8 @@ _SLOWEST_BPM, _FASTEST_BPM = 45.0, 200.0
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 _DYNAMIC_RANGE_DB = 60.0
+_BEAT_PHASES = 48
+_BEAT_WINDOW = np.hanning(7) / np.hanning(7).sum()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class Heard:
     Attributes:
         bpm: likeliest beats a minute; may be half or twice what a listener taps.
         pulse: 0 to 1, how regular the pulse is.
+        beat_seconds: when the first beat of that pulse is.
         onsets_per_second: notes and strokes that begin.
         tonic: pitch class, 0 for C; minor: the mode.
         key_clearness: how much better this key fits than any other with other notes, 0 to about 1.
@@ -42,6 +45,7 @@ class Heard:
 
     bpm: float
     pulse: float
+    beat_seconds: float
     onsets_per_second: float
     tonic: int
     minor: bool
@@ -70,6 +74,7 @@ def hear(waveform: np.ndarray) -> Heard | None:
     return Heard(
         bpm=bpm,
         pulse=pulse,
+        beat_seconds=_first_beat(envelope, bpm),
         onsets_per_second=_onsets(envelope) / (len(waveform) / HEARING_SAMPLE_RATE),
         tonic=tonic,
         minor=minor,
@@ -103,6 +108,17 @@ def _tempo(envelope: np.ndarray) -> tuple[float, float]:
     best = int(np.argmax(scores)) + 1
     exact = best + _peak_offset(support, best)
     return 60.0 * _FRAME_RATE / exact, float(np.clip(correlation[best], 0.0, 1.0))
+
+
+def _first_beat(envelope: np.ndarray, bpm: float) -> float:
+    """Return when the first beat is, in seconds: where a comb of beats meets most of the onsets."""
+    period = 60.0 * _FRAME_RATE / bpm
+    smooth = np.convolve(envelope, _BEAT_WINDOW, mode="same")
+    phases = np.arange(_BEAT_PHASES) / _BEAT_PHASES
+    beats = np.arange(max(1, int(len(smooth) / period)))
+    frames = (phases[:, None] + beats) * period
+    met = np.interp(frames, np.arange(len(smooth)), smooth).mean(axis=1)
+    return float(phases[np.argmax(met)] * period / _FRAME_RATE)
 
 
 def _peak_offset(values: np.ndarray, index: int) -> float:

@@ -44,6 +44,7 @@ class Segment:
         start_seconds, end_seconds: in the track.
         words: kind (one of KINDS) -> word -> how sure, above 0 and at most 1.
         bpm: beats a minute, None if not known; bpm_weight: how sure.
+        beat_seconds: when one of its beats is, in the track; None if not known.
         key: such as "A minor", "" if not known; key_weight: how sure.
         metre: "4/4", "3/4", "6/8"; "" if not known.
         loudness_db: root mean square in dB below full scale, None if not known.
@@ -54,6 +55,7 @@ class Segment:
     words: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     bpm: float | None = None
     bpm_weight: float = 0.0
+    beat_seconds: float | None = None
     key: str = ""
     key_weight: float = 0.0
     metre: str = ""

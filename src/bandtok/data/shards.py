@@ -164,6 +164,28 @@ class Shard:
         """Return where in the track a frame begins, in seconds."""
         return (self.start_seconds + frame * self.frame_seconds) * self.speed
 
+    def segment_at(self, first_frame: int, num_frames: int) -> Segment | None:
+        """Return the segment that shares the most time with a window, None if none does."""
+        start, end = self.seconds_at(first_frame), self.seconds_at(first_frame + num_frames)
+
+        def shared(segment: Segment) -> float:
+            return min(end, segment.end_seconds) - max(start, segment.start_seconds)
+
+        found = max(self.segments, key=shared, default=None)
+        return found if found is not None and shared(found) > 0 else None
+
+    def beat_at(self, first_frame: int, num_frames: int) -> tuple[float, float]:
+        """Return (beats in a frame, beats passed at the first one) of a window; (0, 0) if unknown.
+
+        Beats are counted from the one that its segment knows of.
+        """
+        segment = self.segment_at(first_frame, num_frames)
+        if segment is None or not segment.bpm or segment.beat_seconds is None:
+            return 0.0, 0.0
+        beats_per_second = segment.bpm / 60.0
+        passed = (self.seconds_at(first_frame) - segment.beat_seconds) * beats_per_second
+        return self.frame_seconds * self.speed * beats_per_second, passed
+
 
 class TokenCorpus:
     """A folder of token shards, codes memory-mapped.

@@ -2,7 +2,12 @@
 
 from bandtok.music_lm.config import DEBUG_MUSIC_LM, MusicLMConfig
 from bandtok.music_lm.decoding import StepWeights
-from bandtok.music_lm.generation import complete_codes, generate_batch, generate_codes
+from bandtok.music_lm.generation import (
+    check_bpm,
+    complete_codes,
+    generate_batch,
+    generate_codes,
+)
 from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.sampling import SamplingConfig
 from bandtok.music_lm.text import TextEncoder, TextStates, load_text_encoder
@@ -15,6 +20,7 @@ __all__ = [
     "StepWeights",
     "TextEncoder",
     "TextStates",
+    "check_bpm",
     "complete_codes",
     "generate_batch",
     "generate_codes",

@@ -8,13 +8,14 @@ gap, and in other bands, is read first. Knows nothing of audio.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from bandtok.errors import ConfigError, GridError
 from bandtok.grid import ReadingOrder, flatten, positions, unflatten, window_order
+from bandtok.music_lm.clock import FASTEST_BPM, SLOWEST_BPM, BeatClock, draw_tempo
 from bandtok.music_lm.decoding import StepWeights, WindowDecoder
 from bandtok.music_lm.listener import Listener
 from bandtok.music_lm.model import MusicLM
@@ -53,6 +54,7 @@ def generate_codes(
     seed: int = 0,
     candidates: int = 1,
     listener: Listener | None = None,
+    bpm: float | None = None,
     on_frame: FrameCallback | None = None,
 ) -> Tensor:
     """Write new frames, after a prompt of codes if there is one.
@@ -65,6 +67,7 @@ def generate_codes(
         sampling: how codes are drawn; the default draws from the model's own distribution.
         seed: same seed, same machine, same version: same codes.
         candidates, listener: openings to choose among, and who chooses; see `generate_batch`.
+        bpm: see `generate_batch`.
         on_frame: called after every frame, those of the prompt included.
 
     Returns:
@@ -72,7 +75,7 @@ def generate_codes(
 
     Raises:
         GridError: if the prompt does not fit the model, or `num_frames` is negative.
-        ConfigError: if `candidates` is below 1.
+        ConfigError: if `candidates` is below 1, or the model cannot play at that tempo.
     """
     return generate_batch(
         model,
@@ -83,6 +86,7 @@ def generate_codes(
         seeds=[seed],
         candidates=candidates,
         listener=listener,
+        bpm=bpm,
         on_frame=on_frame,
     )[0]
 
@@ -97,6 +101,7 @@ def generate_batch(
     sampling: SamplingConfig | None = None,
     candidates: int = 1,
     listener: Listener | None = None,
+    bpm: float | None = None,
     on_frame: FrameCallback | None = None,
 ) -> Tensor:
     """Write several clips side by side, which costs little more than one.
@@ -112,13 +117,16 @@ def generate_batch(
         seeds: one for each clip.
         candidates: openings to choose among; 1 takes what comes.
         listener: chooses; it must know these codes and this text encoder.
+        bpm: beats a minute of a clock that runs from the first new frame on; 0 for none. None draws
+            a tempo for each clip as its text suggests, if the model has learned to and there is
+            nothing to continue from, whose own beat would be another.
 
     Returns:
         int64 [clips, bands, prompt frames + num_frames] on the CPU.
 
     Raises:
         GridError: as in `generate_codes`. ConfigError: if texts and seeds differ in number, or
-        `candidates` is below 1.
+        `candidates` is below 1, or the model cannot play at that tempo.
     """
     if num_frames < 0:
         raise GridError(f"got {num_frames} frames to generate; expected 0 or more")
@@ -128,16 +136,39 @@ def generate_batch(
     _check_codes(weights.model, start)
     if candidates < 1:
         raise ConfigError(f"got {candidates} candidates; expected 1 or more")
+    check_bpm(weights.model, bpm)
     sampling = sampling or SamplingConfig()
-    starts = start.cpu().long().expand(len(seeds), -1, -1)
-    generators = [_generator(seed) for seed in seeds]
+    start = start.cpu().long()
     if candidates > 1 and num_frames and text is not None and not text.is_null:
         opening = min(num_frames, OPENING_FRAMES)
-        starts, generators = _best_openings(
-            weights, text, opening, starts, sampling, seeds, candidates, listener
-        )
+        clips = [clip for clip in range(len(seeds)) for _ in range(candidates)]
+        own = [seed for clip in seeds for seed in candidate_seeds(clip, candidates)]
+        contest = _Players.begin(weights.model, text.rows(clips), own, start, bpm)
+        players = _best_openings(weights, contest, opening, sampling, candidates, listener)
         num_frames -= opening
-    return _play_on(weights, text, num_frames, starts, sampling, generators, on_frame).codes
+    else:
+        players = _Players.begin(weights.model, text, seeds, start, bpm)
+    return _play_on(weights, players, num_frames, sampling, on_frame).codes
+
+
+def check_bpm(model: MusicLM, bpm: float | None) -> None:
+    """Say whether a model can play at a tempo; None and 0 leave it to the model.
+
+    Raises:
+        ConfigError: if it cannot.
+    """
+    if bpm is None or bpm == 0:
+        return
+    if not SLOWEST_BPM <= bpm <= FASTEST_BPM:
+        raise ConfigError(
+            f"got {bpm} beats a minute; expected {SLOWEST_BPM:.0f} to {FASTEST_BPM:.0f}, or 0 for "
+            "none"
+        )
+    if not model.config.beat_clock:
+        raise ConfigError(
+            f"got {bpm} beats a minute; this model has learned no beat clock, leave the tempo to "
+            "the prompt"
+        )
 
 
 def candidate_seeds(seed: int, candidates: int) -> list[int]:
@@ -171,15 +202,10 @@ def complete_codes(
     _check_codes(weights.model, codes)
     if keep.shape != codes.shape:
         raise GridError(f"got keep {tuple(keep.shape)}; expected {tuple(codes.shape)} like codes")
-    return _complete(
-        weights,
-        text,
-        codes.cpu().long()[None],
-        keep.cpu(),
-        sampling or SamplingConfig(),
-        [_generator(seed)],
-        on_frame,
-    ).codes[0]
+    players = _Players(
+        text=text, codes=codes.cpu().long()[None], generators=[_generator(seed)], clock=None
+    )
+    return _complete(weights, players, keep.cpu(), sampling or SamplingConfig(), on_frame).codes[0]
 
 
 def plan_windows(unknown: Tensor, window: int) -> Iterator[WindowPlan]:
@@ -217,42 +243,99 @@ def plan_windows(unknown: Tensor, window: int) -> Iterator[WindowPlan]:
         frame = last
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Players:
+    """Clips that are written side by side.
+
+    Attributes:
+        text: a row for each clip, or None.
+        codes: int64 [clips, bands, frames], what each has so far.
+        generators: what each draws with.
+        clock: a row for each clip, or None.
+    """
+
+    text: TextStates | None
+    codes: Tensor
+    generators: Sequence[torch.Generator]
+    clock: BeatClock | None
+
+    @classmethod
+    def begin(
+        cls,
+        model: MusicLM,
+        text: TextStates | None,
+        seeds: Sequence[int],
+        start: Tensor,
+        bpm: float | None,
+    ) -> _Players:
+        """Return clips that all begin with codes [bands, frames], each drawing with its seed."""
+        generators = [_generator(seed) for seed in seeds]
+        clock = None
+        if model.config.beat_clock:
+            if bpm is not None:
+                tempos = [bpm] * len(seeds)
+            else:
+                suggested = None if start.shape[1] else text
+                tempos = _suggested_tempos(model, suggested, generators)
+            clock = BeatClock.of_tempos(torch.tensor(tempos), model.config.frame_rate)
+            clock = None if clock.is_null else clock.at(-start.shape[1])
+        return cls(
+            text=text,
+            codes=start.expand(len(seeds), -1, -1),
+            generators=generators,
+            clock=clock,
+        )
+
+    def rows(self, indices: Sequence[int]) -> _Players:
+        """Return these clips, in this order."""
+        return _Players(
+            text=None if self.text is None else self.text.rows(indices),
+            codes=self.codes[list(indices)],
+            generators=[self.generators[index] for index in indices],
+            clock=None if self.clock is None else self.clock.rows(indices),
+        )
+
+
+@torch.inference_mode()
+def _suggested_tempos(
+    model: MusicLM, text: TextStates | None, generators: Sequence[torch.Generator]
+) -> list[float]:
+    """Draw beats a minute for each clip; 0, no beat, for one without text."""
+    if text is None:
+        return [0.0] * len(generators)
+    scores = model.condition.tempo_scores(text.to(model.code_embedding.weight.device))
+    return [
+        draw_tempo(row, generator) if spoken else 0.0
+        for row, spoken, generator in zip(
+            scores, text.mask.any(dim=1).tolist(), generators, strict=True
+        )
+    ]
+
+
 def _best_openings(
     weights: StepWeights,
-    text: TextStates,
+    contest: _Players,
     num_frames: int,
-    starts: Tensor,
     sampling: SamplingConfig,
-    seeds: Sequence[int],
     candidates: int,
     listener: Listener | None,
-) -> tuple[Tensor, list[torch.Generator]]:
-    """Write candidates for each clip; return the best, with the generators that go on with it."""
-    clips = [clip for clip in range(len(seeds)) for _ in range(candidates)]
-    own = [seed for clip in seeds for seed in candidate_seeds(clip, candidates)]
-    generators = [_generator(seed) for seed in own]
+) -> _Players:
+    """Write openings, `candidates` for each clip, and return the best of each."""
+    count = len(contest.generators)
     codes, liking = [], []
-    for first in range(0, len(clips), _BATCH):
-        part = clips[first : first + _BATCH]
-        asked = text.rows(part)
-        written = _play_on(
-            weights,
-            asked,
-            num_frames,
-            starts[part],
-            sampling,
-            generators[first : first + _BATCH],
-            None,
-        )
+    for first in range(0, count, _BATCH):
+        part = contest.rows(range(first, min(first + _BATCH, count)))
+        written = _play_on(weights, part, num_frames, sampling, None)
         codes.append(written.codes)
+        assert part.text is not None
         liking.append(
             written.text_gain
             if listener is None
-            else _liked(listener, written.codes[:, :, -num_frames:], asked)
+            else _liked(listener, written.codes[:, :, -num_frames:], part.text)
         )
     best = torch.cat(liking).view(-1, candidates).argmax(dim=1)
-    chosen = (torch.arange(len(seeds)) * candidates + best).tolist()
-    return torch.cat(codes)[chosen], [generators[index] for index in chosen]
+    chosen = (torch.arange(len(best)) * candidates + best).tolist()
+    return replace(contest, codes=torch.cat(codes)).rows(chosen)
 
 
 @torch.inference_mode()
@@ -265,17 +348,16 @@ def _liked(listener: Listener, codes: Tensor, text: TextStates) -> Tensor:
 
 def _play_on(
     weights: StepWeights,
-    text: TextStates | None,
+    players: _Players,
     num_frames: int,
-    starts: Tensor,
     sampling: SamplingConfig,
-    generators: Sequence[torch.Generator],
     on_frame: FrameCallback | None,
 ) -> _Written:
-    unknown = starts.new_zeros(*starts.shape[:2], num_frames)
-    codes = torch.cat((starts, unknown), dim=2)
-    keep = (torch.arange(codes.shape[2]) < starts.shape[2]).expand(codes.shape[1], -1)
-    return _complete(weights, text, codes, keep, sampling, generators, on_frame)
+    known = players.codes
+    unknown = known.new_zeros(*known.shape[:2], num_frames)
+    codes = torch.cat((known, unknown), dim=2)
+    keep = (torch.arange(codes.shape[2]) < known.shape[2]).expand(codes.shape[1], -1)
+    return _complete(weights, replace(players, codes=codes), keep, sampling, on_frame)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,14 +375,13 @@ class _Written:
 
 def _complete(
     weights: StepWeights,
-    text: TextStates | None,
-    codes: Tensor,
+    players: _Players,
     keep: Tensor,
     sampling: SamplingConfig,
-    generators: Sequence[torch.Generator],
     on_frame: FrameCallback | None,
 ) -> _Written:
-    """Write the codes [clips, bands, frames] that are not to be kept, in place."""
+    """Write the codes that are not to be kept, bool [bands, frames]."""
+    codes = players.codes
     clips, num_bands, num_frames = codes.shape
     if not clips:
         raise ConfigError("got no seed; expected one for each clip")
@@ -312,18 +393,20 @@ def _complete(
     weights.model.eval()
     report = _Report(tokens, num_bands, on_frame)
     try:
-        decoder = WindowDecoder(weights, text, clips, sampling.guidance_scale)
+        decoder = WindowDecoder(
+            weights, players.text, clips, sampling.guidance_scale, players.clock
+        )
         for plan in plan_windows(unknown, window):
             reading = _read_window(unknown, plan, window, weights.model.config.order)
             order, begin = reading.order, reading.begin
             cells = (order + plan.start * unknown.shape[0]).tolist()
             report.before(plan.first)
-            logits = decoder.begin(order, tokens[:, cells[:begin]])
+            logits = decoder.begin(order, tokens[:, cells[:begin]], plan.start)
             for place in range(begin, len(order)):
                 cell = cells[place]
                 report.before(plan.start + reading.frames_done[place])
                 if reading.wanted[place]:
-                    tokens[:, cell] = sample_codes(logits, sampling, generators)
+                    tokens[:, cell] = sample_codes(logits, sampling, players.generators)
                     gain += decoder.text_gain(tokens[:, cell])
                 if place + 1 < len(order):
                     logits = decoder.step(tokens[:, cell])

@@ -17,7 +17,10 @@ def default() -> MusicLMTraining:
         bandtok data tokenize CORPUS --out SHARDS --offsets 8
         bandtok train lm default --data SHARDS --out runs/lm --max-minutes 240
     """
-    return MusicLMTraining(loop=LoopConfig(steps=6000, warmup_steps=100, validate_every=250))
+    return MusicLMTraining(
+        network=MusicLMConfig(beat_clock=True),
+        loop=LoopConfig(steps=6000, warmup_steps=100, validate_every=250),
+    )
 
 
 def bundled() -> MusicLMTraining:
@@ -40,6 +43,7 @@ def bundled() -> MusicLMTraining:
             num_kv_heads=2,
             mlp_dim=1536,
             condition_dim=192,
+            beat_clock=True,
             dropout=0.15,
             window_frames=96,
         ),
@@ -92,6 +96,7 @@ def large_100m() -> MusicLMTraining:
             num_kv_heads=4,
             mlp_dim=3072,
             condition_dim=256,
+            beat_clock=True,
             dropout=0.1,
             window_frames=128,
         ),

@@ -107,16 +107,17 @@ class ListenerTask:
         self.captions = CaptionStates(encoder)
         self.train = CaptionedWindows(corpus, "train", recipe.frames[1])
         valid = CaptionedWindows(corpus, "valid", recipe.frames[1])
-        self.valid_codes, self.valid_captions = valid.spread(recipe.validation_windows)
+        self.valid = valid.spread(recipe.validation_windows)
 
     def step(self, step: int) -> dict[str, float]:
         self.network.train()
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         draw = np.random.default_rng((self.recipe.loop.seed, step))
-        codes, captions = self.train.draw(self.recipe.batch_size, draw)
-        frames = int(draw.integers(self.recipe.frames[0], codes.shape[2] + 1))
-        loss = choice_loss(self._scores(self.network, codes[:, :, :frames], captions))
+        windows = self.train.draw(self.recipe.batch_size, draw)
+        frames = int(draw.integers(self.recipe.frames[0], windows.codes.shape[2] + 1))
+        scores = self._scores(self.network, windows.codes[:, :, :frames], windows.captions)
+        loss = choice_loss(scores)
         loss.backward()  # type: ignore[no-untyped-call]
         total = float(loss.detach())
         norm = apply_gradients(total, self.network, self.optimizers.values())
@@ -125,10 +126,10 @@ class ListenerTask:
     def validate(self, network: nn.Module) -> dict[str, float]:
         size, losses, right = self.recipe.batch_size, [], []
         # Spread over the batches, so that windows of one track are not told apart from each other.
-        batches = max(1, len(self.valid_captions) // size)
+        batches = max(1, len(self.valid.captions) // size)
         for first in range(batches):
             chosen = slice(first, None, batches)
-            scores = self._scores(network, self.valid_codes[chosen], self.valid_captions[chosen])
+            scores = self._scores(network, self.valid.codes[chosen], self.valid.captions[chosen])
             losses.append(float(choice_loss(scores)))
             right.append(
                 float((scores.argmax(dim=1).cpu() == torch.arange(len(scores))).float().mean())

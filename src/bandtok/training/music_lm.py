@@ -18,14 +18,16 @@ import matplotlib
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
 from bandtok.checkpoint import save_network
 from bandtok.data.captions import full_window_caption, window_caption
 from bandtok.data.shards import TokenCorpus
-from bandtok.data.token_windows import WindowSampler
+from bandtok.data.token_windows import TokenWindows, WindowSampler
 from bandtok.errors import ConfigError
 from bandtok.grid import ReadingOrder, flatten, unflatten, window_order
+from bandtok.music_lm.clock import TEMPO_BINS, BeatClock, tempo_bin
 from bandtok.music_lm.config import MusicLMConfig
 from bandtok.music_lm.generation import generate_codes
 from bandtok.music_lm.model import MusicLM
@@ -57,6 +59,9 @@ class MusicLMTraining:
         tokenizer: whose codebook the code vectors start from: "bundled", a name or folder, or ""
             to start from random ones.
         null_share: share of windows that are trained without their caption.
+        clock_share: share of captioned windows that hear the beat clock where the beat is known; of
+            those without a caption, as large a share does not.
+        tempo_weight: what finding the tempo from the caption counts beside the tokens.
         edit_share: share of windows of which a part is known beforehand.
         context_weight: what a known token's own loss counts in such a window.
         opening_weight: by how much more the first frame of any other window counts, dying away
@@ -77,6 +82,8 @@ class MusicLMTraining:
     weight_decay: float = 0.01
     tokenizer: str = "bundled"
     null_share: float = 0.1
+    clock_share: float = 0.85
+    tempo_weight: float = 0.1
     edit_share: float = 0.25
     context_weight: float = 0.25
     opening_weight: float = 0.0
@@ -87,13 +94,14 @@ class MusicLMTraining:
     compiled: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("null_share", "edit_share", "context_weight"):
+        for name in ("null_share", "clock_share", "edit_share", "context_weight"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"got {name} {getattr(self, name)}; expected 0 to 1")
         if self.precision not in ("float32", "bfloat16"):
             raise ConfigError(f"got precision {self.precision!r}; expected float32 or bfloat16")
-        if not 0.0 <= self.opening_weight < math.inf:
-            raise ConfigError(f"got opening_weight {self.opening_weight}; expected 0 or more")
+        for name in ("opening_weight", "tempo_weight"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"got {name} {getattr(self, name)}; expected 0 or more")
         for name in ("batch_size", "accumulation", "validation_windows"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"got {name} {getattr(self, name)}; expected at least 1")
@@ -128,12 +136,18 @@ class CaptionStates:
 
 @dataclass(frozen=True, kw_only=True)
 class _Batch:
-    """Windows on the training device: [windows, length] each, and a row of text for each."""
+    """Windows on the training device: [windows, length] each, and a row of text for each.
+
+    Where the model has a beat clock, also a row of it, and the tempo bin int64 [windows] that the
+    caption is to suggest, -1 for none.
+    """
 
     tokens: Tensor
     order: Tensor
     weights: Tensor
     text: TextStates
+    clock: BeatClock | None
+    tempo: Tensor
 
 
 class MusicLMTask:
@@ -168,7 +182,7 @@ class MusicLMTask:
         frames = self.config.window_frames
         self.train = CaptionedWindows(corpus, "train", frames, recipe.null_share)
         valid = CaptionedWindows(corpus, "valid", frames)
-        self.valid_codes, self.valid_captions = valid.spread(recipe.validation_windows)
+        self.valid = valid.spread(recipe.validation_windows)
         self._batches: Callable[[int], list[_Batch]] = self._make_batches
         if self.device.type == "cuda":
             self._beside = torch.cuda.Stream(self.device)
@@ -177,7 +191,7 @@ class MusicLMTask:
         if recipe.compiled:
             network.transformer.compile(dynamic=False)
         counts = self.train.windows.band_counts(self.config.codebook_size)
-        self.unigram_loss = unigram_loss(counts, self.valid_codes.numpy())
+        self.unigram_loss = unigram_loss(counts, self.valid.codes.numpy())
 
     def step(self, step: int) -> dict[str, float]:
         self.network.train()
@@ -192,8 +206,8 @@ class MusicLMTask:
         return {"loss": total, "gradient_norm": norm}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        captions = self.valid_captions
-        raster = torch.zeros(self.valid_codes.shape[1:], dtype=torch.bool)
+        captions = self.valid.captions
+        raster = torch.zeros(self.valid.codes.shape[1:], dtype=torch.bool)
         gap = middle_gap(*raster.shape)
         with_text = self._validation_losses(network, captions, raster)
         without = self._validation_losses(network, [""] * len(captions), raster)
@@ -210,6 +224,12 @@ class MusicLMTask:
             "loss_infilled_past_only": float(with_text[:, ~gap].mean()),
             "unigram_loss": self.unigram_loss,
         }
+        if self.config.beat_clock:
+            known = self.valid.clock.beats_per_frame > 0
+            clocked = self._validation_losses(network, captions, raster, self.valid.clock)
+            numbers["loss_with_clock"] = float(clocked.mean())
+            numbers["clock_gain"] = float((with_text - clocked)[known].mean())
+            numbers["tempo_found"] = self._tempos_found(network)
         for band, loss in enumerate(with_text.mean(dim=(0, 2)).tolist()):
             numbers[f"loss_band_{band:02d}"] = loss
         return numbers
@@ -219,10 +239,10 @@ class MusicLMTask:
         if not frames:
             return {}
         assert isinstance(network, MusicLM)
-        text = self.captions(self.valid_captions[:1])
+        text = self.captions(self.valid.captions[:1])
         with self._precision():
             sampled = generate_codes(network, text, frames)
-        grids = (self.valid_codes[0, :, :frames], sampled[:, : self.config.window_frames])
+        grids = (self.valid.codes[0, :, :frames], sampled[:, : self.config.window_frames])
         width = min(grid.shape[1] for grid in grids)
         images = [grid_image(grid[:, :width], self.config.codebook_size) for grid in grids]
         return {"grid-real-sampled": stack_images(images)}
@@ -243,29 +263,40 @@ class MusicLMTask:
         return batches
 
     def _make_batch(self, draw: np.random.Generator) -> _Batch:
-        codes, captions = self.train.draw(self.recipe.batch_size, draw)
+        windows = self.train.draw(self.recipe.batch_size, draw)
+        codes = windows.codes
         keep = torch.stack([self._keep(codes.shape[1:], draw) for _ in codes])
         tokens, order = _read(codes, keep, self.config.order)
         weights = flatten(self._weights(keep)).gather(1, order)
+        clock = None
+        if self.config.beat_clock:
+            drawn = torch.from_numpy(draw.random(len(codes))) < self.recipe.clock_share
+            spoken = torch.tensor([bool(caption) for caption in windows.captions])
+            clock = windows.clock.only(drawn == spoken).to(self.device)
         return _Batch(
             tokens=tokens.to(self.device),
             order=order.to(self.device),
             weights=weights.to(self.device),
-            text=self.captions(captions).to(self.device),
+            text=self.captions(windows.captions).to(self.device),
+            clock=clock,
+            tempo=windows.tempo.to(self.device),
         )
 
     def _loss(self, batch: _Batch) -> Tensor:
         network = self.network
         assert isinstance(network, MusicLM)
         with self._precision():
-            hidden = network.hidden(batch.tokens, batch.text, batch.order).flatten(0, 1)
-            return mean_row_loss(
-                hidden,
+            hidden = network.hidden(batch.tokens, batch.text, batch.order, batch.clock)
+            loss = mean_row_loss(
+                hidden.flatten(0, 1),
                 network.head(),
                 batch.tokens.flatten(),
                 batch.weights.flatten(),
                 batch.order.flatten() % self.config.num_bands,
             )
+            if self.config.beat_clock and self.recipe.tempo_weight:
+                loss = loss + self.recipe.tempo_weight * _tempo_loss(network, batch)
+            return loss
 
     def _weights(self, keep: Tensor) -> Tensor:
         """Return what each cell's loss counts, float [batch, bands, frames] like `keep`."""
@@ -280,29 +311,67 @@ class MusicLMTask:
         return torch.zeros(shape, dtype=torch.bool)
 
     def _validation_losses(
-        self, network: nn.Module, captions: Sequence[str], keep: Tensor
+        self,
+        network: nn.Module,
+        captions: Sequence[str],
+        keep: Tensor,
+        clock: BeatClock | None = None,
     ) -> Tensor:
         """Return float [windows, bands, frames] nats of every code, `keep` being known before."""
         assert isinstance(network, MusicLM)
         size, found = self.recipe.batch_size, []
         for start in range(0, len(captions), size):
             text = self.captions(captions[start : start + size]).to(self.device)
-            codes = self.valid_codes[start : start + size]
+            codes = self.valid.codes[start : start + size]
+            rows = range(start, start + len(codes))
+            beats = None if clock is None else clock.rows(rows).to(self.device)
             tokens, order = _read(codes, keep.expand(codes.shape), self.config.order)
             tokens, order = tokens.to(self.device), order.to(self.device)
             with self._precision():
-                hidden = network.hidden(tokens, text, order)
-                rows = order.flatten() % self.config.num_bands
-                losses = row_losses(hidden.flatten(0, 1), network.head(), tokens.flatten(), rows)
+                hidden = network.hidden(tokens, text, order, beats)
+                bands = order.flatten() % self.config.num_bands
+                losses = row_losses(hidden.flatten(0, 1), network.head(), tokens.flatten(), bands)
             raster = torch.empty(tokens.shape)
             raster.scatter_(1, order.cpu(), losses.view(tokens.shape).cpu())
             found.append(unflatten(raster, self.config.num_bands))
         return torch.cat(found)
 
+    def _tempos_found(self, network: nn.Module) -> float:
+        """Return how often the tempo that a caption suggests most is within 8 % of the true one."""
+        assert isinstance(network, MusicLM)
+        known = self.valid.tempo >= 0
+        if not known.any():
+            return 0.0
+        text = self.captions(self.valid.captions).to(self.device)
+        best = network.condition.tempo_scores(text).argmax(dim=1).cpu()
+        with_beat = (best < TEMPO_BINS) & (self.valid.tempo < TEMPO_BINS)
+        right = torch.where(
+            with_beat, (best - self.valid.tempo).abs() <= 2, best == self.valid.tempo
+        )
+        return float(right[known].float().mean())
+
     def _precision(self) -> AbstractContextManager[object]:
         if self.recipe.precision == "float32" or self.device.type == "cpu":
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Captioned:
+    """Windows with what is known of them.
+
+    Attributes:
+        codes: int64 [windows, bands, frames].
+        captions: of each, "" for none.
+        clock: of each.
+        tempo: int64 [windows], the tempo bin of each, -1 where nothing is known of the window or it
+            has no caption.
+    """
+
+    codes: Tensor
+    captions: list[str]
+    clock: BeatClock
+    tempo: Tensor
 
 
 class CaptionedWindows:
@@ -320,10 +389,10 @@ class CaptionedWindows:
     ) -> None:
         shards = corpus.split(split) or corpus.split("train")[-1:]
         self.windows = WindowSampler(corpus, shards, window_frames)
-        self._null_share = null_share
+        self._null_share, self._frame_rate = null_share, corpus.tokenizer.frame_rate
 
-    def draw(self, count: int, draw: np.random.Generator) -> tuple[Tensor, list[str]]:
-        """Return int64 codes [count, bands, frames] and a caption of each, "" for none."""
+    def draw(self, count: int, draw: np.random.Generator) -> Captioned:
+        """Return random windows, each with one of very many wordings, now and then with none."""
         windows = self.windows.draw(count, draw)
         frames = self.windows.window_frames
         captions = [
@@ -331,18 +400,46 @@ class CaptionedWindows:
             for shard, first in zip(windows.shards, windows.first_frames, strict=True)
         ]
         dropped = draw.random(count) < self._null_share
-        return windows.codes, [
-            "" if drop else text for text, drop in zip(captions, dropped, strict=True)
-        ]
+        kept = ["" if drop else text for text, drop in zip(captions, dropped, strict=True)]
+        return self._captioned(windows, kept)
 
-    def spread(self, count: int) -> tuple[Tensor, list[str]]:
-        """Return fixed codes and their full captions."""
+    def spread(self, count: int) -> Captioned:
+        """Return fixed windows and their full captions."""
         windows = self.windows.spread(count)
         frames = self.windows.window_frames
-        return windows.codes, [
+        captions = [
             full_window_caption(shard, first, frames)
             for shard, first in zip(windows.shards, windows.first_frames, strict=True)
         ]
+        return self._captioned(windows, captions)
+
+    def _captioned(self, windows: TokenWindows, captions: list[str]) -> Captioned:
+        frames, rate = self.windows.window_frames, self._frame_rate
+        places = list(zip(windows.shards, windows.first_frames, strict=True))
+        beats = np.array([shard.beat_at(first, frames) for shard, first in places])
+        tempo = [
+            tempo_bin(60.0 * rate * step)
+            if caption and shard.segment_at(first, frames) is not None
+            else -1
+            for (shard, first), caption, step in zip(places, captions, beats[:, 0], strict=True)
+        ]
+        return Captioned(
+            codes=windows.codes,
+            captions=captions,
+            clock=BeatClock(
+                beats_per_frame=torch.from_numpy(beats[:, 0]), beats=torch.from_numpy(beats[:, 1])
+            ),
+            tempo=torch.tensor(tempo),
+        )
+
+
+def knows_beats(corpus: TokenCorpus) -> bool:
+    """Return whether the beat of any music is known."""
+    return any(
+        segment.bpm and segment.beat_seconds is not None
+        for shard in corpus.shards
+        for segment in shard.segments
+    )
 
 
 def other_captions(captions: Sequence[str]) -> list[str]:
@@ -359,7 +456,10 @@ def other_captions(captions: Sequence[str]) -> list[str]:
 def fit_to_corpus(
     config: MusicLMConfig, corpus: TokenCorpus, encoder: TextEncoder
 ) -> MusicLMConfig:
-    """Return the config with the physics of the corpus and the width of the text encoder."""
+    """Return the config with the physics of the corpus and the width of the text encoder.
+
+    Where no beats are known there is nothing to learn a beat clock from, so the model has none.
+    """
     facts = corpus.tokenizer
     return replace(
         config,
@@ -369,6 +469,7 @@ def fit_to_corpus(
         frame_rate=facts.frame_rate,
         tokenizer_fingerprint=facts.fingerprint,
         text_dim=encoder.dim,
+        beat_clock=config.beat_clock and knows_beats(corpus),
     )
 
 
@@ -390,6 +491,18 @@ def grid_image(codes: Tensor, codebook_size: int, size: int = 8) -> np.ndarray:
     hues = (codes.numpy()[::-1] * 0.618034) % 1.0 if codebook_size > 1 else codes.numpy()
     rgb: np.ndarray = matplotlib.colormaps["hsv"](hues, bytes=True)[..., :3]
     return rgb.repeat(size, 0).repeat(size, 1)
+
+
+def _tempo_loss(network: MusicLM, batch: _Batch) -> Tensor:
+    """Return the mean nats of the tempos that captions suggest, 0 if none is known."""
+    known = batch.tempo >= 0
+    losses = functional.cross_entropy(
+        network.condition.tempo_scores(batch.text).float(),
+        batch.tempo,
+        ignore_index=-1,
+        reduction="sum",
+    )
+    return losses / known.sum().clamp(min=1)
 
 
 def _read(codes: Tensor, keep: Tensor, kind: ReadingOrder) -> tuple[Tensor, Tensor]:

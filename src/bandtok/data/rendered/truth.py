@@ -62,6 +62,7 @@ def known_segment(
         words={kind: found for kind, found in words.items() if found},
         bpm=plan.bpm if _keeps_time(plan) else None,
         bpm_weight=1.0 if _keeps_time(plan) else 0.0,
+        beat_seconds=0.0 if _keeps_time(plan) else None,
         key=f"{tonic} {'minor' if tune.minor else 'major'}" if tonal else "",
         key_weight=1.0 if tonal else 0.0,
         metre=plan.metre if _keeps_time(plan) else "",
