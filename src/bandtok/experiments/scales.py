@@ -132,7 +132,9 @@ _DEBUG_BATCH = {"batch_size": "2", "crop_mel_frames": "32", "validation_crops": 
 
 
 def _language_model(steps: int, warmup: int, **settings: str) -> dict[str, str]:
-    return {**_steps(steps, warmup), "sampled_frames": "0", "validation_windows": "8", **settings}
+    """Return the settings of a language model; without a beat clock, as tokens are compared."""
+    fixed = {"sampled_frames": "0", "validation_windows": "8", "beat_clock": "false"}
+    return {**_steps(steps, warmup), **fixed, **settings}
 
 
 FULL = Scale(
@@ -207,7 +209,7 @@ SHORT = Scale(
         step_seconds=0.7,
     ),
     seeds=(0, 1),
-    sizes=(0.25, 1.0),
+    sizes=(0.25, 1.0, 5.0),
     lm_hours=2.0,
     encode_speed=100.0,
     excerpt_seconds=6.0,

@@ -29,7 +29,7 @@ def bundled() -> MusicLMTraining:
     Hardware: one accelerator with 80 GB for ten minutes. Music is scarce beside what such a machine
     can read, hence the drop-out and the variants.
 
-        bandtok data rendered --out SOLOS --hours 10 --seed 1 --style solo \\
+        bandtok data rendered --out SOLOS --hours 14.5 --seed 1 --style solo \\
             --style solo-with-chords --style duet
         bandtok data tokenize SOLOS CORPUS RENDERED --out SHARDS --offsets 2 --gain-db 0 \\
             --gain-db -5 --semitones 0 --semitones 1
@@ -44,7 +44,7 @@ def bundled() -> MusicLMTraining:
             mlp_dim=1536,
             condition_dim=192,
             beat_clock=True,
-            dropout=0.15,
+            dropout=0.1,
             window_frames=96,
         ),
         loop=LoopConfig(steps=5400, warmup_steps=200, validate_every=1800, save_every=1000),
