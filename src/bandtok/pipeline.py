@@ -26,7 +26,7 @@ from bandtok.journal import EncodingJournal
 from bandtok.layers.mel_image import MelImageConfig
 from bandtok.mel import mel_bin_centres_hz
 from bandtok.music_lm.decoding import StepWeights
-from bandtok.music_lm.generation import FrameCallback, complete_codes, generate_batch
+from bandtok.music_lm.generation import FrameCallback, check_bpm, complete_codes, generate_batch
 from bandtok.music_lm.listener import Listener
 from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.sampling import SamplingConfig
@@ -539,6 +539,14 @@ class MusicModel:
         )
         edited = replace(grid, codes=codes.numpy())
         return Clip(audio=self.tokenizer.decode(edited), grid=edited)
+
+    def check_bpm(self, bpm: float | None) -> None:
+        """Say whether a tempo can be played, before anything is made.
+
+        Raises:
+            ConfigError: if it is out of range, or the network has learned no beat clock.
+        """
+        check_bpm(self.network, bpm)
 
     def hears_all_of(self, prompt: str) -> bool:
         """Return whether the text encoder takes the whole prompt, not only its beginning."""

@@ -277,7 +277,7 @@ def test_the_clock_is_trained_and_told_in_validation(
     network = task.network
     assert isinstance(network, MusicLM)
     text = HashTextEncoder(8).encode(["Piece of mind 0, calm piano, fast"])
-    assert network.condition.tempo_scores(text).argmax().item() in (tempo_bin(120.0), TEMPO_BINS)
+    assert network.tempo_scores(text).argmax().item() in (tempo_bin(120.0), TEMPO_BINS)
 
 
 def test_the_clock_is_heard_in_its_share(clocked: MusicLMTraining, beating: TokenCorpus) -> None:

@@ -22,7 +22,6 @@ from bandtok.cli.sampling import Sampling
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 from bandtok.errors import DataError, printable
 from bandtok.evaluation.prompts import bundled_prompts
-from bandtok.music_lm import check_bpm
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -122,7 +121,7 @@ def generate(
         if save_tokens:
             refuse_existing(job.target.with_suffix(TOKEN_SUFFIX), overwrite)
     music_model = bandtok.MusicModel.from_pretrained(model, device=device.value)
-    check_bpm(music_model.network, bpm)
+    music_model.check_bpm(bpm)
     sampling.warn_of_long_prompts(music_model, (job.prompt for job in jobs), quiet)
     maker = ClipMaker(
         model=music_model,

@@ -1,6 +1,6 @@
 """How much is trained and measured: the budgets by name. Knows no experiment.
 
-`full` is sized for about six hours on two CPU cores, `short` for about one, `tiny` for a test.
+`full` is sized for about six hours on two CPU cores, `short` for two and a half, `tiny` for a test.
 Minutes are estimates from steps and the seconds that a step took on two cores; decoding the corpus
 into the cache, once, is not counted.
 """

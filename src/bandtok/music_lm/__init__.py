@@ -2,12 +2,7 @@
 
 from bandtok.music_lm.config import DEBUG_MUSIC_LM, MusicLMConfig
 from bandtok.music_lm.decoding import StepWeights
-from bandtok.music_lm.generation import (
-    check_bpm,
-    complete_codes,
-    generate_batch,
-    generate_codes,
-)
+from bandtok.music_lm.generation import complete_codes, generate_batch, generate_codes
 from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.sampling import SamplingConfig
 from bandtok.music_lm.text import TextEncoder, TextStates, load_text_encoder
@@ -20,7 +15,6 @@ __all__ = [
     "StepWeights",
     "TextEncoder",
     "TextStates",
-    "check_bpm",
     "complete_codes",
     "generate_batch",
     "generate_codes",

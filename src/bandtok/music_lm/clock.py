@@ -15,6 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bandtok.music_lm.text import TextStates
+from bandtok.music_lm.words import WordQueries
+
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
 TEMPO_BINS = 48
 """Tempos that a text can suggest, each 3.8 % faster than the one before; one more stands for music
@@ -95,6 +98,26 @@ class ClockInput(nn.Module):
         features = torch.stack((*waves, pace, known.double()), dim=2).to(self.inner.weight.dtype)
         heard: Tensor = self.outer(functional.silu(self.inner(features)))
         return heard * known[..., None]
+
+
+class TempoReader(nn.Module):
+    """Which tempos a text suggests: its states -> float [rows, TEMPO_BINS + 1] logits.
+
+    It reads the text by itself: what finds tempos in words would crowd out what finds instruments.
+
+    Args:
+        text_dim: width of the states.
+    """
+
+    def __init__(self, text_dim: int) -> None:
+        super().__init__()
+        self.words = WordQueries(text_dim, 1)
+        self.inner = nn.Linear(self.words.out_dim, _INNER_DIM)
+        self.outer = nn.Linear(_INNER_DIM, TEMPO_BINS + 1)
+
+    def forward(self, text: TextStates) -> Tensor:
+        scores: Tensor = self.outer(functional.silu(self.inner(self.words(text))))
+        return scores
 
 
 def tempo_bin(bpm: float) -> int:

@@ -303,7 +303,7 @@ def _suggested_tempos(
     """Draw beats a minute for each clip; 0, no beat, for one without text."""
     if text is None:
         return [0.0] * len(generators)
-    scores = model.condition.tempo_scores(text.to(model.code_embedding.weight.device))
+    scores = model.tempo_scores(text.to(model.code_embedding.weight.device))
     return [
         draw_tempo(row, generator) if spoken else 0.0
         for row, spoken, generator in zip(

@@ -26,7 +26,7 @@ from bandtok.layers.rope import (
     rotary_2d,
 )
 from bandtok.music_lm.cache import KeyValueCache
-from bandtok.music_lm.clock import TEMPO_BINS, BeatClock, ClockInput
+from bandtok.music_lm.clock import BeatClock, ClockInput, TempoReader
 from bandtok.music_lm.config import MusicLMConfig
 from bandtok.music_lm.text import TextStates
 from bandtok.music_lm.transformer import Transformer
@@ -55,6 +55,7 @@ class MusicLM(nn.Module):
         self.neighbours = nn.Linear(len(NEIGHBOURS) * config.code_dim, config.model_dim, bias=False)
         self.band_embedding = nn.Embedding(config.num_bands, config.model_dim)
         self.clock_input = ClockInput(config.model_dim) if config.beat_clock else None
+        self.tempo = TempoReader(config.text_dim) if config.beat_clock else None
         self.transformer = Transformer(config)
         self.condition = Conditioner(config, 2 * self.transformer.num_norms)
         self._initialise()
@@ -151,6 +152,18 @@ class MusicLM(nn.Module):
         frames = order // self.config.num_bands
         heard: Tensor = self.clock_input(clock, self.config.window_frames)
         return heard.gather(1, frames[..., None].expand(-1, -1, heard.shape[2]))
+
+    def tempo_scores(self, text: TextStates) -> Tensor:
+        """Return how well each tempo goes with each text, float [batch, TEMPO_BINS + 1] logits.
+
+        Raises:
+            ConfigError: if the model has learned no tempos, or the text has another width.
+        """
+        if self.tempo is None:
+            raise ConfigError("this model has learned no tempos")
+        _check_text(text, len(text), self.config.text_dim)
+        scores: Tensor = self.tempo(text)
+        return scores
 
     def first_entries(self, order: Tensor) -> Tensor:
         """Return the entry of code 0 in the row of each cell, int64 like `order`.
@@ -266,7 +279,6 @@ class Conditioner(nn.Module):
         self.words = WordQueries(config.text_dim, config.text_queries)
         self.inner = nn.Linear(self.words.out_dim, config.condition_dim)
         self.outer = nn.Linear(config.condition_dim, parts * config.model_dim)
-        self.tempo = nn.Linear(config.condition_dim, TEMPO_BINS + 1) if config.beat_clock else None
         self.null = nn.Parameter(torch.randn(config.condition_dim))
         nn.init.zeros_(self.outer.weight)
         with torch.no_grad():  # scale 1, shift 0
@@ -279,27 +291,13 @@ class Conditioner(nn.Module):
         Raises:
             ConfigError: if the text has another number of rows or another width.
         """
-        out: Tensor = self.outer(self._heard(text, batch))
-        return out.view(batch, self.parts, self.config.model_dim)
-
-    def tempo_scores(self, text: TextStates) -> Tensor:
-        """Return how well each tempo goes with each text, float [batch, TEMPO_BINS + 1] logits.
-
-        Raises:
-            ConfigError: if the model has learned no tempos, or as `forward` does.
-        """
-        if self.tempo is None:
-            raise ConfigError("this model has learned no tempos")
-        scores: Tensor = self.tempo(self._heard(text, len(text)))
-        return scores
-
-    def _heard(self, text: TextStates | None, batch: int) -> Tensor:
         inner = self.null.expand(batch, -1)
         if text is not None:
             _check_text(text, batch, self.config.text_dim)
             heard = self.inner(self.words(text))
             inner = torch.where(text.mask.any(dim=1, keepdim=True), heard, inner)
-        return functional.silu(inner)
+        out: Tensor = self.outer(functional.silu(inner))
+        return out.view(batch, self.parts, self.config.model_dim)
 
 
 def _check_text(text: TextStates, batch: int, dim: int) -> None:

@@ -343,7 +343,7 @@ class MusicLMTask:
         if not known.any():
             return 0.0
         text = self.captions(self.valid.captions).to(self.device)
-        best = network.condition.tempo_scores(text).argmax(dim=1).cpu()
+        best = network.tempo_scores(text).argmax(dim=1).cpu()
         with_beat = (best < TEMPO_BINS) & (self.valid.tempo < TEMPO_BINS)
         right = torch.where(
             with_beat, (best - self.valid.tempo).abs() <= 2, best == self.valid.tempo
@@ -497,7 +497,7 @@ def _tempo_loss(network: MusicLM, batch: _Batch) -> Tensor:
     """Return the mean nats of the tempos that captions suggest, 0 if none is known."""
     known = batch.tempo >= 0
     losses = functional.cross_entropy(
-        network.condition.tempo_scores(batch.text).float(),
+        network.tempo_scores(batch.text).float(),
         batch.tempo,
         ignore_index=-1,
         reduction="sum",
