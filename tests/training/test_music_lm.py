@@ -255,6 +255,24 @@ def test_music_of_which_nothing_is_known_suggests_no_tempo(corpus: TokenCorpus) 
     assert found.clock.is_null
 
 
+def test_a_tempo_whose_beat_was_never_measured_is_not_taken_for_none(beating: TokenCorpus) -> None:
+    shard = beating.shards[0]
+    beating.shards[0] = replace(shard, segments=(replace(shard.segments[0], beat_seconds=None),))
+    windows = CaptionedWindows(beating, "train", 20)
+    found = windows._captioned(windows.windows._windows([0, 1], [4, 4]), ["fast", "fast"])
+    assert found.tempo.tolist() == [-1, TEMPO_BINS]
+    assert found.clock.is_null
+
+
+def test_validation_without_any_beat_is_a_number(
+    clocked: MusicLMTraining, beating: TokenCorpus
+) -> None:
+    shard = beating.shards[2]
+    beating.shards[2] = replace(shard, segments=())
+    task = _task(clocked, beating)
+    assert task.validate(task.network)["clock_gain"] == 0.0
+
+
 def test_there_is_a_clock_only_where_beats_are_known(
     clocked: MusicLMTraining, corpus: TokenCorpus, tmp_path: Path
 ) -> None:

@@ -28,7 +28,7 @@ _FEATURES, _INNER_DIM = 2 * len(_DIVISIONS) + 2, 64
 
 @dataclass(frozen=True, kw_only=True)
 class BeatClock:
-    """One row for each window or clip.
+    """One row for each window or clip; stays on the CPU, where there is float64.
 
     Args:
         beats_per_frame: float [rows], 0 where no beat is known.
@@ -67,11 +67,6 @@ class BeatClock:
         """Return the clock with no beat but in the rows of a bool [rows] that are True."""
         return BeatClock(beats_per_frame=self.beats_per_frame * wanted, beats=self.beats)
 
-    def to(self, device: torch.device | str) -> BeatClock:
-        return BeatClock(
-            beats_per_frame=self.beats_per_frame.to(device), beats=self.beats.to(device)
-        )
-
 
 class ClockInput(nn.Module):
     """Where in the beat each frame begins, as a part of the input.
@@ -88,16 +83,16 @@ class ClockInput(nn.Module):
 
     def forward(self, clock: BeatClock, num_frames: int) -> Tensor:
         """Return float [rows, num_frames, model_dim], 0 where there is no beat."""
-        frames = torch.arange(num_frames, device=clock.beats.device)
+        frames = torch.arange(num_frames)
         step = clock.beats_per_frame[:, None].double()
         beats = (clock.beats[:, None].double() + frames * step).remainder(1.0)
         turns = [2 * math.pi * part * beats for part in _DIVISIONS]
         waves = [wave(turn) for turn in turns for wave in (torch.sin, torch.cos)]
         known = (step > 0).expand_as(beats)
         pace = torch.where(known, step.clamp(min=1e-6).log(), 0.0)
-        features = torch.stack((*waves, pace, known.double()), dim=2).to(self.inner.weight.dtype)
+        features = torch.stack((*waves, pace, known.double()), dim=2).to(self.inner.weight)
         heard: Tensor = self.outer(functional.silu(self.inner(features)))
-        return heard * known[..., None]
+        return heard * known[..., None].to(heard.device)
 
 
 class TempoReader(nn.Module):

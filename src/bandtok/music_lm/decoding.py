@@ -165,8 +165,7 @@ class WindowDecoder:
         """Return what the clock adds to each position, float [rows, length, model_dim]."""
         if self._clock is None:
             return None
-        clock = self._clock.at(first_frame).to(self.device)
-        ticks = self.model.ticks(clock, order.expand(self.clips, -1))
+        ticks = self.model.ticks(self._clock.at(first_frame), order.expand(self.clips, -1))
         return functional.pad(ticks, (0, 0, 0, 0, 0, self.rows - self.clips))
 
     def _scores(self) -> Tensor:

@@ -228,7 +228,8 @@ class MusicLMTask:
             known = self.valid.clock.beats_per_frame > 0
             clocked = self._validation_losses(network, captions, raster, self.valid.clock)
             numbers["loss_with_clock"] = float(clocked.mean())
-            numbers["clock_gain"] = float((with_text - clocked)[known].mean())
+            gain = (with_text - clocked)[known]
+            numbers["clock_gain"] = float(gain.mean()) if known.any() else 0.0
             numbers["tempo_found"] = self._tempos_found(network)
         for band, loss in enumerate(with_text.mean(dim=(0, 2)).tolist()):
             numbers[f"loss_band_{band:02d}"] = loss
@@ -272,7 +273,7 @@ class MusicLMTask:
         if self.config.beat_clock:
             drawn = torch.from_numpy(draw.random(len(codes))) < self.recipe.clock_share
             spoken = torch.tensor([bool(caption) for caption in windows.captions])
-            clock = windows.clock.only(drawn == spoken).to(self.device)
+            clock = windows.clock.only(drawn == spoken)
         return _Batch(
             tokens=tokens.to(self.device),
             order=order.to(self.device),
@@ -324,7 +325,7 @@ class MusicLMTask:
             text = self.captions(captions[start : start + size]).to(self.device)
             codes = self.valid.codes[start : start + size]
             rows = range(start, start + len(codes))
-            beats = None if clock is None else clock.rows(rows).to(self.device)
+            beats = None if clock is None else clock.rows(rows)
             tokens, order = _read(codes, keep.expand(codes.shape), self.config.order)
             tokens, order = tokens.to(self.device), order.to(self.device)
             with self._precision():
@@ -417,11 +418,13 @@ class CaptionedWindows:
         frames, rate = self.windows.window_frames, self._frame_rate
         places = list(zip(windows.shards, windows.first_frames, strict=True))
         beats = np.array([shard.beat_at(first, frames) for shard, first in places])
+        segments = [shard.segment_at(first, frames) for shard, first in places]
+        # A tempo without a beat: described before beats were, and not known to have none.
         tempo = [
             tempo_bin(60.0 * rate * step)
-            if caption and shard.segment_at(first, frames) is not None
+            if caption and segment is not None and (step > 0 or not segment.bpm)
             else -1
-            for (shard, first), caption, step in zip(places, captions, beats[:, 0], strict=True)
+            for segment, caption, step in zip(segments, captions, beats[:, 0], strict=True)
         ]
         return Captioned(
             codes=windows.codes,
