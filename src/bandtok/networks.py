@@ -9,6 +9,7 @@ from bandtok.layers.mel_image import MelImageConfig
 from bandtok.layers.mel_tokenizer import MelTokenizer
 from bandtok.music_lm.config import DEBUG_MUSIC_LM, MusicLMConfig
 from bandtok.music_lm.listener import DEBUG_LISTENER, Listener, ListenerConfig
+from bandtok.music_lm.metronome import DEBUG_METRONOME, Metronome, MetronomeConfig
 from bandtok.music_lm.model import MusicLM
 from bandtok.residual.config import DEBUG_RESIDUAL, ResidualConfig
 from bandtok.residual.model import ResidualNetwork
@@ -36,6 +37,10 @@ MUSIC_LM_KIND = NetworkKind(
 LISTENER_KIND = NetworkKind(
     name="listener", network=Listener, config=ListenerConfig, debug=DEBUG_LISTENER
 )
+METRONOME_KIND = NetworkKind(
+    name="metronome", network=Metronome, config=MetronomeConfig, debug=DEBUG_METRONOME
+)
+_KINDS = (TOKENIZER_KIND, RESIDUAL_KIND, VOCODER_KIND, MUSIC_LM_KIND, LISTENER_KIND, METRONOME_KIND)
 
 
 def tokenizer_network(config: MelImageConfig) -> MelTokenizer:
@@ -50,5 +55,4 @@ def tokenizer_network(config: MelImageConfig) -> MelTokenizer:
 
 def kind_of(network: nn.Module) -> NetworkKind:
     """Return the kind that a network is of."""
-    kinds = (TOKENIZER_KIND, RESIDUAL_KIND, VOCODER_KIND, MUSIC_LM_KIND, LISTENER_KIND)
-    return next(kind for kind in kinds if isinstance(network, kind.network))
+    return next(kind for kind in _KINDS if isinstance(network, kind.network))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,60 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from bandtok.data.segments import Segment
 from bandtok.data.shards import TokenCorpus
-from bandtok.data.token_windows import WindowSampler
-from bandtok.errors import ConfigError, DataError
+from bandtok.errors import ConfigError
 from bandtok.music_lm import MusicLM
-from bandtok.music_lm.clock import TEMPO_BINS, tempo_bin
 from bandtok.music_lm.text import HashTextEncoder
 from bandtok.recipes import music_lm as recipes
 from bandtok.training.loop import run_loop
 from bandtok.training.music_lm import (
-    CaptionedWindows,
-    CaptionStates,
     MusicLMTask,
     MusicLMTraining,
     grid_image,
-    other_captions,
     unigram_loss,
 )
 
 BANDS, SIZE = 4, 12
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> TokenCorpus:
-    """Codes that can be learned: each frame goes on where the one before was."""
-    folder = tmp_path / "shards"
-    (folder / "codes").mkdir(parents=True)
-    entries = []
-    for number, split in enumerate(("train", "train", "valid")):
-        frames = 30 + number
-        codes = (np.arange(frames) + np.arange(BANDS)[:, None] + number) % SIZE
-        np.save(folder / "codes" / f"{number}.npy", codes.astype(np.uint16))
-        entries.append(
-            {
-                "file": f"codes/{number}.npy",
-                "path": f"{number}.wav",
-                "offset_samples": 0,
-                "num_frames": frames,
-                "split": split,
-                "title": f"Piece of mind {number}",
-                "style": ["calm", "piano"],
-                "package": "",
-            }
-        )
-    facts = {
-        "num_bands": BANDS,
-        "codebook_size": SIZE,
-        "sample_rate": 8000,
-        "samples_per_frame": 400,
-        "fingerprint": "abc",
-    }
-    index = {"format": 1, "tokenizer": facts, "shards": entries}
-    (folder / "index.json").write_text(json.dumps(index))
-    return TokenCorpus(folder)
 
 
 @pytest.fixture
@@ -140,15 +99,6 @@ def test_validation_tells_right_words_from_none_and_wrong_ones(
     assert numbers["loss_infilled"] != numbers["loss_infilled_past_only"]
 
 
-def test_wrong_captions_are_those_of_other_windows() -> None:
-    captions = ["a", "a", "b", "c"]
-    others = other_captions(captions)
-    assert all(
-        other in captions and other != own for own, other in zip(captions, others, strict=True)
-    )
-    assert other_captions(["a", "a"]) == ["a", "a"]
-
-
 def test_accumulated_batches_are_one_larger_batch(
     recipe: MusicLMTraining, corpus: TokenCorpus
 ) -> None:
@@ -204,144 +154,6 @@ def test_unigram_loss_by_hand() -> None:
     codes = np.array([[[0, 1], [1, 1]]])
     expected = -np.mean([np.log(3 / 4), np.log(1 / 4), np.log(1 / 2), np.log(1 / 2)])
     assert unigram_loss(counts, codes) == pytest.approx(expected)
-
-
-def test_captions_are_left_out_in_their_share(recipe: MusicLMTraining, corpus: TokenCorpus) -> None:
-    task = _task(replace(recipe, null_share=0.25), corpus)
-    captions = task.train.draw(400, np.random.default_rng(0)).captions
-    assert sum(not text for text in captions) / 400 == pytest.approx(0.25, abs=0.06)
-    assert len(set(captions)) > 2
-
-
-@pytest.fixture
-def beating(corpus: TokenCorpus) -> TokenCorpus:
-    """The same corpus, two pieces with a beat (one of them a semitone up) and one without."""
-    for number, shard in enumerate(corpus.shards):
-        segment = Segment(
-            start_seconds=0.0,
-            end_seconds=10.0,
-            words={"tempo": {"fast": 1.0}},
-            bpm=None if number == 1 else 120.0,
-            bpm_weight=0.0 if number == 1 else 1.0,
-            beat_seconds=None if number == 1 else 0.1,
-        )
-        corpus.shards[number] = replace(
-            shard, segments=(segment,), frame_seconds=0.05, semitones=12 * number
-        )
-    return corpus
-
-
-@pytest.fixture
-def clocked(recipe: MusicLMTraining) -> MusicLMTraining:
-    return replace(recipe, network=replace(recipe.network, beat_clock=True))
-
-
-def test_windows_know_their_beat_at_the_speed_they_are_played_at(beating: TokenCorpus) -> None:
-    windows = CaptionedWindows(beating, "train", 20)
-    found = windows._captioned(windows.windows._windows([0, 1], [4, 4]), ["fast", "fast"])
-    # 120 beats a minute are .1 a frame of .05 s; frame 4 is .1 s after the beat at .1 s.
-    np.testing.assert_allclose(found.clock.beats_per_frame, [0.1, 0.0])
-    np.testing.assert_allclose(found.clock.beats, [0.2, 0.0])
-    assert found.tempo.tolist() == [tempo_bin(120.0), TEMPO_BINS]
-    silent = windows._captioned(windows.windows._windows([0], [4]), [""])
-    assert silent.tempo.tolist() == [-1]
-    up = CaptionedWindows(beating, "valid", 20).spread(1)  # two octaves up: four times as fast
-    np.testing.assert_allclose(up.clock.beats_per_frame, [0.4])
-
-
-def test_music_of_which_nothing_is_known_suggests_no_tempo(corpus: TokenCorpus) -> None:
-    found = CaptionedWindows(corpus, "train", 20).spread(2)
-    assert found.tempo.tolist() == [-1, -1]
-    assert found.clock.is_null
-
-
-def test_a_tempo_whose_beat_was_never_measured_is_not_taken_for_none(beating: TokenCorpus) -> None:
-    shard = beating.shards[0]
-    beating.shards[0] = replace(shard, segments=(replace(shard.segments[0], beat_seconds=None),))
-    windows = CaptionedWindows(beating, "train", 20)
-    found = windows._captioned(windows.windows._windows([0, 1], [4, 4]), ["fast", "fast"])
-    assert found.tempo.tolist() == [-1, TEMPO_BINS]
-    assert found.clock.is_null
-
-
-def test_validation_without_any_beat_is_a_number(
-    clocked: MusicLMTraining, beating: TokenCorpus
-) -> None:
-    shard = beating.shards[2]
-    beating.shards[2] = replace(shard, segments=())
-    task = _task(clocked, beating)
-    assert task.validate(task.network)["clock_gain"] == 0.0
-
-
-def test_there_is_a_clock_only_where_beats_are_known(
-    clocked: MusicLMTraining, corpus: TokenCorpus, tmp_path: Path
-) -> None:
-    assert not _task(clocked, corpus).config.beat_clock
-
-
-def test_the_clock_is_trained_and_told_in_validation(
-    clocked: MusicLMTraining, beating: TokenCorpus
-) -> None:
-    task = _task(replace(clocked, learning_rate=1e-2, edit_share=0.0), beating)
-    assert task.config.beat_clock
-    for step in range(30):
-        task.step(step)
-    numbers = task.validate(task.network)
-    assert numbers["loss_with_clock"] != numbers["loss_with_text"]
-    gain = numbers["loss_with_text"] - numbers["loss_with_clock"]
-    assert numbers["clock_gain"] == pytest.approx(gain, abs=1e-5)
-    # The one validation piece is played far faster than any that was learned from.
-    assert numbers["tempo_found"] == 0.0
-    network = task.network
-    assert isinstance(network, MusicLM)
-    text = HashTextEncoder(8).encode(["Piece of mind 0, calm piano, fast"])
-    assert network.tempo_scores(text).argmax().item() in (tempo_bin(120.0), TEMPO_BINS)
-
-
-def test_the_clock_is_heard_in_its_share(clocked: MusicLMTraining, beating: TokenCorpus) -> None:
-    for share, null_share in ((1.0, 0.0), (0.0, 1.0)):
-        recipe = replace(clocked, clock_share=share, null_share=null_share, batch_size=32)
-        (batch,) = _task(recipe, beating)._make_batches(0)
-        assert batch.clock is not None
-        assert 0 < (batch.clock.beats_per_frame > 0).sum() < 32  # one piece has no beat
-    recipe = replace(clocked, clock_share=0.0, null_share=0.0)
-    (batch,) = _task(recipe, beating)._make_batches(0)
-    assert batch.clock is not None
-    assert batch.clock.is_null
-
-
-def test_each_caption_is_encoded_once() -> None:
-    class Counting(HashTextEncoder):
-        seen: list[str] = []  # noqa: RUF012
-
-        def encode(self, texts):  # type: ignore[no-untyped-def]
-            self.seen.extend(texts)
-            return super().encode(texts)
-
-    captions = CaptionStates(Counting(8))
-    first = captions(["a b", "", "a b"])
-    captions(["", "c", "a b"])
-    assert Counting.seen == ["a b", "", "c"]
-    expected = HashTextEncoder(8).encode(["a b", "", "a b"])
-    assert torch.equal(first.states, expected.states)
-    assert torch.equal(first.mask, expected.mask)
-
-
-def test_windows(corpus: TokenCorpus) -> None:
-    windows = WindowSampler(corpus, corpus.shards, 31)
-    assert [shard.path for shard in windows.shards] == ["1.wav", "2.wav"]
-    drawn = windows.draw(40, np.random.default_rng(0))
-    assert drawn.codes.shape == (40, BANDS, 31)
-    places = zip(drawn.codes, drawn.shards, drawn.first_frames, strict=True)
-    for window, shard, first in places:
-        expected = corpus.codes(shard)[:, first : first + 31]
-        np.testing.assert_array_equal(window, expected)
-    assert len(set(drawn.first_frames)) > 1
-    fixed = WindowSampler(corpus, corpus.shards, 5).spread(6)
-    assert [shard.path[0] for shard in fixed.shards] == list("012012")
-    assert not torch.equal(fixed.codes[0], fixed.codes[3])
-    with pytest.raises(DataError, match="none of 3 shards has 99 frames"):
-        WindowSampler(corpus, corpus.shards, 99)
 
 
 def test_settings_out_of_range_are_refused() -> None:

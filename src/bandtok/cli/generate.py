@@ -68,6 +68,7 @@ def generate(
     top_k: sampling.TopK = None,
     top_p: sampling.TopP = None,
     guidance_scale: sampling.GuidanceScale = None,
+    beat_scale: sampling.BeatScale = 3.0,
     candidates: Annotated[
         int,
         typer.Option(
@@ -127,6 +128,7 @@ def generate(
         model=music_model,
         duration=duration,
         sampling=sampling.chosen_sampling(temperature, top_k, top_p, guidance_scale),
+        beat_scale=beat_scale,
         candidates=candidates,
         bpm=bpm,
         start=_start_grid(music_model, continue_from),
@@ -202,6 +204,7 @@ class ClipMaker:
     model: MusicModel
     duration: float
     sampling: Sampling
+    beat_scale: float
     candidates: int
     bpm: float | None
     start: TokenGrid | None
@@ -238,6 +241,7 @@ class ClipMaker:
             [job.prompt for job in jobs],
             duration_seconds=self.duration,
             seeds=[job.seed for job in jobs],
+            beat_scale=self.beat_scale,
             candidates=self.candidates,
             bpm=self.bpm,
             continue_from=self.start,
@@ -268,6 +272,7 @@ class ClipMaker:
             job.prompt,
             duration_seconds=self.duration,
             seed=job.seed,
+            beat_scale=self.beat_scale,
             candidates=self.candidates,
             bpm=self.bpm,
             continue_from=self.start,

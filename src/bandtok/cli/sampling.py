@@ -24,6 +24,9 @@ GuidanceScale = Annotated[
     float | None,
     typer.Option("--guidance-scale", help="How closely to follow the prompt; 1: no guidance."),
 ]
+BeatScale = Annotated[
+    float, typer.Option("--beat-scale", help="How strictly to keep the beat; 0: no beat.", min=0)
+]
 
 
 class Sampling(TypedDict, total=False):

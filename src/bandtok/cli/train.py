@@ -22,6 +22,7 @@ class Kind(StrEnum):
     VOCODER = "vocoder"
     LM = "lm"
     LISTENER = "listener"
+    METRONOME = "metronome"
 
 
 def train(
@@ -34,7 +35,7 @@ def train(
         typer.Option(
             "--data",
             metavar="DIR",
-            help="Folder of audio, may be repeated (one of shards, for lm and listener).",
+            help="Folder of audio, may be repeated (one of shards for lm, listener, metronome).",
             exists=True,
         ),
     ],

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
-    "slow": ("slow", "slow", "slow-paced", "slow tempo", "calm tempo", "unhurried"),
-    "medium": ("medium tempo", "mid-tempo", "moderate tempo", "moderately paced"),
-    "fast": ("fast", "fast", "fast-paced", "quick", "up-tempo", "rapid"),
+    "slow": (
+        *("slow", "slow", "slow", "very slow", "slow-paced", "slow tempo", "calm tempo"),
+        *("unhurried", "adagio"),
+    ),
+    "medium": (
+        *("medium tempo", "mid-tempo", "moderate tempo", "moderately paced", "moderate"),
+        *("moderately quick", "fairly quick", "not too fast", "not too slow", "andante"),
+    ),
+    "fast": (
+        *("fast", "fast", "fast", "very fast", "fast-paced", "quick", "up-tempo", "rapid"),
+        "allegro",
+    ),
     "soft": ("soft", "quiet", "soft", "quiet", "softly played", "gentle"),
     "loud": ("loud", "loud", "powerful", "very loud", "strong"),
     "bright": ("bright", "bright", "brilliant", "crisp"),

@@ -1,8 +1,7 @@
 """A beat clock beside the music: how many beats have passed at each frame, where that is known.
 
-A language model by itself keeps no beat for long, as beats fall between frames. With a clock, each
-position is told where in the beat its cell lies. Beats a minute come from the music in training,
-and in generation from the user, or they are drawn as the text suggests.
+Beats a minute come from the music in training, and in generation from the user, or they are drawn
+as the text suggests. What hears the clock is the metronome.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
 TEMPO_BINS = 48
 """Tempos that a text can suggest, each 3.8 % faster than the one before; one more stands for music
 without a beat."""
+_TEMPO_CLARITY = 2.0
 _DIVISIONS = (1, 2, 3, 4)
 _FEATURES, _INNER_DIM = 2 * len(_DIVISIONS) + 2, 64
 
@@ -98,8 +98,6 @@ class ClockInput(nn.Module):
 class TempoReader(nn.Module):
     """Which tempos a text suggests: its states -> float [rows, TEMPO_BINS + 1] logits.
 
-    It reads the text by itself: what finds tempos in words would crowd out what finds instruments.
-
     Args:
         text_dim: width of the states.
     """
@@ -131,6 +129,9 @@ def bin_tempo(index: int) -> float:
 
 
 def draw_tempo(scores: Tensor, generator: torch.Generator) -> float:
-    """Draw beats a minute by float [TEMPO_BINS + 1] scores; 0 is no beat."""
-    chances = scores.double().cpu().softmax(dim=0)
+    """Draw beats a minute by float [TEMPO_BINS + 1] scores; 0 is no beat.
+
+    What a text suggests little is drawn less still: who says "slow" never means fast.
+    """
+    chances = (_TEMPO_CLARITY * scores.double().cpu()).softmax(dim=0)
     return bin_tempo(int(torch.multinomial(chances, 1, generator=generator)))

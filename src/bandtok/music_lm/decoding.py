@@ -17,7 +17,6 @@ from torch.nn import functional
 from bandtok.errors import ConfigError
 from bandtok.grid import neighbour_steps
 from bandtok.layers.rope import RotaryTable
-from bandtok.music_lm.clock import BeatClock
 from bandtok.music_lm.model import NEIGHBOURS, MusicLM
 from bandtok.music_lm.sampling import guide
 from bandtok.music_lm.text import TextStates
@@ -60,9 +59,7 @@ class WindowDecoder:
         weights: the model, in eval mode.
         text: a row for each clip, or None.
         clips: clips written side by side.
-        guidance_scale: 1 runs one row a clip; anything else runs a row with neither text nor clock
-            beside it.
-        clock: a row for each clip, or None.
+        guidance_scale: 1 runs one row a clip; anything else runs the unconditional row beside it.
     """
 
     def __init__(
@@ -71,14 +68,12 @@ class WindowDecoder:
         text: TextStates | None,
         clips: int = 1,
         guidance_scale: float = 1.0,
-        clock: BeatClock | None = None,
     ) -> None:
         if text is not None and len(text) != clips:
             raise ConfigError(f"got {len(text)} rows of text; expected {clips}")
         if text is not None and text.is_null:
             text = None
         self.weights, self.model, self.clips = weights, weights.model, clips
-        self._clock = clock
         self.guidance_scale = guidance_scale if text is not None else 1.0
         self.rows = clips if self.guidance_scale == 1.0 else 2 * clips
         self.device = self.model.code_embedding.weight.device
@@ -96,13 +91,12 @@ class WindowDecoder:
         return torch.cat((spoken, self.model.condition(None, self.clips)))
 
     @torch.inference_mode()
-    def begin(self, order: Tensor, known: Tensor, first_frame: int = 0) -> Tensor:
+    def begin(self, order: Tensor, known: Tensor) -> Tensor:
         """Start a window: take the codes that are known and score the next ones.
 
         Args:
             order: int64 [length], raster indices of the cells in the order they are read.
             known: int64 [clips, n], the codes of the first n cells, n below length.
-            first_frame: where in the clip the window begins, for the clock.
 
         Returns:
             float [clips, codebook_size], guidance applied.
@@ -125,7 +119,6 @@ class WindowDecoder:
         self._seen = torch.full((self.rows, length + 1 + config.num_bands), config.bos_id)
         self._seen = self._seen.to(self.device)
         self._seen[:, length + 1 :] = torch.arange(config.num_bands)
-        self._ticks = self._tick(order, first_frame)
         self.cache.truncate(0)
         self._take_known(known.to(self.device), rotary, order)
         return self._scores()
@@ -157,16 +150,7 @@ class WindowDecoder:
         tokens = known.repeat(self.rows // self.clips, 1)
         self._seen[:, 1 : count + 1] = tokens + self._first_entries[:count]
         x = self.model.embed(tokens, order[:, :count])
-        if self._ticks is not None:
-            x = x + self._ticks[:, :count]
         self.model.transformer(x, self.condition, rotary[:count], self.cache)
-
-    def _tick(self, order: Tensor, first_frame: int) -> Tensor | None:
-        """Return what the clock adds to each position, float [rows, length, model_dim]."""
-        if self._clock is None:
-            return None
-        ticks = self.model.ticks(self._clock.at(first_frame), order.expand(self.clips, -1))
-        return functional.pad(ticks, (0, 0, 0, 0, 0, self.rows - self.clips))
 
     def _scores(self) -> Tensor:
         head = self.weights.heads[self._heads[self.cache.length]]
@@ -185,8 +169,6 @@ class WindowDecoder:
         turn_sin = weights.swapped_gains * self._turns[1][place]
         wanted = self._seen[:, self._sources[place]] + weights.places
         x = functional.embedding_bag(wanted, weights.table, mode="sum")
-        if self._ticks is not None:
-            x = x + self._ticks[:, place]
         x = self.model.transformer.input_norm(x)
         parts = self.parts
         for index in range(config.num_layers):

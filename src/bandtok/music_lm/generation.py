@@ -18,6 +18,7 @@ from bandtok.grid import ReadingOrder, flatten, positions, unflatten, window_ord
 from bandtok.music_lm.clock import FASTEST_BPM, SLOWEST_BPM, BeatClock, draw_tempo
 from bandtok.music_lm.decoding import StepWeights, WindowDecoder
 from bandtok.music_lm.listener import Listener
+from bandtok.music_lm.metronome import Beat, Metronome
 from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.sampling import SamplingConfig, sample_code
 from bandtok.music_lm.text import TextStates
@@ -54,6 +55,7 @@ def generate_codes(
     seed: int = 0,
     candidates: int = 1,
     listener: Listener | None = None,
+    metronome: Metronome | None = None,
     bpm: float | None = None,
     on_frame: FrameCallback | None = None,
 ) -> Tensor:
@@ -67,7 +69,7 @@ def generate_codes(
         sampling: how codes are drawn; the default draws from the model's own distribution.
         seed: same seed, same machine, same version: same codes.
         candidates, listener: openings to choose among, and who chooses; see `generate_batch`.
-        bpm: see `generate_batch`.
+        metronome, bpm: what keeps a beat, and at which tempo; see `generate_batch`.
         on_frame: called after every frame, those of the prompt included.
 
     Returns:
@@ -75,7 +77,7 @@ def generate_codes(
 
     Raises:
         GridError: if the prompt does not fit the model, or `num_frames` is negative.
-        ConfigError: if `candidates` is below 1, or the model cannot play at that tempo.
+        ConfigError: if `candidates` is below 1, or a tempo cannot be kept.
     """
     return generate_batch(
         model,
@@ -86,6 +88,7 @@ def generate_codes(
         seeds=[seed],
         candidates=candidates,
         listener=listener,
+        metronome=metronome,
         bpm=bpm,
         on_frame=on_frame,
     )[0]
@@ -101,6 +104,7 @@ def generate_batch(
     sampling: SamplingConfig | None = None,
     candidates: int = 1,
     listener: Listener | None = None,
+    metronome: Metronome | None = None,
     bpm: float | None = None,
     on_frame: FrameCallback | None = None,
 ) -> Tensor:
@@ -117,16 +121,17 @@ def generate_batch(
         seeds: one for each clip.
         candidates: openings to choose among; 1 takes what comes.
         listener: chooses; it must know these codes and this text encoder.
-        bpm: beats a minute of a clock that runs from the first new frame on; 0 for none. None draws
-            a tempo for each clip as its text suggests, if the model has learned to and there is
-            nothing to continue from, whose own beat would be another.
+        metronome: pulls what is played onto a beat; it must know these codes and this text encoder.
+        bpm: beats a minute of that beat, which begins with the first new frame; 0 for none. None
+            draws a tempo for each clip as its text suggests, unless there is something to continue
+            from, whose own beat would be another.
 
     Returns:
         int64 [clips, bands, prompt frames + num_frames] on the CPU.
 
     Raises:
         GridError: as in `generate_codes`. ConfigError: if texts and seeds differ in number, or
-        `candidates` is below 1, or the model cannot play at that tempo.
+        `candidates` is below 1, or a tempo cannot be kept.
     """
     if num_frames < 0:
         raise GridError(f"got {num_frames} frames to generate; expected 0 or more")
@@ -136,23 +141,24 @@ def generate_batch(
     _check_codes(weights.model, start)
     if candidates < 1:
         raise ConfigError(f"got {candidates} candidates; expected 1 or more")
-    check_bpm(weights.model, bpm)
+    check_bpm(metronome, bpm)
     sampling = sampling or SamplingConfig()
     start = start.cpu().long()
+    writer = _Writer(weights=weights, sampling=sampling, metronome=metronome)
     if candidates > 1 and num_frames and text is not None and not text.is_null:
         opening = min(num_frames, OPENING_FRAMES)
         clips = [clip for clip in range(len(seeds)) for _ in range(candidates)]
         own = [seed for clip in seeds for seed in candidate_seeds(clip, candidates)]
-        contest = _Players.begin(weights.model, text.rows(clips), own, start, bpm)
-        players = _best_openings(weights, contest, opening, sampling, candidates, listener)
+        contest = writer.begin(text.rows(clips), own, start, bpm)
+        players = writer.best_openings(contest, opening, candidates, listener)
         num_frames -= opening
     else:
-        players = _Players.begin(weights.model, text, seeds, start, bpm)
-    return _play_on(weights, players, num_frames, sampling, on_frame).codes
+        players = writer.begin(text, seeds, start, bpm)
+    return writer.play_on(players, num_frames, on_frame).codes
 
 
-def check_bpm(model: MusicLM, bpm: float | None) -> None:
-    """Say whether a model can play at a tempo; None and 0 leave it to the model.
+def check_bpm(metronome: Metronome | None, bpm: float | None) -> None:
+    """Say whether a tempo can be kept; None and 0 ask for nothing.
 
     Raises:
         ConfigError: if it cannot.
@@ -164,10 +170,10 @@ def check_bpm(model: MusicLM, bpm: float | None) -> None:
             f"got {bpm} beats a minute; expected {SLOWEST_BPM:.0f} to {FASTEST_BPM:.0f}, or 0 for "
             "none"
         )
-    if not model.config.beat_clock:
+    if metronome is None:
         raise ConfigError(
-            f"got {bpm} beats a minute; this model has learned no beat clock, leave the tempo to "
-            "the prompt"
+            f"got {bpm} beats a minute; there is no metronome that knows this model's codes, leave "
+            "the tempo to the prompt"
         )
 
 
@@ -205,7 +211,8 @@ def complete_codes(
     players = _Players(
         text=text, codes=codes.cpu().long()[None], generators=[_generator(seed)], clock=None
     )
-    return _complete(weights, players, keep.cpu(), sampling or SamplingConfig(), on_frame).codes[0]
+    writer = _Writer(weights=weights, sampling=sampling or SamplingConfig())
+    return writer.complete(players, keep.cpu(), on_frame).codes[0]
 
 
 def plan_windows(unknown: Tensor, window: int) -> Iterator[WindowPlan]:
@@ -259,33 +266,6 @@ class _Players:
     generators: Sequence[torch.Generator]
     clock: BeatClock | None
 
-    @classmethod
-    def begin(
-        cls,
-        model: MusicLM,
-        text: TextStates | None,
-        seeds: Sequence[int],
-        start: Tensor,
-        bpm: float | None,
-    ) -> _Players:
-        """Return clips that all begin with codes [bands, frames], each drawing with its seed."""
-        generators = [_generator(seed) for seed in seeds]
-        clock = None
-        if model.config.beat_clock:
-            if bpm is not None:
-                tempos = [bpm] * len(seeds)
-            else:
-                suggested = None if start.shape[1] else text
-                tempos = _suggested_tempos(model, suggested, generators)
-            clock = BeatClock.of_tempos(torch.tensor(tempos), model.config.frame_rate)
-            clock = None if clock.is_null else clock.at(-start.shape[1])
-        return cls(
-            text=text,
-            codes=start.expand(len(seeds), -1, -1),
-            generators=generators,
-            clock=clock,
-        )
-
     def rows(self, indices: Sequence[int]) -> _Players:
         """Return these clips, in this order."""
         return _Players(
@@ -294,70 +274,6 @@ class _Players:
             generators=[self.generators[index] for index in indices],
             clock=None if self.clock is None else self.clock.rows(indices),
         )
-
-
-@torch.inference_mode()
-def _suggested_tempos(
-    model: MusicLM, text: TextStates | None, generators: Sequence[torch.Generator]
-) -> list[float]:
-    """Draw beats a minute for each clip; 0, no beat, for one without text."""
-    if text is None:
-        return [0.0] * len(generators)
-    scores = model.tempo_scores(text.to(model.code_embedding.weight.device))
-    return [
-        draw_tempo(row, generator) if spoken else 0.0
-        for row, spoken, generator in zip(
-            scores, text.mask.any(dim=1).tolist(), generators, strict=True
-        )
-    ]
-
-
-def _best_openings(
-    weights: StepWeights,
-    contest: _Players,
-    num_frames: int,
-    sampling: SamplingConfig,
-    candidates: int,
-    listener: Listener | None,
-) -> _Players:
-    """Write openings, `candidates` for each clip, and return the best of each."""
-    count = len(contest.generators)
-    codes, liking = [], []
-    for first in range(0, count, _BATCH):
-        part = contest.rows(range(first, min(first + _BATCH, count)))
-        written = _play_on(weights, part, num_frames, sampling, None)
-        codes.append(written.codes)
-        assert part.text is not None
-        liking.append(
-            written.text_gain
-            if listener is None
-            else _liked(listener, written.codes[:, :, -num_frames:], part.text)
-        )
-    best = torch.cat(liking).view(-1, candidates).argmax(dim=1)
-    chosen = (torch.arange(len(best)) * candidates + best).tolist()
-    return replace(contest, codes=torch.cat(codes)).rows(chosen)
-
-
-@torch.inference_mode()
-def _liked(listener: Listener, codes: Tensor, text: TextStates) -> Tensor:
-    """Return how well each clip's codes go with its text, float [clips]."""
-    device = listener.code_vectors.weight.device
-    liking: Tensor = listener(codes.to(device), text.to(device))
-    return liking.cpu()
-
-
-def _play_on(
-    weights: StepWeights,
-    players: _Players,
-    num_frames: int,
-    sampling: SamplingConfig,
-    on_frame: FrameCallback | None,
-) -> _Written:
-    known = players.codes
-    unknown = known.new_zeros(*known.shape[:2], num_frames)
-    codes = torch.cat((known, unknown), dim=2)
-    keep = (torch.arange(codes.shape[2]) < known.shape[2]).expand(codes.shape[1], -1)
-    return _complete(weights, replace(players, codes=codes), keep, sampling, on_frame)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -373,49 +289,134 @@ class _Written:
     text_gain: Tensor
 
 
-def _complete(
-    weights: StepWeights,
-    players: _Players,
-    keep: Tensor,
-    sampling: SamplingConfig,
-    on_frame: FrameCallback | None,
-) -> _Written:
-    """Write the codes that are not to be kept, bool [bands, frames]."""
-    codes = players.codes
-    clips, num_bands, num_frames = codes.shape
-    if not clips:
-        raise ConfigError("got no seed; expected one for each clip")
-    window = weights.model.config.window_frames
-    tokens = torch.stack([flatten(clip) for clip in codes])
-    gain = torch.zeros(clips)
-    unknown = ~keep
-    training = weights.model.training
-    weights.model.eval()
-    report = _Report(tokens, num_bands, on_frame)
-    try:
-        decoder = WindowDecoder(
-            weights, players.text, clips, sampling.guidance_scale, players.clock
+@dataclass(frozen=True, kw_only=True)
+class _Writer:
+    """Writes clips: a model, how codes are drawn, and what keeps the beat, if anything does."""
+
+    weights: StepWeights
+    sampling: SamplingConfig
+    metronome: Metronome | None = None
+
+    def begin(
+        self, text: TextStates | None, seeds: Sequence[int], start: Tensor, bpm: float | None
+    ) -> _Players:
+        """Return clips that all begin with codes [bands, frames], each drawing with its seed."""
+        generators = [_generator(seed) for seed in seeds]
+        clock = None
+        if self.metronome is not None:
+            if bpm is not None:
+                tempos = [bpm] * len(seeds)
+            else:
+                suggested = None if start.shape[1] else text
+                tempos = _suggested_tempos(self.metronome, suggested, generators)
+            clock = BeatClock.of_tempos(torch.tensor(tempos), self.metronome.config.frame_rate)
+            clock = None if clock.is_null else clock.at(-start.shape[1])
+        return _Players(
+            text=text,
+            codes=start.expand(len(seeds), -1, -1),
+            generators=generators,
+            clock=clock,
         )
-        for plan in plan_windows(unknown, window):
-            reading = _read_window(unknown, plan, window, weights.model.config.order)
-            order, begin = reading.order, reading.begin
-            cells = (order + plan.start * unknown.shape[0]).tolist()
-            report.before(plan.first)
-            logits = decoder.begin(order, tokens[:, cells[:begin]], plan.start)
-            for place in range(begin, len(order)):
-                cell = cells[place]
-                report.before(plan.start + reading.frames_done[place])
-                if reading.wanted[place]:
-                    tokens[:, cell] = sample_codes(logits, sampling, players.generators)
-                    gain += decoder.text_gain(tokens[:, cell])
-                if place + 1 < len(order):
-                    logits = decoder.step(tokens[:, cell])
-            unknown[:, plan.first : plan.last] = False
-        report.before(num_frames)
-    finally:
-        weights.model.train(training)
-    grids = torch.stack([unflatten(clip, num_bands) for clip in tokens])
-    return _Written(codes=grids, text_gain=gain)
+
+    def best_openings(
+        self, contest: _Players, num_frames: int, candidates: int, listener: Listener | None
+    ) -> _Players:
+        """Write openings, `candidates` for each clip, and return the best of each."""
+        count = len(contest.generators)
+        codes, liking = [], []
+        for first in range(0, count, _BATCH):
+            part = contest.rows(range(first, min(first + _BATCH, count)))
+            written = self.play_on(part, num_frames, None)
+            codes.append(written.codes)
+            assert part.text is not None
+            liking.append(
+                written.text_gain
+                if listener is None
+                else _liked(listener, written.codes[:, :, -num_frames:], part.text)
+            )
+        best = torch.cat(liking).view(-1, candidates).argmax(dim=1)
+        chosen = (torch.arange(len(best)) * candidates + best).tolist()
+        return replace(contest, codes=torch.cat(codes)).rows(chosen)
+
+    def play_on(
+        self, players: _Players, num_frames: int, on_frame: FrameCallback | None
+    ) -> _Written:
+        """Write frames after what each clip has."""
+        known = players.codes
+        unknown = known.new_zeros(*known.shape[:2], num_frames)
+        codes = torch.cat((known, unknown), dim=2)
+        keep = (torch.arange(codes.shape[2]) < known.shape[2]).expand(codes.shape[1], -1)
+        return self.complete(replace(players, codes=codes), keep, on_frame)
+
+    def complete(self, players: _Players, keep: Tensor, on_frame: FrameCallback | None) -> _Written:
+        """Write the codes that are not to be kept, bool [bands, frames]."""
+        codes = players.codes
+        clips, num_bands, num_frames = codes.shape
+        if not clips:
+            raise ConfigError("got no seed; expected one for each clip")
+        model, sampling = self.weights.model, self.sampling
+        window = model.config.window_frames
+        tokens = torch.stack([flatten(clip) for clip in codes])
+        gain = torch.zeros(clips)
+        unknown = ~keep
+        training = model.training
+        model.eval()
+        report = _Report(tokens, num_bands, on_frame)
+        beat = self._beat(players, keep)
+        try:
+            decoder = WindowDecoder(self.weights, players.text, clips, sampling.guidance_scale)
+            for plan in plan_windows(unknown, window):
+                reading = _read_window(unknown, plan, window, model.config.order)
+                order, begin = reading.order, reading.begin
+                cells = (order + plan.start * num_bands).tolist()
+                report.before(plan.first)
+                logits = decoder.begin(order, tokens[:, cells[:begin]])
+                for place in range(begin, len(order)):
+                    cell = cells[place]
+                    report.before(plan.start + reading.frames_done[place])
+                    if reading.wanted[place]:
+                        if beat is not None:
+                            logits = logits + sampling.beat_scale * beat.push(cell)
+                        tokens[:, cell] = sample_codes(logits, sampling, players.generators)
+                        gain += decoder.text_gain(tokens[:, cell])
+                        if beat is not None:
+                            beat.write(cell, tokens[:, cell])
+                    if place + 1 < len(order):
+                        logits = decoder.step(tokens[:, cell])
+                unknown[:, plan.first : plan.last] = False
+            report.before(num_frames)
+        finally:
+            model.train(training)
+        grids = torch.stack([unflatten(clip, num_bands) for clip in tokens])
+        return _Written(codes=grids, text_gain=gain)
+
+    def _beat(self, players: _Players, known: Tensor) -> Beat | None:
+        if self.metronome is None or players.clock is None or not self.sampling.beat_scale:
+            return None
+        return Beat(self.metronome, players.clock, players.codes, known)
+
+
+@torch.inference_mode()
+def _suggested_tempos(
+    metronome: Metronome, text: TextStates | None, generators: Sequence[torch.Generator]
+) -> list[float]:
+    """Draw beats a minute for each clip; 0, no beat, for one without text."""
+    if text is None:
+        return [0.0] * len(generators)
+    return [
+        draw_tempo(row, generator) if spoken else 0.0
+        for row, spoken, generator in zip(
+            metronome.tempo_scores(text), text.mask.any(dim=1).tolist(), generators, strict=True
+        )
+    ]
+
+
+@torch.inference_mode()
+def _liked(listener: Listener, codes: Tensor, text: TextStates) -> Tensor:
+    """Return how well each clip's codes go with its text, float [clips]."""
+    device = listener.code_vectors.weight.device
+    liking: Tensor = listener(codes.to(device), text.to(device))
+    return liking.cpu()
 
 
 @dataclass(frozen=True, kw_only=True)

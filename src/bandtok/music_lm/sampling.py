@@ -24,12 +24,14 @@ class SamplingConfig:
         top_p: draw among the fewest codes that together have this probability; 1 means all.
         guidance_scale: how far to push from the unconditional towards the conditional scores; 1 is
             no guidance and costs half.
+        beat_scale: how much the metronome's word counts where there is a beat; 0 is none.
     """
 
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
     guidance_scale: float = 1.0
+    beat_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.temperature < float("inf"):
@@ -38,8 +40,9 @@ class SamplingConfig:
             raise ConfigError(f"got top_k {self.top_k}; expected 0 (all) or more")
         if not 0.0 < self.top_p <= 1.0:
             raise ConfigError(f"got top_p {self.top_p}; expected above 0 and at most 1")
-        if not 0.0 <= self.guidance_scale < float("inf"):
-            raise ConfigError(f"got guidance_scale {self.guidance_scale}; expected 0 or more")
+        for name in ("guidance_scale", "beat_scale"):
+            if not 0.0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"got {name} {getattr(self, name)}; expected 0 or more")
 
 
 def guide(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:

@@ -20,17 +20,26 @@ from bandtok.data.shards import TokenCorpus
 from bandtok.data.waveforms import WaveformStore
 from bandtok.errors import ConfigError, DataError
 from bandtok.layers.mel_tokenizer import MelTokenizer
-from bandtok.music_lm.text import load_text_encoder
-from bandtok.networks import LISTENER_KIND, MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
+from bandtok.music_lm.text import TextEncoder, load_text_encoder
+from bandtok.networks import (
+    LISTENER_KIND,
+    METRONOME_KIND,
+    MUSIC_LM_KIND,
+    TOKENIZER_KIND,
+    VOCODER_KIND,
+)
 from bandtok.recipes import listener as listener_recipes
+from bandtok.recipes import metronome as metronome_recipes
 from bandtok.recipes import music_lm as music_lm_recipes
 from bandtok.recipes import tokenizer as tokenizer_recipes
 from bandtok.recipes import vocoder as vocoder_recipes
 from bandtok.recipes.settings import describe, override
+from bandtok.training.device import training_device
 from bandtok.training.joint import JointTask, JointTraining
 from bandtok.training.listener import ListenerTask
 from bandtok.training.loop import LoopResult, TrainingTask, run_loop
-from bandtok.training.music_lm import MusicLMTask, training_device
+from bandtok.training.metronome import MetronomeTask
+from bandtok.training.music_lm import MusicLMTask
 from bandtok.training.residual import ResidualTask, ResidualTraining
 from bandtok.training.state import has_state
 from bandtok.training.tokenizer import TokenizerTask
@@ -61,6 +70,7 @@ def recipe_modules() -> dict[str, ModuleType]:
         "vocoder": vocoder_recipes,
         "lm": music_lm_recipes,
         "listener": listener_recipes,
+        "metronome": metronome_recipes,
     }
 
 
@@ -91,13 +101,14 @@ def train(
     """Train a network.
 
     Args:
-        kind: "tokenizer", "vocoder", "lm" or "listener".
+        kind: "tokenizer", "vocoder", "lm", "listener" or "metronome".
         recipe: name of a function in the kind's recipe module.
         data: folder with a manifest, or any folder of audio, or several of them, whose music is
-            put together (for "lm" and "listener": one folder of token shards).
+            put together (for "lm", "listener" and "metronome": one folder of token shards).
         out: run folder.
         resume: go on from the newest state in `out`.
-        init: start from the weights of this model (name, folder or run) instead of random ones.
+        init: start from the weights of this model ("bundled", a name, folder or run) instead of
+            random ones.
         settings: recipe fields to replace, as text.
         max_minutes: stop after this many minutes of training.
         report: progress.
@@ -114,7 +125,7 @@ def train(
     _claim_folder(out, resume)
     task = _BUILDERS[kind](complete, [data] if isinstance(data, Path) else list(data), report)
     if init is not None and not (resume and has_state(out / "state")):
-        start = load_network(_NETWORK_KINDS[kind], init)
+        start = load_network(_NETWORK_KINDS[kind], _name(init))
         _start_from(task, start)
     facts = {"kind": kind, "recipe": recipe, "settings": describe(complete)}
     write_text(out / "recipe.json", json.dumps(facts, indent=2) + "\n")
@@ -193,8 +204,7 @@ def _vocoder_task(recipe: Any, data: Sequence[Path], report: RunReport) -> Train
     stores = _stores(data, recipe.network.mel.sample_rate, report)
     tokenizer = None
     if recipe.tokenizer:
-        name = None if recipe.tokenizer == "bundled" else recipe.tokenizer
-        tokenizer = load_network(TOKENIZER_KIND, name)
+        tokenizer = load_network(TOKENIZER_KIND, _name(recipe.tokenizer))
     if isinstance(recipe, JointTraining):
         if tokenizer is None:
             raise ConfigError("joint training needs a tokenizer; got --set tokenizer= (nothing)")
@@ -212,11 +222,22 @@ def _music_lm_task(recipe: Any, data: Sequence[Path], report: RunReport) -> Trai
 
 
 def _listener_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
+    return ListenerTask(recipe, *_shards_and_words(recipe, data))
+
+
+def _metronome_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
+    return MetronomeTask(recipe, *_shards_and_words(recipe, data))
+
+
+def _shards_and_words(
+    recipe: Any, data: Sequence[Path]
+) -> tuple[TokenCorpus, TextEncoder, Tensor | None]:
+    """Return shards, the recipe's text encoder, and what code vectors start from."""
     corpus, codebook = _shards(data), None
     encoder = load_text_encoder(recipe.network.text_encoder, training_device(recipe.device))
     if recipe.tokenizer:
         codebook = _start_codebook(_tokenizer_of(recipe, corpus), rows_share_codes=True)
-    return ListenerTask(recipe, corpus, encoder, codebook)
+    return corpus, encoder, codebook
 
 
 def _shards(data: Sequence[Path]) -> TokenCorpus:
@@ -230,14 +251,18 @@ def _shards(data: Sequence[Path]) -> TokenCorpus:
 
 def _tokenizer_of(recipe: Any, corpus: TokenCorpus) -> MelTokenizer:
     """Return the tokenizer that the recipe names, whose codes the shards must be."""
-    name = None if recipe.tokenizer == "bundled" else recipe.tokenizer
-    tokenizer: MelTokenizer = load_network(TOKENIZER_KIND, name)
+    tokenizer: MelTokenizer = load_network(TOKENIZER_KIND, _name(recipe.tokenizer))
     if code_fingerprint(tokenizer) != corpus.tokenizer.fingerprint:
         raise ConfigError(
             f"{corpus.folder} was not tokenised by {recipe.tokenizer!r}; name the tokenizer with "
             "--set tokenizer=NAME, or --set tokenizer= to start from random code vectors"
         )
     return tokenizer
+
+
+def _name(model: str) -> str | None:
+    """Return how `load_network` calls a model."""
+    return None if model == "bundled" else model
 
 
 def _start_codebook(tokenizer: MelTokenizer, rows_share_codes: bool) -> Tensor | None:
@@ -256,10 +281,12 @@ _BUILDERS: dict[str, Callable[[Any, Sequence[Path], RunReport], TrainingTask]] =
     "vocoder": _vocoder_task,
     "lm": _music_lm_task,
     "listener": _listener_task,
+    "metronome": _metronome_task,
 }
 _NETWORK_KINDS = {
     "tokenizer": TOKENIZER_KIND,
     "vocoder": VOCODER_KIND,
     "lm": MUSIC_LM_KIND,
     "listener": LISTENER_KIND,
+    "metronome": METRONOME_KIND,
 }

@@ -22,8 +22,9 @@ from bandtok.errors import ConfigError
 from bandtok.music_lm.listener import Listener, ListenerConfig
 from bandtok.music_lm.text import TextEncoder
 from bandtok.networks import LISTENER_KIND
+from bandtok.training.captioned import CaptionedWindows, CaptionStates
+from bandtok.training.device import training_device
 from bandtok.training.loop import LoopConfig, apply_gradients
-from bandtok.training.music_lm import CaptionedWindows, CaptionStates, training_device
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,6 @@ none, so that one network learns both halves of guidance. The batch of a step de
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -18,21 +17,19 @@ import matplotlib
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
 from bandtok.checkpoint import save_network
-from bandtok.data.captions import full_window_caption, window_caption
 from bandtok.data.shards import TokenCorpus
-from bandtok.data.token_windows import TokenWindows, WindowSampler
 from bandtok.errors import ConfigError
 from bandtok.grid import ReadingOrder, flatten, unflatten, window_order
-from bandtok.music_lm.clock import TEMPO_BINS, BeatClock, tempo_bin
 from bandtok.music_lm.config import MusicLMConfig
 from bandtok.music_lm.generation import generate_codes
 from bandtok.music_lm.model import MusicLM
-from bandtok.music_lm.text import TextEncoder, TextStates, pad_states
+from bandtok.music_lm.text import TextEncoder, TextStates
 from bandtok.networks import MUSIC_LM_KIND
+from bandtok.training.captioned import CaptionedWindows, CaptionStates, other_captions
+from bandtok.training.device import training_device
 from bandtok.training.images import stack_images
 from bandtok.training.loop import LoopConfig, apply_gradients
 from bandtok.training.muon import Muon
@@ -42,7 +39,6 @@ from bandtok.training.token_loss import mean_row_loss, row_losses
 
 OPENING_FRAMES = 16
 """Frames in which the weight of an opening falls to a third (1/e): 1.5 s of bundled codes."""
-_KNOWN_CAPTIONS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +55,6 @@ class MusicLMTraining:
         tokenizer: whose codebook the code vectors start from: "bundled", a name or folder, or ""
             to start from random ones.
         null_share: share of windows that are trained without their caption.
-        clock_share: share of captioned windows that hear the beat clock where the beat is known; of
-            those without a caption, as large a share does not.
-        tempo_weight: what finding the tempo from the caption counts beside the tokens.
         edit_share: share of windows of which a part is known beforehand.
         context_weight: what a known token's own loss counts in such a window.
         opening_weight: by how much more the first frame of any other window counts, dying away
@@ -82,8 +75,6 @@ class MusicLMTraining:
     weight_decay: float = 0.01
     tokenizer: str = "bundled"
     null_share: float = 0.1
-    clock_share: float = 0.85
-    tempo_weight: float = 0.1
     edit_share: float = 0.25
     context_weight: float = 0.25
     opening_weight: float = 0.0
@@ -94,60 +85,26 @@ class MusicLMTraining:
     compiled: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("null_share", "clock_share", "edit_share", "context_weight"):
+        for name in ("null_share", "edit_share", "context_weight"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"got {name} {getattr(self, name)}; expected 0 to 1")
         if self.precision not in ("float32", "bfloat16"):
             raise ConfigError(f"got precision {self.precision!r}; expected float32 or bfloat16")
-        for name in ("opening_weight", "tempo_weight"):
-            if not 0.0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"got {name} {getattr(self, name)}; expected 0 or more")
+        if not 0.0 <= self.opening_weight < math.inf:
+            raise ConfigError(f"got opening_weight {self.opening_weight}; expected 0 or more")
         for name in ("batch_size", "accumulation", "validation_windows"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"got {name} {getattr(self, name)}; expected at least 1")
 
 
-class CaptionStates:
-    """Text states of captions; the last few thousand distinct ones are not encoded again.
-
-    Args:
-        encoder: turns captions into states.
-    """
-
-    def __init__(self, encoder: TextEncoder) -> None:
-        self._encoder = encoder
-        self._known: dict[str, Tensor] = {}
-        self._lock = threading.Lock()
-
-    def __call__(self, captions: Sequence[str]) -> TextStates:
-        with self._lock:  # steps may be prepared in another thread
-            return self._states(captions)
-
-    def _states(self, captions: Sequence[str]) -> TextStates:
-        if len(self._known) > _KNOWN_CAPTIONS:
-            self._known.clear()
-        new = [text for text in dict.fromkeys(captions) if text not in self._known]
-        if new:
-            encoded = self._encoder.encode(new)
-            for text, states, mask in zip(new, encoded.states, encoded.mask, strict=True):
-                self._known[text] = states[mask].clone()
-        return pad_states([self._known[text] for text in captions], self._encoder.dim)
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Batch:
-    """Windows on the training device: [windows, length] each, and a row of text for each.
-
-    Where the model has a beat clock, also a row of it, and the tempo bin int64 [windows] that the
-    caption is to suggest, -1 for none.
-    """
+    """Windows on the training device: [windows, length] each, and a row of text for each."""
 
     tokens: Tensor
     order: Tensor
     weights: Tensor
     text: TextStates
-    clock: BeatClock | None
-    tempo: Tensor
 
 
 class MusicLMTask:
@@ -224,13 +181,6 @@ class MusicLMTask:
             "loss_infilled_past_only": float(with_text[:, ~gap].mean()),
             "unigram_loss": self.unigram_loss,
         }
-        if self.config.beat_clock:
-            known = self.valid.clock.beats_per_frame > 0
-            clocked = self._validation_losses(network, captions, raster, self.valid.clock)
-            numbers["loss_with_clock"] = float(clocked.mean())
-            gain = (with_text - clocked)[known]
-            numbers["clock_gain"] = float(gain.mean()) if known.any() else 0.0
-            numbers["tempo_found"] = self._tempos_found(network)
         for band, loss in enumerate(with_text.mean(dim=(0, 2)).tolist()):
             numbers[f"loss_band_{band:02d}"] = loss
         return numbers
@@ -269,35 +219,25 @@ class MusicLMTask:
         keep = torch.stack([self._keep(codes.shape[1:], draw) for _ in codes])
         tokens, order = _read(codes, keep, self.config.order)
         weights = flatten(self._weights(keep)).gather(1, order)
-        clock = None
-        if self.config.beat_clock:
-            drawn = torch.from_numpy(draw.random(len(codes))) < self.recipe.clock_share
-            spoken = torch.tensor([bool(caption) for caption in windows.captions])
-            clock = windows.clock.only(drawn == spoken)
         return _Batch(
             tokens=tokens.to(self.device),
             order=order.to(self.device),
             weights=weights.to(self.device),
             text=self.captions(windows.captions).to(self.device),
-            clock=clock,
-            tempo=windows.tempo.to(self.device),
         )
 
     def _loss(self, batch: _Batch) -> Tensor:
         network = self.network
         assert isinstance(network, MusicLM)
         with self._precision():
-            hidden = network.hidden(batch.tokens, batch.text, batch.order, batch.clock)
-            loss = mean_row_loss(
+            hidden = network.hidden(batch.tokens, batch.text, batch.order)
+            return mean_row_loss(
                 hidden.flatten(0, 1),
                 network.head(),
                 batch.tokens.flatten(),
                 batch.weights.flatten(),
                 batch.order.flatten() % self.config.num_bands,
             )
-            if self.config.beat_clock and self.recipe.tempo_weight:
-                loss = loss + self.recipe.tempo_weight * _tempo_loss(network, batch)
-            return loss
 
     def _weights(self, keep: Tensor) -> Tensor:
         """Return what each cell's loss counts, float [batch, bands, frames] like `keep`."""
@@ -316,7 +256,6 @@ class MusicLMTask:
         network: nn.Module,
         captions: Sequence[str],
         keep: Tensor,
-        clock: BeatClock | None = None,
     ) -> Tensor:
         """Return float [windows, bands, frames] nats of every code, `keep` being known before."""
         assert isinstance(network, MusicLM)
@@ -324,12 +263,10 @@ class MusicLMTask:
         for start in range(0, len(captions), size):
             text = self.captions(captions[start : start + size]).to(self.device)
             codes = self.valid.codes[start : start + size]
-            rows = range(start, start + len(codes))
-            beats = None if clock is None else clock.rows(rows)
             tokens, order = _read(codes, keep.expand(codes.shape), self.config.order)
             tokens, order = tokens.to(self.device), order.to(self.device)
             with self._precision():
-                hidden = network.hidden(tokens, text, order, beats)
+                hidden = network.hidden(tokens, text, order)
                 bands = order.flatten() % self.config.num_bands
                 losses = row_losses(hidden.flatten(0, 1), network.head(), tokens.flatten(), bands)
             raster = torch.empty(tokens.shape)
@@ -337,132 +274,16 @@ class MusicLMTask:
             found.append(unflatten(raster, self.config.num_bands))
         return torch.cat(found)
 
-    def _tempos_found(self, network: nn.Module) -> float:
-        """Return how often the tempo that a caption suggests most is within 8 % of the true one."""
-        assert isinstance(network, MusicLM)
-        known = self.valid.tempo >= 0
-        if not known.any():
-            return 0.0
-        text = self.captions(self.valid.captions).to(self.device)
-        best = network.tempo_scores(text).argmax(dim=1).cpu()
-        with_beat = (best < TEMPO_BINS) & (self.valid.tempo < TEMPO_BINS)
-        right = torch.where(
-            with_beat, (best - self.valid.tempo).abs() <= 2, best == self.valid.tempo
-        )
-        return float(right[known].float().mean())
-
     def _precision(self) -> AbstractContextManager[object]:
         if self.recipe.precision == "float32" or self.device.type == "cpu":
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Captioned:
-    """Windows with what is known of them.
-
-    Attributes:
-        codes: int64 [windows, bands, frames].
-        captions: of each, "" for none.
-        clock: of each.
-        tempo: int64 [windows], the tempo bin of each, -1 where nothing is known of the window or it
-            has no caption.
-    """
-
-    codes: Tensor
-    captions: list[str]
-    clock: BeatClock
-    tempo: Tensor
-
-
-class CaptionedWindows:
-    """Windows of one split, each with words for it. The one place that knows where words come from.
-
-    Args:
-        corpus: token shards.
-        split: of the corpus; a "valid" that is empty takes the last training shard.
-        window_frames: length of a window.
-        null_share: share of windows drawn that get no words.
-    """
-
-    def __init__(
-        self, corpus: TokenCorpus, split: str, window_frames: int, null_share: float = 0.0
-    ) -> None:
-        shards = corpus.split(split) or corpus.split("train")[-1:]
-        self.windows = WindowSampler(corpus, shards, window_frames)
-        self._null_share, self._frame_rate = null_share, corpus.tokenizer.frame_rate
-
-    def draw(self, count: int, draw: np.random.Generator) -> Captioned:
-        """Return random windows, each with one of very many wordings, now and then with none."""
-        windows = self.windows.draw(count, draw)
-        frames = self.windows.window_frames
-        captions = [
-            window_caption(shard, first, frames, draw)
-            for shard, first in zip(windows.shards, windows.first_frames, strict=True)
-        ]
-        dropped = draw.random(count) < self._null_share
-        kept = ["" if drop else text for text, drop in zip(captions, dropped, strict=True)]
-        return self._captioned(windows, kept)
-
-    def spread(self, count: int) -> Captioned:
-        """Return fixed windows and their full captions."""
-        windows = self.windows.spread(count)
-        frames = self.windows.window_frames
-        captions = [
-            full_window_caption(shard, first, frames)
-            for shard, first in zip(windows.shards, windows.first_frames, strict=True)
-        ]
-        return self._captioned(windows, captions)
-
-    def _captioned(self, windows: TokenWindows, captions: list[str]) -> Captioned:
-        frames, rate = self.windows.window_frames, self._frame_rate
-        places = list(zip(windows.shards, windows.first_frames, strict=True))
-        beats = np.array([shard.beat_at(first, frames) for shard, first in places])
-        segments = [shard.segment_at(first, frames) for shard, first in places]
-        # A tempo without a beat: described before beats were, and not known to have none.
-        tempo = [
-            tempo_bin(60.0 * rate * step)
-            if caption and segment is not None and (step > 0 or not segment.bpm)
-            else -1
-            for segment, caption, step in zip(segments, captions, beats[:, 0], strict=True)
-        ]
-        return Captioned(
-            codes=windows.codes,
-            captions=captions,
-            clock=BeatClock(
-                beats_per_frame=torch.from_numpy(beats[:, 0]), beats=torch.from_numpy(beats[:, 1])
-            ),
-            tempo=torch.tensor(tempo),
-        )
-
-
-def knows_beats(corpus: TokenCorpus) -> bool:
-    """Return whether the beat of any music is known."""
-    return any(
-        segment.bpm and segment.beat_seconds is not None
-        for shard in corpus.shards
-        for segment in shard.segments
-    )
-
-
-def other_captions(captions: Sequence[str]) -> list[str]:
-    """Return for each caption that of another window, with other words where there is one."""
-    size = len(captions)
-    found = []
-    for index, own in enumerate(captions):
-        # Starting half-way round, so that windows of one track do not all get the same neighbour.
-        others = [captions[(index + size // 2 + shift) % size] for shift in range(size)]
-        found.append(next((text for text in others if text != own), own))
-    return found
-
-
 def fit_to_corpus(
     config: MusicLMConfig, corpus: TokenCorpus, encoder: TextEncoder
 ) -> MusicLMConfig:
-    """Return the config with the physics of the corpus and the width of the text encoder.
-
-    Where no beats are known there is nothing to learn a beat clock from, so the model has none.
-    """
+    """Return the config with the physics of the corpus and the width of the text encoder."""
     facts = corpus.tokenizer
     return replace(
         config,
@@ -472,7 +293,6 @@ def fit_to_corpus(
         frame_rate=facts.frame_rate,
         tokenizer_fingerprint=facts.fingerprint,
         text_dim=encoder.dim,
-        beat_clock=config.beat_clock and knows_beats(corpus),
     )
 
 
@@ -496,18 +316,6 @@ def grid_image(codes: Tensor, codebook_size: int, size: int = 8) -> np.ndarray:
     return rgb.repeat(size, 0).repeat(size, 1)
 
 
-def _tempo_loss(network: MusicLM, batch: _Batch) -> Tensor:
-    """Return the mean nats of the tempos that captions suggest, 0 if none is known."""
-    known = batch.tempo >= 0
-    losses = functional.cross_entropy(
-        network.tempo_scores(batch.text).float(),
-        batch.tempo,
-        ignore_index=-1,
-        reduction="sum",
-    )
-    return losses / known.sum().clamp(min=1)
-
-
 def _read(codes: Tensor, keep: Tensor, kind: ReadingOrder) -> tuple[Tensor, Tensor]:
     """Return tokens and the order they are read in, both [batch, length]."""
     order = window_order(keep, kind)
@@ -527,10 +335,3 @@ def _optimizers(network: MusicLM, recipe: MusicLMTraining) -> dict[str, Optimize
         "matrices": Muon(matrices, lr=recipe.matrix_rate, weight_decay=recipe.weight_decay),
         "rest": AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95)),
     }
-
-
-def training_device(name: str) -> torch.device:
-    """Return the device of this name; "auto" is an accelerator if there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
