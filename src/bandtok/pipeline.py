@@ -411,7 +411,7 @@ class MusicModel:
         guidance_scale: float = 6.0,
         beat_scale: float = 3.0,
         candidates: int = 4,
-        bpm: float | None = None,
+        bpm: float | str | None = None,
         continue_from: TokenGrid | None = None,
         on_progress: Progress | None = None,
         on_column: Callable[[Tensor], None] | None = None,
@@ -427,9 +427,9 @@ class MusicModel:
             candidates: openings (3 s of the bundled model) to choose among; the one that goes best
                 with the prompt, as the listener hears it, is played on. Without a prompt there is
                 nothing to choose by. 1 takes what comes.
-            bpm: tempo in beats a minute, the first beat at the beginning; 0 gives no beat. None
-                draws one as the prompt suggests. In what follows on `continue_from`, None goes by
-                what is heard there.
+            bpm: tempo in beats a minute that a metronome keeps, the first beat at the beginning of
+                what is new; "prompt" draws one as the prompt suggests (none in what follows on
+                `continue_from`). None or 0: the music keeps its own beat.
             continue_from: begin with this grid and play on from it.
             on_progress: called with (frames done, frames in all).
             on_column: called with the codes of each frame, int64 [bands], as soon as they are
@@ -470,7 +470,7 @@ class MusicModel:
         guidance_scale: float = 6.0,
         beat_scale: float = 3.0,
         candidates: int = 4,
-        bpm: float | None = None,
+        bpm: float | str | None = None,
         continue_from: TokenGrid | None = None,
         on_progress: Progress | None = None,
     ) -> list[Clip]:
@@ -566,7 +566,7 @@ class MusicModel:
         edited = replace(grid, codes=codes.numpy())
         return Clip(audio=self.tokenizer.decode(edited), grid=edited)
 
-    def check_bpm(self, bpm: float | None) -> None:
+    def check_bpm(self, bpm: float | str | None) -> None:
         """Say whether a tempo can be played, before anything is made.
 
         Raises:
@@ -585,7 +585,7 @@ class MusicModel:
         duration_seconds: float,
         sampling: SamplingConfig,
         candidates: int,
-        bpm: float | None,
+        bpm: float | str | None,
         continue_from: TokenGrid | None,
         on_progress: Progress | None,
         on_column: Callable[[Tensor], None] | None,

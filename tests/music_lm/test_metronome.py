@@ -210,7 +210,7 @@ def test_a_text_suggests_the_tempo(
     model: MusicLM, text: TextStates, metronome: Metronome, started: list[BeatClock]
 ) -> None:
     _prefer(metronome, 100.0)
-    for bpm in (None, 130.0, 0):
+    for bpm in ("prompt", 130.0, 0, None):
         generate_codes(model, text, 2, metronome=metronome, bpm=bpm)
     drawn, asked = started
     rate = 60.0 * metronome.config.frame_rate
@@ -222,9 +222,9 @@ def test_without_text_and_after_known_music_no_tempo_is_drawn(
     model: MusicLM, text: TextStates, metronome: Metronome, started: list[BeatClock]
 ) -> None:
     _prefer(metronome, 100.0)
-    generate_codes(model, None, 2, metronome=metronome)
+    generate_codes(model, None, 2, metronome=metronome, bpm="prompt")
     start = torch.zeros(BANDS, 3, dtype=torch.int64)
-    generate_codes(model, text, 2, metronome=metronome, prompt_codes=start)
+    generate_codes(model, text, 2, metronome=metronome, prompt_codes=start, bpm="prompt")
     assert not started
 
 
@@ -242,10 +242,12 @@ def test_each_candidate_has_its_own_tempo_and_the_chosen_one_keeps_it(
     model = make_model(window_frames=8)
     monkeypatch.setattr(generation, "OPENING_FRAMES", 3)
     found = generate_codes(
-        model, text, 6, sampling=GUIDED, seed=7, candidates=4, metronome=metronome
+        model, text, 6, sampling=GUIDED, seed=7, candidates=4, metronome=metronome, bpm="prompt"
     )
     alone = [
-        generate_codes(model, text, 6, sampling=GUIDED, seed=seed, metronome=metronome)
+        generate_codes(
+            model, text, 6, sampling=GUIDED, seed=seed, metronome=metronome, bpm="prompt"
+        )
         for seed in candidate_seeds(7, 4)
     ]
     assert any(torch.equal(found, one) for one in alone)
@@ -256,24 +258,39 @@ def test_clips_side_by_side_keep_their_own_tempos(make_model: Make, metronome: M
     model, encoder = make_model(window_frames=8), HashTextEncoder(8)
     prompts, seeds = ["a calm piano", "", "drums"], [3, 4, 5]
     together = generate_batch(
-        model, encoder.encode(prompts), 6, sampling=GUIDED, seeds=seeds, metronome=metronome
+        model,
+        encoder.encode(prompts),
+        6,
+        sampling=GUIDED,
+        seeds=seeds,
+        metronome=metronome,
+        bpm="prompt",
     )
     for clip, prompt, seed in zip(together, prompts, seeds, strict=True):
         alone = generate_codes(
-            model, encoder.encode([prompt]), 6, sampling=GUIDED, seed=seed, metronome=metronome
+            model,
+            encoder.encode([prompt]),
+            6,
+            sampling=GUIDED,
+            seed=seed,
+            metronome=metronome,
+            bpm="prompt",
         )
         assert torch.equal(clip, alone)
 
 
-@pytest.mark.parametrize("bpm", [-1.0, 20.0, 300.0, float("nan")])
-def test_tempos_out_of_range_are_refused(model: MusicLM, metronome: Metronome, bpm: float) -> None:
+@pytest.mark.parametrize("bpm", [-1.0, 20.0, 300.0, float("nan"), "brisk"])
+def test_tempos_out_of_range_are_refused(
+    model: MusicLM, metronome: Metronome, bpm: float | str
+) -> None:
     with pytest.raises(ConfigError, match="expected 40 to 240"):
         generate_codes(model, None, 4, metronome=metronome, bpm=bpm)
 
 
 def test_without_a_metronome_a_tempo_is_refused(model: MusicLM, text: TextStates) -> None:
-    with pytest.raises(ConfigError, match="no metronome"):
-        generate_codes(model, text, 4, bpm=120.0)
+    for bpm in (120.0, "prompt"):
+        with pytest.raises(ConfigError, match="no metronome"):
+            generate_codes(model, text, 4, bpm=bpm)
     assert torch.equal(generate_codes(model, text, 4, bpm=0), generate_codes(model, text, 4))
 
 

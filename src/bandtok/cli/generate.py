@@ -79,11 +79,11 @@ def generate(
         ),
     ] = 4,
     bpm: Annotated[
-        float | None,
+        str | None,
         typer.Option(
             "--bpm",
-            metavar="BPM",
-            help="Beats a minute, 0 for no beat; by default as the prompt suggests.",
+            metavar="BPM|prompt",
+            help="Keep this tempo, or the one that the prompt suggests.",
             show_default=False,
         ),
     ] = None,
@@ -122,7 +122,8 @@ def generate(
         if save_tokens:
             refuse_existing(job.target.with_suffix(TOKEN_SUFFIX), overwrite)
     music_model = bandtok.MusicModel.from_pretrained(model, device=device.value)
-    music_model.check_bpm(bpm)
+    tempo = sampling.tempo(bpm)
+    music_model.check_bpm(tempo)
     sampling.warn_of_long_prompts(music_model, (job.prompt for job in jobs), quiet)
     maker = ClipMaker(
         model=music_model,
@@ -130,7 +131,7 @@ def generate(
         sampling=sampling.chosen_sampling(temperature, top_k, top_p, guidance_scale),
         beat_scale=beat_scale,
         candidates=candidates,
-        bpm=bpm,
+        bpm=tempo,
         start=_start_grid(music_model, continue_from),
         save_tokens=save_tokens,
         stream=stream,
@@ -206,7 +207,7 @@ class ClipMaker:
     sampling: Sampling
     beat_scale: float
     candidates: int
-    bpm: float | None
+    bpm: float | str | None
     start: TokenGrid | None
     save_tokens: bool
     stream: bool

@@ -54,6 +54,14 @@ def chosen_sampling(
     return sampling
 
 
+def tempo(text: str | None) -> float | str | None:
+    """Read beats a minute; what is no number is left for the model to judge."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
 def warn_of_long_prompts(model: MusicModel, prompts: Iterable[str], quiet: bool) -> None:
     """Say on stderr which prompts are longer than the model hears."""
     for prompt in dict.fromkeys(prompts):

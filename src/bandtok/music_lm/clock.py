@@ -18,6 +18,8 @@ from bandtok.music_lm.text import TextStates
 from bandtok.music_lm.words import WordQueries
 
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
+PROMPT_TEMPO = "prompt"
+"""In place of beats a minute: the tempo that the text suggests."""
 TEMPO_BINS = 48
 """Tempos that a text can suggest, each 3.8 % faster than the one before; one more stands for music
 without a beat."""

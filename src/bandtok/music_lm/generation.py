@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bandtok.errors import ConfigError, GridError
 from bandtok.grid import ReadingOrder, flatten, positions, unflatten, window_order
-from bandtok.music_lm.clock import FASTEST_BPM, SLOWEST_BPM, BeatClock, draw_tempo
+from bandtok.music_lm.clock import FASTEST_BPM, PROMPT_TEMPO, SLOWEST_BPM, BeatClock, draw_tempo
 from bandtok.music_lm.decoding import StepWeights, WindowDecoder
 from bandtok.music_lm.listener import Listener
 from bandtok.music_lm.metronome import Beat, Metronome
@@ -56,7 +56,7 @@ def generate_codes(
     candidates: int = 1,
     listener: Listener | None = None,
     metronome: Metronome | None = None,
-    bpm: float | None = None,
+    bpm: float | str | None = None,
     on_frame: FrameCallback | None = None,
 ) -> Tensor:
     """Write new frames, after a prompt of codes if there is one.
@@ -105,7 +105,7 @@ def generate_batch(
     candidates: int = 1,
     listener: Listener | None = None,
     metronome: Metronome | None = None,
-    bpm: float | None = None,
+    bpm: float | str | None = None,
     on_frame: FrameCallback | None = None,
 ) -> Tensor:
     """Write several clips side by side, which costs little more than one.
@@ -122,9 +122,9 @@ def generate_batch(
         candidates: openings to choose among; 1 takes what comes.
         listener: chooses; it must know these codes and this text encoder.
         metronome: pulls what is played onto a beat; it must know these codes and this text encoder.
-        bpm: beats a minute of that beat, which begins with the first new frame; 0 for none. None
-            draws a tempo for each clip as its text suggests, unless there is something to continue
-            from, whose own beat would be another.
+        bpm: beats a minute of that beat, which begins with the first new frame; None or 0 for none.
+            "prompt" draws a tempo for each clip as its text suggests, unless there is something to
+            continue from, whose own beat would be another.
 
     Returns:
         int64 [clips, bands, prompt frames + num_frames] on the CPU.
@@ -157,7 +157,7 @@ def generate_batch(
     return writer.play_on(players, num_frames, on_frame).codes
 
 
-def check_bpm(metronome: Metronome | None, bpm: float | None) -> None:
+def check_bpm(metronome: Metronome | None, bpm: float | str | None) -> None:
     """Say whether a tempo can be kept; None and 0 ask for nothing.
 
     Raises:
@@ -165,15 +165,14 @@ def check_bpm(metronome: Metronome | None, bpm: float | None) -> None:
     """
     if bpm is None or bpm == 0:
         return
-    if not SLOWEST_BPM <= bpm <= FASTEST_BPM:
+    if bpm != PROMPT_TEMPO and (isinstance(bpm, str) or not SLOWEST_BPM <= bpm <= FASTEST_BPM):
         raise ConfigError(
-            f"got {bpm} beats a minute; expected {SLOWEST_BPM:.0f} to {FASTEST_BPM:.0f}, or 0 for "
-            "none"
+            f"got {bpm} beats a minute; expected {SLOWEST_BPM:.0f} to {FASTEST_BPM:.0f}, 0 for "
+            f"none, or {PROMPT_TEMPO!r}"
         )
     if metronome is None:
         raise ConfigError(
-            f"got {bpm} beats a minute; there is no metronome that knows this model's codes, leave "
-            "the tempo to the prompt"
+            f"got a tempo ({bpm}); no metronome knows this model's codes, leave the tempo out"
         )
 
 
@@ -298,17 +297,21 @@ class _Writer:
     metronome: Metronome | None = None
 
     def begin(
-        self, text: TextStates | None, seeds: Sequence[int], start: Tensor, bpm: float | None
+        self,
+        text: TextStates | None,
+        seeds: Sequence[int],
+        start: Tensor,
+        bpm: float | str | None,
     ) -> _Players:
         """Return clips that all begin with codes [bands, frames], each drawing with its seed."""
         generators = [_generator(seed) for seed in seeds]
         clock = None
-        if self.metronome is not None:
-            if bpm is not None:
-                tempos = [bpm] * len(seeds)
-            else:
+        if self.metronome is not None and bpm is not None:
+            if isinstance(bpm, str):
                 suggested = None if start.shape[1] else text
                 tempos = _suggested_tempos(self.metronome, suggested, generators)
+            else:
+                tempos = [bpm] * len(seeds)
             clock = BeatClock.of_tempos(torch.tensor(tempos), self.metronome.config.frame_rate)
             clock = None if clock.is_null else clock.at(-start.shape[1])
         return _Players(
