@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 
 from bandtok.checkpoint import save_network
 from bandtok.data.shards import TokenCorpus
@@ -22,6 +22,7 @@ from bandtok.errors import ConfigError
 from bandtok.music_lm.listener import Listener, ListenerConfig
 from bandtok.music_lm.text import TextEncoder
 from bandtok.networks import LISTENER_KIND
+from bandtok.training.adamw import decaying_adamw
 from bandtok.training.captioned import CaptionedWindows, CaptionStates
 from bandtok.training.device import training_device
 from bandtok.training.loop import LoopConfig, apply_gradients
@@ -96,14 +97,8 @@ class ListenerTask:
             network.start_from_codebook(codebook)
         self.network: nn.Module = network.to(self.device)
         self.modules: Mapping[str, nn.Module] = {"network": self.network}
-        matrices = [p for p in network.parameters() if p.ndim > 1]
-        rest = [p for p in network.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": recipe.weight_decay},
-            {"params": rest, "weight_decay": 0.0},
-        ]
         self.optimizers: Mapping[str, Optimizer] = {
-            "all": AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95))
+            "all": decaying_adamw(network.parameters(), recipe.learning_rate, recipe.weight_decay)
         }
         self.captions = CaptionStates(encoder)
         self.train = CaptionedWindows(corpus, "train", recipe.frames[1])

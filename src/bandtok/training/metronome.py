@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 
 from bandtok.checkpoint import save_network
 from bandtok.data.shards import TokenCorpus
@@ -24,6 +24,7 @@ from bandtok.music_lm.clock import TEMPO_BINS, BeatClock
 from bandtok.music_lm.metronome import Metronome, MetronomeConfig, SeenCodes
 from bandtok.music_lm.text import TextEncoder
 from bandtok.networks import METRONOME_KIND
+from bandtok.training.adamw import decaying_adamw
 from bandtok.training.captioned import Captioned, CaptionedWindows, CaptionStates, knows_beats
 from bandtok.training.device import training_device
 from bandtok.training.loop import LoopConfig, apply_gradients
@@ -110,14 +111,8 @@ class MetronomeTask:
             network.start_from_codebook(codebook)
         self.network: nn.Module = network.to(self.device)
         self.modules: Mapping[str, nn.Module] = {"network": self.network}
-        matrices = [p for p in network.parameters() if p.ndim > 1]
-        rest = [p for p in network.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": recipe.weight_decay},
-            {"params": rest, "weight_decay": 0.0},
-        ]
         self.optimizers: Mapping[str, Optimizer] = {
-            "all": AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95))
+            "all": decaying_adamw(network.parameters(), recipe.learning_rate, recipe.weight_decay)
         }
         self.captions = CaptionStates(encoder)
         self.train = CaptionedWindows(corpus, "train", recipe.window_frames)
