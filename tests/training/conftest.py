@@ -13,6 +13,13 @@ from bandtok.data.segments import Segment, segment_content
 from bandtok.data.shards import TokenCorpus
 
 BANDS, SIZE = 4, 12
+FACTS = {
+    "num_bands": BANDS,
+    "codebook_size": SIZE,
+    "sample_rate": 8000,
+    "samples_per_frame": 400,
+    "fingerprint": "abc",
+}
 
 
 @pytest.fixture
@@ -37,14 +44,7 @@ def corpus(tmp_path: Path) -> TokenCorpus:
                 "package": "",
             }
         )
-    facts = {
-        "num_bands": BANDS,
-        "codebook_size": SIZE,
-        "sample_rate": 8000,
-        "samples_per_frame": 400,
-        "fingerprint": "abc",
-    }
-    index = {"format": 1, "tokenizer": facts, "shards": entries}
+    index = {"format": 1, "tokenizer": FACTS, "shards": entries}
     (folder / "index.json").write_text(json.dumps(index))
     return TokenCorpus(folder)
 
@@ -101,13 +101,6 @@ def ticking(tmp_path: Path) -> TokenCorpus:
                 "package": "",
             }
         )
-    facts = {
-        "num_bands": BANDS,
-        "codebook_size": SIZE,
-        "sample_rate": 8000,
-        "samples_per_frame": 400,
-        "fingerprint": "abc",
-    }
-    index = {"format": 1, "tokenizer": facts, "shards": entries, "segments": segments}
+    index = {"format": 1, "tokenizer": FACTS, "shards": entries, "segments": segments}
     (folder / "index.json").write_text(json.dumps(index))
     return TokenCorpus(folder)
