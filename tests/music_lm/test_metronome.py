@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bandtok.errors import ConfigError
-from bandtok.grid import flatten, unflatten
+from bandtok.grid import flatten
 from bandtok.music_lm import (
     MusicLM,
     SamplingConfig,
@@ -313,10 +313,3 @@ def test_codes_start_from_the_codebook(metronome: Metronome) -> None:
     known = vectors[:-1] - vectors[:-1].mean(dim=0)
     ratio = known / (codebook - codebook.mean(dim=0))
     torch.testing.assert_close(ratio, ratio[0, 0].expand_as(ratio))
-
-
-def test_the_grid_is_read_as_it_is_written() -> None:
-    tokens = flatten(CODES[0])
-    frame, band = divmod(7, BANDS)
-    assert int(tokens[7]) == int(CODES[0, band, frame])
-    assert torch.equal(unflatten(tokens, BANDS), CODES[0])
