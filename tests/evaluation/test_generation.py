@@ -107,7 +107,13 @@ def report(
 def test_clips_and_baselines_stand_beside_the_reference(report: GenerationReport) -> None:
     names = [item.name for item in report.sets]
     assert names[:3] == ["clips", "noise", "tokens"]
-    assert names[3:] == ["reversed", "shuffled frames", "shuffled tokens", "real, train"]
+    assert names[3:] == [
+        "reversed",
+        "shuffled frames",
+        "shuffled tokens",
+        "real, train",
+        "tokens, train",
+    ]
     found = {item.name: item.measures for item in report.sets}
     assert report.seconds == pytest.approx(1.0)
     assert found["clips"].clips == 8

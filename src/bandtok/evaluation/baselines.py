@@ -54,7 +54,7 @@ NOISE = Baseline(name="noise", does="white noise as loud as each reference clip"
 TOKEN_BASELINES = (
     Baseline(
         name="tokens",
-        does="reference clips through the tokenizer: the best a model can reach",
+        does="reference clips through the tokenizer: as near as any codes can come",
         reorder=_as_they_are,
     ),
     Baseline(

@@ -207,7 +207,8 @@ def evaluate_generation(
     sets = [MeasuredSet(name="clips", does="what is judged", measures=compare_sets(real, made))]
     if settings.baselines:
         sets += _baselines(judge, real, excerpts, folder, tokenizer, settings)
-        sets += _real_against_real(judge, real, reference, len(excerpts), seconds, settings)
+        count = len(excerpts)
+        sets += _real_against_real(judge, real, reference, count, seconds, tokenizer, settings)
     scores = [clip.clap for clip in heard if clip.clap is not None]
     return GenerationReport(
         settings=settings,
@@ -390,9 +391,12 @@ def _real_against_real(
     reference: str | os.PathLike[str],
     count: int,
     seconds: float,
+    tokenizer: Tokenizer | None,
     settings: GenerationSettings,
 ) -> list[MeasuredSet]:
-    """Measure training tracks of the same corpus, or else one half of the reference."""
+    """Measure training tracks of the same corpus, as they are and through the tokenizer, or else
+    one half of the reference.
+    """
     path = Path(reference)
     if settings.split not in (None, "train") and (
         path.is_file() or (path / MANIFEST_NAME).is_file()
@@ -400,14 +404,26 @@ def _real_against_real(
         tracks = load_manifest(reference, ("train",))
         if tracks:
             chosen = _as_many(tracks, count, seconds)
-            heard = [
-                judge.hear(excerpt.track.path, audio)
-                for excerpt, audio in _read_excerpts(chosen, manifest_folder(reference), [])
-            ]
+            heard, coded = [], []
+            for excerpt, audio in _read_excerpts(chosen, manifest_folder(reference), []):
+                heard.append(judge.hear(excerpt.track.path, audio))
+                if tokenizer is not None:
+                    sound = tokenizer.decode(tokenizer.encode(audio))
+                    coded.append(judge.hear(excerpt.track.path, sound))
+            found = (
+                ("real, train", "real music: excerpts of the corpus's training tracks", heard),
+                (
+                    "tokens, train",
+                    "the same through the tokenizer: music of that kind as codes can hold it",
+                    coded,
+                ),
+            )
             if heard:
-                does = "real music: excerpts of the corpus's training tracks"
-                measures = compare_sets(real, heard)
-                return [MeasuredSet(name="real, train", does=does, measures=measures)]
+                return [
+                    MeasuredSet(name=name, does=does, measures=compare_sets(real, clips))
+                    for name, does, clips in found
+                    if clips
+                ]
     if len(real) < 2:
         return []
     does = "real music: every other reference clip against the rest, at half the number"
