@@ -9,7 +9,6 @@ from bandtok.layers.mel_image import MelImageConfig
 from bandtok.layers.mel_tokenizer import MelTokenizer
 from bandtok.music_lm.config import DEBUG_MUSIC_LM, MusicLMConfig
 from bandtok.music_lm.listener import DEBUG_LISTENER, Listener, ListenerConfig
-from bandtok.music_lm.metronome import DEBUG_METRONOME, Metronome, MetronomeConfig
 from bandtok.music_lm.model import MusicLM
 from bandtok.residual.config import DEBUG_RESIDUAL, ResidualConfig
 from bandtok.residual.model import ResidualNetwork
@@ -37,10 +36,7 @@ MUSIC_LM_KIND = NetworkKind(
 LISTENER_KIND = NetworkKind(
     name="listener", network=Listener, config=ListenerConfig, debug=DEBUG_LISTENER
 )
-METRONOME_KIND = NetworkKind(
-    name="metronome", network=Metronome, config=MetronomeConfig, debug=DEBUG_METRONOME
-)
-_KINDS = (TOKENIZER_KIND, RESIDUAL_KIND, VOCODER_KIND, MUSIC_LM_KIND, LISTENER_KIND, METRONOME_KIND)
+_KINDS = (TOKENIZER_KIND, RESIDUAL_KIND, VOCODER_KIND, MUSIC_LM_KIND, LISTENER_KIND)
 
 
 def tokenizer_network(config: MelImageConfig) -> MelTokenizer:

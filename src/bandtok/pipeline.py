@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bandtok.audio import Audio, probe_audio, resample_blocks, stream_audio
-from bandtok.checkpoint import NetworkKind, holds_network, load_network
+from bandtok.checkpoint import holds_network, load_network
 from bandtok.codec import WINDOW_FRAMES, Codec, ExternalVocoder, MelVocoder
 from bandtok.errors import CheckpointError, ConfigError, GridError, ModelMismatch
 from bandtok.grid import TokenGrid
@@ -28,17 +28,10 @@ from bandtok.mel import mel_bin_centres_hz
 from bandtok.music_lm.decoding import StepWeights
 from bandtok.music_lm.generation import FrameCallback, check_bpm, complete_codes, generate_batch
 from bandtok.music_lm.listener import Listener
-from bandtok.music_lm.metronome import Metronome
 from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.sampling import SamplingConfig
 from bandtok.music_lm.text import TextEncoder, TextStates, load_text_encoder
-from bandtok.networks import (
-    LISTENER_KIND,
-    METRONOME_KIND,
-    MUSIC_LM_KIND,
-    TOKENIZER_KIND,
-    VOCODER_KIND,
-)
+from bandtok.networks import LISTENER_KIND, MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
 from bandtok.region import Region
 from bandtok.stereo.rows import mid_and_side
 from bandtok.token_file import TOKEN_FILE_SUFFIX
@@ -339,7 +332,6 @@ class MusicModel:
         text_encoder: reads prompts.
         tokenizer: makes codes sound.
         listener: chooses among candidates; None leaves that to the network itself.
-        metronome: keeps the beat; None leaves that to the network too.
 
     Raises:
         CheckpointError: if network and tokenizer do not belong together.
@@ -351,7 +343,6 @@ class MusicModel:
         text_encoder: TextEncoder,
         tokenizer: Tokenizer,
         listener: Listener | None = None,
-        metronome: Metronome | None = None,
     ) -> None:
         wanted = network.config.tokenizer_fingerprint
         if wanted and wanted != tokenizer.fingerprint:
@@ -360,7 +351,7 @@ class MusicModel:
                 f"{tokenizer.model_id!r} ({tokenizer.fingerprint[:12]})"
             )
         self.network, self.text_encoder, self.tokenizer = network, text_encoder, tokenizer
-        self.listener, self.metronome = listener, metronome
+        self.listener = listener
         self._weights = StepWeights(network)
 
     @classmethod
@@ -371,14 +362,12 @@ class MusicModel:
         tokenizer: str | os.PathLike[str] | None = None,
         device: str = "auto",
     ) -> MusicModel:
-        """Load a music language model with its tokenizer, vocoder, text encoder, listener and
-        metronome.
+        """Load a music language model with its tokenizer, vocoder, text encoder and listener.
 
         Args:
             name: None for the bundled weights, "debug" for a tiny random model, a model or run
-                folder, or a hub id. Listener and metronome are those in `name` if that folder
-                holds `listener/` and `metronome/`, or the bundled ones where they know the same
-                codes and text encoder.
+                folder, or a hub id. The listener is the one in `name` if that folder holds
+                `listener/`, or the bundled one where it knows the same codes and text encoder.
             tokenizer: another tokenizer, by name; the default is the bundled one, or the one in
                 `name` if that folder holds `tokenizer/`.
             device: "auto", "cpu", "cuda" or "mps".
@@ -391,13 +380,8 @@ class MusicModel:
         if tokenizer is None and name is not None:
             tokenizer = name if holds_network(TOKENIZER_KIND.name, name) else None
         encoder = load_text_encoder(network.config.text_encoder)
-        return cls(
-            network,
-            encoder,
-            Tokenizer.from_pretrained(tokenizer, device=device),
-            _load_companion(LISTENER_KIND, name, network, device),
-            _load_companion(METRONOME_KIND, name, network, "cpu"),
-        )
+        listener = _load_listener(name, network, device)
+        return cls(network, encoder, Tokenizer.from_pretrained(tokenizer, device=device), listener)
 
     def generate(
         self,
@@ -409,9 +393,9 @@ class MusicModel:
         top_k: int = 250,
         top_p: float = 1.0,
         guidance_scale: float = 6.0,
-        beat_scale: float = 3.0,
+        beat_scale: float = 4.0,
         candidates: int = 4,
-        bpm: float | str | None = None,
+        bpm: float | None = None,
         continue_from: TokenGrid | None = None,
         on_progress: Progress | None = None,
         on_column: Callable[[Tensor], None] | None = None,
@@ -427,9 +411,9 @@ class MusicModel:
             candidates: openings (3 s of the bundled model) to choose among; the one that goes best
                 with the prompt, as the listener hears it, is played on. Without a prompt there is
                 nothing to choose by. 1 takes what comes.
-            bpm: tempo in beats a minute that a metronome keeps, the first beat at the beginning of
-                what is new; "prompt" draws one as the prompt suggests (none in what follows on
-                `continue_from`). None or 0: the music keeps its own beat.
+            bpm: tempo in beats a minute, the first beat at the beginning of what is new; 0 gives no
+                beat. None draws one as the prompt suggests, of models that have learned a beat
+                clock. In what follows on `continue_from`, None goes by what is heard there.
             continue_from: begin with this grid and play on from it.
             on_progress: called with (frames done, frames in all).
             on_column: called with the codes of each frame, int64 [bands], as soon as they are
@@ -468,9 +452,9 @@ class MusicModel:
         top_k: int = 250,
         top_p: float = 1.0,
         guidance_scale: float = 6.0,
-        beat_scale: float = 3.0,
+        beat_scale: float = 4.0,
         candidates: int = 4,
-        bpm: float | str | None = None,
+        bpm: float | None = None,
         continue_from: TokenGrid | None = None,
         on_progress: Progress | None = None,
     ) -> list[Clip]:
@@ -566,13 +550,13 @@ class MusicModel:
         edited = replace(grid, codes=codes.numpy())
         return Clip(audio=self.tokenizer.decode(edited), grid=edited)
 
-    def check_bpm(self, bpm: float | str | None) -> None:
+    def check_bpm(self, bpm: float | None) -> None:
         """Say whether a tempo can be played, before anything is made.
 
         Raises:
-            ConfigError: if it is out of range, or there is no metronome for these codes.
+            ConfigError: if it is out of range, or the network has learned no beat clock.
         """
-        check_bpm(self.metronome, bpm)
+        check_bpm(self.network, bpm)
 
     def hears_all_of(self, prompt: str) -> bool:
         """Return whether the text encoder takes the whole prompt, not only its beginning."""
@@ -585,7 +569,7 @@ class MusicModel:
         duration_seconds: float,
         sampling: SamplingConfig,
         candidates: int,
-        bpm: float | str | None,
+        bpm: float | None,
         continue_from: TokenGrid | None,
         on_progress: Progress | None,
         on_column: Callable[[Tensor], None] | None,
@@ -607,7 +591,6 @@ class MusicModel:
             seeds=seeds,
             candidates=candidates,
             listener=self.listener,
-            metronome=self.metronome,
             bpm=bpm,
             on_frame=_frames_done(on_progress, on_column),
         )
@@ -718,15 +701,13 @@ def _load_vocoder(
     return network
 
 
-def _load_companion(
-    kind: NetworkKind, name: str | os.PathLike[str] | None, network: MusicLM, device: str
-) -> Any:
-    """Return the network of this kind in a model folder, or the bundled one; None if it knows
-    other codes.
-    """
-    own = name is not None and holds_network(kind.name, name)
-    companion = load_network(kind, name if own else None, device)
-    theirs, wanted = companion.config, network.config
+def _load_listener(
+    name: str | os.PathLike[str] | None, network: MusicLM, device: str
+) -> Listener | None:
+    """Return the listener of a model folder, or the bundled one; None if it knows other codes."""
+    own = name is not None and holds_network(LISTENER_KIND.name, name)
+    listener: Listener = load_network(LISTENER_KIND, name if own else None, device)
+    theirs, wanted = listener.config, network.config
     fits = (theirs.tokenizer_fingerprint, theirs.text_encoder, theirs.text_dim) == (
         wanted.tokenizer_fingerprint,
         wanted.text_encoder,
@@ -734,7 +715,7 @@ def _load_companion(
     )
     if own and not fits:
         raise CheckpointError(
-            f"the {kind.name} in {os.fspath(name or '')!r} was trained on other codes, or with "
+            f"the listener in {os.fspath(name or '')!r} was trained on other codes, or with "
             "another text encoder, than the music model beside it"
         )
-    return companion if fits else None
+    return listener if fits else None

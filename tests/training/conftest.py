@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bandtok.data.segments import Segment, segment_content
+from bandtok.data.segments import Segment
 from bandtok.data.shards import TokenCorpus
 
 BANDS, SIZE = 4, 12
@@ -65,42 +65,3 @@ def beating(corpus: TokenCorpus) -> TokenCorpus:
             shard, segments=(segment,), frame_seconds=0.05, semitones=12 * number
         )
     return corpus
-
-
-@pytest.fixture
-def ticking(tmp_path: Path) -> TokenCorpus:
-    """Pieces of chance but for their beats, every ten frames, which have codes of their own."""
-    folder = tmp_path / "ticking"
-    (folder / "codes").mkdir(parents=True)
-    entries, segments, draw = [], {}, np.random.default_rng(0)
-    for number in range(8):
-        first, name = int(draw.integers(10)), f"codes/{number}.npy"
-        beats = np.arange(60) % 10 == first
-        low, high = (draw.integers(start, start + 6, (BANDS, 60)) for start in (0, 6))
-        np.save(folder / name, np.where(beats, high, low).astype(np.uint16))
-        segment = Segment(
-            start_seconds=0.0,
-            end_seconds=3.0,
-            words={"tempo": {"medium": 1.0}},
-            bpm=120.0,
-            bpm_weight=1.0,
-            beat_seconds=first * 0.05,
-        )
-        segments[name] = [segment_content(segment)]
-        entries.append(
-            {
-                "file": name,
-                "track": name,
-                "path": f"{number}.wav",
-                "offset_samples": 0,
-                "num_frames": 60,
-                "frame_seconds": 0.05,
-                "split": "valid" if number >= 6 else "train",
-                "title": "",
-                "style": [],
-                "package": "",
-            }
-        )
-    index = {"format": 1, "tokenizer": FACTS, "shards": entries, "segments": segments}
-    (folder / "index.json").write_text(json.dumps(index))
-    return TokenCorpus(folder)

@@ -12,8 +12,10 @@ import torch
 from bandtok.data.shards import TokenCorpus
 from bandtok.errors import ConfigError
 from bandtok.music_lm import MusicLM
+from bandtok.music_lm.clock import TEMPO_BINS, tempo_bin
 from bandtok.music_lm.text import HashTextEncoder
 from bandtok.recipes import music_lm as recipes
+from bandtok.recipes.run import _start_from
 from bandtok.training.loop import run_loop
 from bandtok.training.music_lm import (
     MusicLMTask,
@@ -154,6 +156,73 @@ def test_unigram_loss_by_hand() -> None:
     codes = np.array([[[0, 1], [1, 1]]])
     expected = -np.mean([np.log(3 / 4), np.log(1 / 4), np.log(1 / 2), np.log(1 / 2)])
     assert unigram_loss(counts, codes) == pytest.approx(expected)
+
+
+@pytest.fixture
+def clocked(recipe: MusicLMTraining) -> MusicLMTraining:
+    return replace(recipe, network=replace(recipe.network, beat_clock=True))
+
+
+def test_validation_without_any_beat_is_a_number(
+    clocked: MusicLMTraining, beating: TokenCorpus
+) -> None:
+    shard = beating.shards[2]
+    beating.shards[2] = replace(shard, segments=())
+    task = _task(clocked, beating)
+    assert task.validate(task.network)["clock_gain"] == 0.0
+
+
+def test_there_is_a_clock_only_where_beats_are_known(
+    clocked: MusicLMTraining, corpus: TokenCorpus, tmp_path: Path
+) -> None:
+    assert not _task(clocked, corpus).config.beat_clock
+
+
+def test_the_clock_is_trained_and_told_in_validation(
+    clocked: MusicLMTraining, beating: TokenCorpus
+) -> None:
+    task = _task(replace(clocked, learning_rate=1e-2, edit_share=0.0), beating)
+    assert task.config.beat_clock
+    for step in range(30):
+        task.step(step)
+    numbers = task.validate(task.network)
+    assert numbers["loss_with_clock"] != numbers["loss_with_text"]
+    gain = numbers["loss_with_text"] - numbers["loss_with_clock"]
+    assert numbers["clock_gain"] == pytest.approx(gain, abs=1e-5)
+    # The one validation piece is played far faster than any that was learned from.
+    assert numbers["tempo_found"] == 0.0
+    network = task.network
+    assert isinstance(network, MusicLM)
+    text = HashTextEncoder(8).encode(["Piece of mind 0, calm piano, fast"])
+    assert network.tempo_scores(text).argmax().item() in (tempo_bin(120.0), TEMPO_BINS)
+
+
+def test_weights_without_a_clock_can_learn_one(
+    clocked: MusicLMTraining, beating: TokenCorpus
+) -> None:
+    task = _task(clocked, beating)
+    network = task.network
+    assert isinstance(network, MusicLM)
+    fresh = {name: value.clone() for name, value in network.beat_weights().items()}
+    start = MusicLM(replace(task.config, beat_clock=False))
+    _start_from(task, start)
+    assert len(fresh) > 4
+    expected = start.state_dict() | fresh
+    found = network.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_the_clock_is_heard_in_its_share(clocked: MusicLMTraining, beating: TokenCorpus) -> None:
+    for share, null_share in ((1.0, 0.0), (0.0, 1.0)):
+        recipe = replace(clocked, clock_share=share, null_share=null_share, batch_size=32)
+        (batch,) = _task(recipe, beating)._make_batches(0)
+        assert batch.clock is not None
+        assert 0 < (batch.clock.beats_per_frame > 0).sum() < 32  # one piece has no beat
+    recipe = replace(clocked, clock_share=0.0, null_share=0.0)
+    (batch,) = _task(recipe, beating)._make_batches(0)
+    assert batch.clock is not None
+    assert batch.clock.is_null
 
 
 def test_settings_out_of_range_are_refused() -> None:

@@ -14,7 +14,6 @@ from rich.table import Table
 from bandtok.checkpoint import load_network
 from bandtok.cli import options
 from bandtok.cli.console import print_json, progress_bars
-from bandtok.cli.sampling import BeatScale, tempo
 from bandtok.data.manifest import manifest_folder
 from bandtok.evaluation.attribute_control import (
     AttributePrompt,
@@ -216,10 +215,9 @@ def attributes(
     batch: Annotated[int, typer.Option("--batch", min=1, help="Clips side by side.")] = 8,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of prompts and clips.")] = 0,
     guidance: Annotated[float, typer.Option("--guidance-scale", help="As for generate.")] = 6.0,
-    bpm: Annotated[
-        str | None, typer.Option("--bpm", metavar="BPM|prompt", help="As for generate.")
-    ] = None,
-    beat_scale: BeatScale = 3.0,
+    beat_scale: Annotated[
+        float, typer.Option("--beat-scale", min=0, help="As for generate.")
+    ] = 4.0,
     top_k: Annotated[int, typer.Option("--top-k", min=0, help="0 means all codes.")] = 250,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0)] = 1.0,
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="As for generate.")] = 4,
@@ -238,7 +236,6 @@ def attributes(
         batch=batch,
         seed=seed,
         guidance_scale=guidance,
-        bpm=tempo(bpm),
         beat_scale=beat_scale,
         top_k=top_k,
         temperature=temperature,

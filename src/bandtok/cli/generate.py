@@ -68,7 +68,7 @@ def generate(
     top_k: sampling.TopK = None,
     top_p: sampling.TopP = None,
     guidance_scale: sampling.GuidanceScale = None,
-    beat_scale: sampling.BeatScale = 3.0,
+    beat_scale: sampling.BeatScale = 4.0,
     candidates: Annotated[
         int,
         typer.Option(
@@ -79,11 +79,11 @@ def generate(
         ),
     ] = 4,
     bpm: Annotated[
-        str | None,
+        float | None,
         typer.Option(
             "--bpm",
-            metavar="BPM|prompt",
-            help="Keep this tempo, or the one that the prompt suggests.",
+            metavar="BPM",
+            help="Beats a minute, 0 for no beat; by default as the prompt suggests.",
             show_default=False,
         ),
     ] = None,
@@ -122,8 +122,7 @@ def generate(
         if save_tokens:
             refuse_existing(job.target.with_suffix(TOKEN_SUFFIX), overwrite)
     music_model = bandtok.MusicModel.from_pretrained(model, device=device.value)
-    tempo = sampling.tempo(bpm)
-    music_model.check_bpm(tempo)
+    music_model.check_bpm(bpm)
     sampling.warn_of_long_prompts(music_model, (job.prompt for job in jobs), quiet)
     maker = ClipMaker(
         model=music_model,
@@ -131,7 +130,7 @@ def generate(
         sampling=sampling.chosen_sampling(temperature, top_k, top_p, guidance_scale),
         beat_scale=beat_scale,
         candidates=candidates,
-        bpm=tempo,
+        bpm=bpm,
         start=_start_grid(music_model, continue_from),
         save_tokens=save_tokens,
         stream=stream,
@@ -207,7 +206,7 @@ class ClipMaker:
     sampling: Sampling
     beat_scale: float
     candidates: int
-    bpm: float | str | None
+    bpm: float | None
     start: TokenGrid | None
     save_tokens: bool
     stream: bool

@@ -25,7 +25,8 @@ GuidanceScale = Annotated[
     typer.Option("--guidance-scale", help="How closely to follow the prompt; 1: no guidance."),
 ]
 BeatScale = Annotated[
-    float, typer.Option("--beat-scale", help="How strictly to keep the beat; 0: no beat.", min=0)
+    float,
+    typer.Option("--beat-scale", help="How strictly to keep the beat; 0: no beat.", min=0),
 ]
 
 
@@ -39,7 +40,10 @@ class Sampling(TypedDict, total=False):
 
 
 def chosen_sampling(
-    temperature: float | None, top_k: int | None, top_p: float | None, guidance_scale: float | None
+    temperature: float | None,
+    top_k: int | None,
+    top_p: float | None,
+    guidance_scale: float | None,
 ) -> Sampling:
     """Keep the settings that were given."""
     sampling = Sampling()
@@ -52,14 +56,6 @@ def chosen_sampling(
     if guidance_scale is not None:
         sampling["guidance_scale"] = guidance_scale
     return sampling
-
-
-def tempo(text: str | None) -> float | str | None:
-    """Read beats a minute; what is no number is left for the model to judge."""
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return text
 
 
 def warn_of_long_prompts(model: MusicModel, prompts: Iterable[str], quiet: bool) -> None:

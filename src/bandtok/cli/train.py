@@ -22,7 +22,6 @@ class Kind(StrEnum):
     VOCODER = "vocoder"
     LM = "lm"
     LISTENER = "listener"
-    METRONOME = "metronome"
 
 
 def train(
@@ -35,7 +34,7 @@ def train(
         typer.Option(
             "--data",
             metavar="DIR",
-            help="Folder of audio, may be repeated (one of shards for lm, listener, metronome).",
+            help="Folder of audio, may be repeated (one of shards for lm and listener).",
             exists=True,
         ),
     ],

@@ -71,7 +71,7 @@ class AttributeSettings:
         pieces: pieces at most that teach the pace.
         batch: clips generated side by side.
         seed: of the choice of prompts and of the clips.
-        temperature, top_k, guidance_scale, candidates, bpm, beat_scale: of the generation.
+        temperature, top_k, guidance_scale, beat_scale, candidates: of the generation.
     """
 
     clips: int = 120
@@ -82,9 +82,8 @@ class AttributeSettings:
     temperature: float = 1.0
     top_k: int = 250
     guidance_scale: float = 6.0
+    beat_scale: float = 4.0
     candidates: int = 4
-    bpm: float | str | None = None
-    beat_scale: float = 3.0
 
     def __post_init__(self) -> None:
         if min(self.clips, self.pieces, self.batch) < 1 or not self.seconds > 0:
@@ -307,7 +306,6 @@ def _generated(
             temperature=settings.temperature,
             top_k=settings.top_k,
             guidance_scale=settings.guidance_scale,
-            bpm=settings.bpm,
             beat_scale=settings.beat_scale,
             candidates=settings.candidates,
         )

@@ -132,7 +132,9 @@ _DEBUG_BATCH = {"batch_size": "2", "crop_mel_frames": "32", "validation_crops": 
 
 
 def _language_model(steps: int, warmup: int, **settings: str) -> dict[str, str]:
-    return {**_steps(steps, warmup), "sampled_frames": "0", "validation_windows": "8", **settings}
+    """Return the settings of a language model; without a beat clock, as tokens are compared."""
+    fixed = {"sampled_frames": "0", "validation_windows": "8", "beat_clock": "false"}
+    return {**_steps(steps, warmup), **fixed, **settings}
 
 
 FULL = Scale(

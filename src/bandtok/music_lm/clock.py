@@ -1,7 +1,8 @@
 """A beat clock beside the music: how many beats have passed at each frame, where that is known.
 
-Beats a minute come from the music in training, and in generation from the user, or they are drawn
-as the text suggests. What hears the clock is the metronome.
+A language model by itself keeps no beat for long, as beats fall between frames. With a clock, each
+position is told where in the beat its cell lies. Beats a minute come from the music in training,
+and in generation from the user, or they are drawn as the text suggests.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from bandtok.music_lm.text import TextStates
 from bandtok.music_lm.words import WordQueries
 
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
-PROMPT_TEMPO = "prompt"
-"""In place of beats a minute: the tempo that the text suggests."""
 TEMPO_BINS = 48
 """Tempos that a text can suggest, each 3.8 % faster than the one before; one more stands for music
 without a beat."""
@@ -99,6 +98,8 @@ class ClockInput(nn.Module):
 
 class TempoReader(nn.Module):
     """Which tempos a text suggests: its states -> float [rows, TEMPO_BINS + 1] logits.
+
+    It reads the text by itself: what finds tempos in words would crowd out what finds instruments.
 
     Args:
         text_dim: width of the states.

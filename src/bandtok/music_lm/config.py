@@ -42,6 +42,8 @@ class MusicLMConfig:
             it is that of the tokenizer's codebook, training starts from its entries.
         text_queries: learned queries that pick states out of a text, beside their mean; 0 hears the
             mean alone.
+        beat_clock: whether positions may be told where in the beat they lie, and texts what tempo
+            they suggest (see `bandtok.music_lm.clock`).
         condition_dim: inner width of the network that turns the text into scales and shifts of
             every norm.
         dropout: probability of dropping an element of a residual branch in training.
@@ -62,6 +64,7 @@ class MusicLMConfig:
     mlp_dim: int = 1024
     code_dim: int = 16
     text_queries: int = 4
+    beat_clock: bool = False
     condition_dim: int = 128
     rope: RopeKind = "2d"
     order: ReadingOrder = "raster"

@@ -9,6 +9,7 @@ torch has a product for that on this processor: it reads half the memory and add
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,8 +18,8 @@ from torch.nn import functional
 from bandtok.errors import ConfigError
 from bandtok.grid import neighbour_steps
 from bandtok.layers.rope import RotaryTable
+from bandtok.music_lm.clock import BeatClock
 from bandtok.music_lm.model import NEIGHBOURS, MusicLM
-from bandtok.music_lm.sampling import guide
 from bandtok.music_lm.text import TextStates
 from bandtok.music_lm.transformer import Block
 
@@ -52,6 +53,39 @@ class StepWeights:
         self.table, self.places = _input_table(model)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Voice:
+    """One way to ask the model about a clip, and what its scores count among those of others.
+
+    Attributes:
+        hears_text, hears_clock: what it is told.
+        weight: all voices' weights add up to 1.
+    """
+
+    hears_text: bool
+    hears_clock: bool
+    weight: float
+
+
+def voices(has_text: bool, has_clock: bool, text_scale: float, beat_scale: float) -> list[Voice]:
+    """Return who has to be asked, the one who hears most first.
+
+    Scores are pushed from those of no condition along what the text changes, and from those with
+    the text along what the clock changes: none + text_scale (text - none) + beat_scale
+    (text and clock - text). So the beat comes in as the music that is asked for keeps it.
+
+    Source: classifier-free guidance (2207.12598), a scale for each condition (2211.09800).
+    """
+    text_scale = text_scale if has_text else 0.0
+    beat_scale = beat_scale if has_clock else 0.0
+    asked = [Voice(hears_text=has_text, hears_clock=True, weight=beat_scale)]
+    if has_text:
+        asked.append(Voice(hears_text=True, hears_clock=False, weight=text_scale - beat_scale))
+        beat_scale = 0.0
+    asked.append(Voice(hears_text=False, hears_clock=False, weight=1.0 - text_scale - beat_scale))
+    return [voice for voice in asked if voice.weight]
+
+
 class WindowDecoder:
     """One window of a model with its cache: codes in, scores of the next codes out.
 
@@ -59,7 +93,8 @@ class WindowDecoder:
         weights: the model, in eval mode.
         text: a row for each clip, or None.
         clips: clips written side by side.
-        guidance_scale: 1 runs one row a clip; anything else runs the unconditional row beside it.
+        guidance_scale, beat_scale: see `voices`; each voice is a row a clip.
+        clock: a row for each clip, or None.
     """
 
     def __init__(
@@ -68,35 +103,40 @@ class WindowDecoder:
         text: TextStates | None,
         clips: int = 1,
         guidance_scale: float = 1.0,
+        clock: BeatClock | None = None,
+        beat_scale: float = 1.0,
     ) -> None:
         if text is not None and len(text) != clips:
             raise ConfigError(f"got {len(text)} rows of text; expected {clips}")
         if text is not None and text.is_null:
             text = None
-        self.weights, self.model, self.clips = weights, weights.model, clips
-        self.guidance_scale = guidance_scale if text is not None else 1.0
-        self.rows = clips if self.guidance_scale == 1.0 else 2 * clips
+        if clock is not None and clock.is_null:
+            clock = None
+        self.weights, self.model, self.clips, self.clock = weights, weights.model, clips, clock
+        self.voices = voices(text is not None, clock is not None, guidance_scale, beat_scale)
+        self.rows = len(self.voices) * clips
         self.device = self.model.code_embedding.weight.device
+        self._shares = torch.tensor([voice.weight for voice in self.voices], device=self.device)
         self.cache = self.model.make_cache(self.rows)
         with torch.inference_mode():
             self.condition = self._condition(text)
         self.parts = [part.contiguous() for part in self.condition.unbind(1)]
 
     def _condition(self, text: TextStates | None) -> Tensor:
-        if text is None:
-            return self.model.condition(None, self.rows)
-        spoken = self.model.condition(text.to(self.device), self.clips)
-        if self.rows == self.clips:
-            return spoken
-        return torch.cat((spoken, self.model.condition(None, self.clips)))
+        silent = self.model.condition(None, self.clips)
+        spoken = silent
+        if text is not None:
+            spoken = self.model.condition(text.to(self.device), self.clips)
+        return torch.cat([spoken if voice.hears_text else silent for voice in self.voices])
 
     @torch.inference_mode()
-    def begin(self, order: Tensor, known: Tensor) -> Tensor:
+    def begin(self, order: Tensor, known: Tensor, first_frame: int = 0) -> Tensor:
         """Start a window: take the codes that are known and score the next ones.
 
         Args:
             order: int64 [length], raster indices of the cells in the order they are read.
             known: int64 [clips, n], the codes of the first n cells, n below length.
+            first_frame: where in the clip the window begins, for the clock.
 
         Returns:
             float [clips, codebook_size], guidance applied.
@@ -119,6 +159,7 @@ class WindowDecoder:
         self._seen = torch.full((self.rows, length + 1 + config.num_bands), config.bos_id)
         self._seen = self._seen.to(self.device)
         self._seen[:, length + 1 :] = torch.arange(config.num_bands)
+        self._ticks = self._tick(order, first_frame)
         self.cache.truncate(0)
         self._take_known(known.to(self.device), rotary, order)
         return self._scores()
@@ -134,13 +175,14 @@ class WindowDecoder:
     @torch.inference_mode()
     def text_gain(self, codes: Tensor) -> Tensor:
         """Return by how many nats the text makes codes, int64 [clips], of the cells scored last
-        likelier; 0 where no unconditional row runs beside.
+        likelier; 0 where nobody who does not hear it is asked.
         """
-        if self.rows == self.clips:
+        if self.voices[0].hears_text == self.voices[-1].hears_text:
             return torch.zeros(self.clips)
-        drawn = codes.to(self.device).repeat(2)[:, None]
-        scores = functional.log_softmax(self._logits, dim=1).gather(1, drawn)
-        spoken, silent = scores.split(self.clips)
+        drawn = codes.to(self.device)[:, None]
+        spoken, silent = (
+            functional.log_softmax(self._logits[index], dim=1).gather(1, drawn) for index in (0, -1)
+        )
         return (spoken - silent)[:, 0].cpu()
 
     def _take_known(self, known: Tensor, rotary: RotaryTable, order: Tensor) -> None:
@@ -150,15 +192,23 @@ class WindowDecoder:
         tokens = known.repeat(self.rows // self.clips, 1)
         self._seen[:, 1 : count + 1] = tokens + self._first_entries[:count]
         x = self.model.embed(tokens, order[:, :count])
+        if self._ticks is not None:
+            x = x + self._ticks[:, :count]
         self.model.transformer(x, self.condition, rotary[:count], self.cache)
+
+    def _tick(self, order: Tensor, first_frame: int) -> Tensor | None:
+        """Return what the clock adds to each position, float [rows, length, model_dim]."""
+        if self.clock is None:
+            return None
+        ticks = self.model.ticks(self.clock.at(first_frame), order.expand(self.clips, -1))
+        none = torch.zeros_like(ticks)
+        return torch.cat([ticks if voice.hears_clock else none for voice in self.voices])
 
     def _scores(self) -> Tensor:
         head = self.weights.heads[self._heads[self.cache.length]]
-        self._logits = head(self._run()).float()
-        if self.rows == self.clips:
-            return self._logits.cpu()
-        spoken, silent = self._logits.split(self.clips)
-        return guide(spoken, silent, self.guidance_scale).cpu()
+        self._logits = head(self._run()).float().view(len(self.voices), self.clips, -1)
+        together: Tensor = self._shares @ self._logits.flatten(1)
+        return together.view(self.clips, -1).cpu()
 
     def _run(self) -> Tensor:
         """Run the position after those in the cache; return float [rows, model_dim]."""
@@ -169,6 +219,8 @@ class WindowDecoder:
         turn_sin = weights.swapped_gains * self._turns[1][place]
         wanted = self._seen[:, self._sources[place]] + weights.places
         x = functional.embedding_bag(wanted, weights.table, mode="sum")
+        if self._ticks is not None:
+            x = x + self._ticks[:, place]
         x = self.model.transformer.input_norm(x)
         parts = self.parts
         for index in range(config.num_layers):

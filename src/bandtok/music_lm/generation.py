@@ -15,10 +15,9 @@ from torch import Tensor
 
 from bandtok.errors import ConfigError, GridError
 from bandtok.grid import ReadingOrder, flatten, positions, unflatten, window_order
-from bandtok.music_lm.clock import FASTEST_BPM, PROMPT_TEMPO, SLOWEST_BPM, BeatClock, draw_tempo
+from bandtok.music_lm.clock import FASTEST_BPM, SLOWEST_BPM, BeatClock, draw_tempo
 from bandtok.music_lm.decoding import StepWeights, WindowDecoder
 from bandtok.music_lm.listener import Listener
-from bandtok.music_lm.metronome import Beat, Metronome
 from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.sampling import SamplingConfig, sample_code
 from bandtok.music_lm.text import TextStates
@@ -55,8 +54,7 @@ def generate_codes(
     seed: int = 0,
     candidates: int = 1,
     listener: Listener | None = None,
-    metronome: Metronome | None = None,
-    bpm: float | str | None = None,
+    bpm: float | None = None,
     on_frame: FrameCallback | None = None,
 ) -> Tensor:
     """Write new frames, after a prompt of codes if there is one.
@@ -69,7 +67,7 @@ def generate_codes(
         sampling: how codes are drawn; the default draws from the model's own distribution.
         seed: same seed, same machine, same version: same codes.
         candidates, listener: openings to choose among, and who chooses; see `generate_batch`.
-        metronome, bpm: what keeps a beat, and at which tempo; see `generate_batch`.
+        bpm: see `generate_batch`.
         on_frame: called after every frame, those of the prompt included.
 
     Returns:
@@ -77,7 +75,7 @@ def generate_codes(
 
     Raises:
         GridError: if the prompt does not fit the model, or `num_frames` is negative.
-        ConfigError: if `candidates` is below 1, or a tempo cannot be kept.
+        ConfigError: if `candidates` is below 1, or the model cannot play at that tempo.
     """
     return generate_batch(
         model,
@@ -88,7 +86,6 @@ def generate_codes(
         seeds=[seed],
         candidates=candidates,
         listener=listener,
-        metronome=metronome,
         bpm=bpm,
         on_frame=on_frame,
     )[0]
@@ -104,8 +101,7 @@ def generate_batch(
     sampling: SamplingConfig | None = None,
     candidates: int = 1,
     listener: Listener | None = None,
-    metronome: Metronome | None = None,
-    bpm: float | str | None = None,
+    bpm: float | None = None,
     on_frame: FrameCallback | None = None,
 ) -> Tensor:
     """Write several clips side by side, which costs little more than one.
@@ -121,17 +117,16 @@ def generate_batch(
         seeds: one for each clip.
         candidates: openings to choose among; 1 takes what comes.
         listener: chooses; it must know these codes and this text encoder.
-        metronome: pulls what is played onto a beat; it must know these codes and this text encoder.
-        bpm: beats a minute of that beat, which begins with the first new frame; None or 0 for none.
-            "prompt" draws a tempo for each clip as its text suggests, unless there is something to
-            continue from, whose own beat would be another.
+        bpm: beats a minute of a clock that runs from the first new frame on; 0 for none. None draws
+            a tempo for each clip as its text suggests, if the model has learned to and there is
+            nothing to continue from, whose own beat would be another.
 
     Returns:
         int64 [clips, bands, prompt frames + num_frames] on the CPU.
 
     Raises:
         GridError: as in `generate_codes`. ConfigError: if texts and seeds differ in number, or
-        `candidates` is below 1, or a tempo cannot be kept.
+        `candidates` is below 1, or the model cannot play at that tempo.
     """
     if num_frames < 0:
         raise GridError(f"got {num_frames} frames to generate; expected 0 or more")
@@ -141,10 +136,10 @@ def generate_batch(
     _check_codes(weights.model, start)
     if candidates < 1:
         raise ConfigError(f"got {candidates} candidates; expected 1 or more")
-    check_bpm(metronome, bpm)
+    check_bpm(weights.model, bpm)
     sampling = sampling or SamplingConfig()
     start = start.cpu().long()
-    writer = _Writer(weights=weights, sampling=sampling, metronome=metronome)
+    writer = _Writer(weights=weights, sampling=sampling)
     if candidates > 1 and num_frames and text is not None and not text.is_null:
         opening = min(num_frames, OPENING_FRAMES)
         clips = [clip for clip in range(len(seeds)) for _ in range(candidates)]
@@ -157,22 +152,23 @@ def generate_batch(
     return writer.play_on(players, num_frames, on_frame).codes
 
 
-def check_bpm(metronome: Metronome | None, bpm: float | str | None) -> None:
-    """Say whether a tempo can be kept; None and 0 ask for nothing.
+def check_bpm(model: MusicLM, bpm: float | None) -> None:
+    """Say whether a model can play at a tempo; None and 0 leave it to the model.
 
     Raises:
         ConfigError: if it cannot.
     """
     if bpm is None or bpm == 0:
         return
-    if bpm != PROMPT_TEMPO and (isinstance(bpm, str) or not SLOWEST_BPM <= bpm <= FASTEST_BPM):
+    if not SLOWEST_BPM <= bpm <= FASTEST_BPM:
         raise ConfigError(
-            f"got {bpm} beats a minute; expected {SLOWEST_BPM:.0f} to {FASTEST_BPM:.0f}, 0 for "
-            f"none, or {PROMPT_TEMPO!r}"
+            f"got {bpm} beats a minute; expected {SLOWEST_BPM:.0f} to {FASTEST_BPM:.0f}, or 0 for "
+            "none"
         )
-    if metronome is None:
+    if not model.config.beat_clock:
         raise ConfigError(
-            f"got a tempo ({bpm}); no metronome knows this model's codes, leave the tempo out"
+            f"got {bpm} beats a minute; this model has learned no beat clock, leave the tempo to "
+            "the prompt"
         )
 
 
@@ -290,30 +286,29 @@ class _Written:
 
 @dataclass(frozen=True, kw_only=True)
 class _Writer:
-    """Writes clips: a model, how codes are drawn, and what keeps the beat, if anything does."""
+    """Writes clips: a model, and how codes are drawn."""
 
     weights: StepWeights
     sampling: SamplingConfig
-    metronome: Metronome | None = None
 
     def begin(
         self,
         text: TextStates | None,
         seeds: Sequence[int],
         start: Tensor,
-        bpm: float | str | None,
+        bpm: float | None,
     ) -> _Players:
         """Return clips that all begin with codes [bands, frames], each drawing with its seed."""
         generators = [_generator(seed) for seed in seeds]
-        clock = None
-        if self.metronome is not None and bpm is not None:
-            if isinstance(bpm, str):
+        model, clock = self.weights.model, None
+        if model.config.beat_clock:
+            if bpm is None:
                 suggested = None if start.shape[1] else text
-                tempos = _suggested_tempos(self.metronome, suggested, generators)
+                tempos = _suggested_tempos(model, suggested, generators)
             else:
                 tempos = [bpm] * len(seeds)
-            clock = BeatClock.of_tempos(torch.tensor(tempos), self.metronome.config.frame_rate)
-            clock = None if clock.is_null else clock.at(-start.shape[1])
+            clock = BeatClock.of_tempos(torch.tensor(tempos), model.config.frame_rate)
+            clock = clock.at(-start.shape[1])
         return _Players(
             text=text,
             codes=start.expand(len(seeds), -1, -1),
@@ -365,25 +360,27 @@ class _Writer:
         training = model.training
         model.eval()
         report = _Report(tokens, num_bands, on_frame)
-        beat = self._beat(players, keep)
         try:
-            decoder = WindowDecoder(self.weights, players.text, clips, sampling.guidance_scale)
+            decoder = WindowDecoder(
+                self.weights,
+                players.text,
+                clips,
+                sampling.guidance_scale,
+                players.clock,
+                sampling.beat_scale,
+            )
             for plan in plan_windows(unknown, window):
                 reading = _read_window(unknown, plan, window, model.config.order)
                 order, begin = reading.order, reading.begin
                 cells = (order + plan.start * num_bands).tolist()
                 report.before(plan.first)
-                logits = decoder.begin(order, tokens[:, cells[:begin]])
+                logits = decoder.begin(order, tokens[:, cells[:begin]], plan.start)
                 for place in range(begin, len(order)):
                     cell = cells[place]
                     report.before(plan.start + reading.frames_done[place])
                     if reading.wanted[place]:
-                        if beat is not None:
-                            logits = logits + sampling.beat_scale * beat.push(cell)
                         tokens[:, cell] = sample_codes(logits, sampling, players.generators)
                         gain += decoder.text_gain(tokens[:, cell])
-                        if beat is not None:
-                            beat.write(cell, tokens[:, cell])
                     if place + 1 < len(order):
                         logits = decoder.step(tokens[:, cell])
                 unknown[:, plan.first : plan.last] = False
@@ -393,23 +390,19 @@ class _Writer:
         grids = torch.stack([unflatten(clip, num_bands) for clip in tokens])
         return _Written(codes=grids, text_gain=gain)
 
-    def _beat(self, players: _Players, known: Tensor) -> Beat | None:
-        if self.metronome is None or players.clock is None or not self.sampling.beat_scale:
-            return None
-        return Beat(self.metronome, players.clock, players.codes, known)
-
 
 @torch.inference_mode()
 def _suggested_tempos(
-    metronome: Metronome, text: TextStates | None, generators: Sequence[torch.Generator]
+    model: MusicLM, text: TextStates | None, generators: Sequence[torch.Generator]
 ) -> list[float]:
     """Draw beats a minute for each clip; 0, no beat, for one without text."""
     if text is None:
         return [0.0] * len(generators)
+    scores = model.tempo_scores(text.to(model.code_embedding.weight.device))
     return [
         draw_tempo(row, generator) if spoken else 0.0
         for row, spoken, generator in zip(
-            metronome.tempo_scores(text), text.mask.any(dim=1).tolist(), generators, strict=True
+            scores, text.mask.any(dim=1).tolist(), generators, strict=True
         )
     ]
 

@@ -26,6 +26,7 @@ from bandtok.layers.rope import (
     rotary_2d,
 )
 from bandtok.music_lm.cache import KeyValueCache
+from bandtok.music_lm.clock import BeatClock, ClockInput, TempoReader
 from bandtok.music_lm.config import MusicLMConfig
 from bandtok.music_lm.text import TextStates
 from bandtok.music_lm.transformer import Transformer
@@ -53,12 +54,18 @@ class MusicLM(nn.Module):
         self.code_projection = nn.Linear(config.code_dim, config.model_dim, bias=False)
         self.neighbours = nn.Linear(len(NEIGHBOURS) * config.code_dim, config.model_dim, bias=False)
         self.band_embedding = nn.Embedding(config.num_bands, config.model_dim)
+        self.clock_input = ClockInput(config.model_dim) if config.beat_clock else None
+        self.tempo = TempoReader(config.text_dim) if config.beat_clock else None
         self.transformer = Transformer(config)
         self.condition = Conditioner(config, 2 * self.transformer.num_norms)
         self._initialise()
 
     def forward(
-        self, tokens: Tensor, text: TextStates | None = None, order: Tensor | None = None
+        self,
+        tokens: Tensor,
+        text: TextStates | None = None,
+        order: Tensor | None = None,
+        clock: BeatClock | None = None,
     ) -> Tensor:
         """Score every token given the ones before it.
 
@@ -67,12 +74,17 @@ class MusicLM(nn.Module):
             text: states for each row; None means that all rows are unconditional.
             order: int64 [batch or 1, length] raster indices of the tokens' cells; None is the
                 raster order.
+            clock: a beat for each row, from the window's first frame on; None for none.
 
         Returns:
             float [batch, length, codebook_size]: logits[:, k] predict tokens[:, k] and depend only
-            on the text, the order, and tokens[:, :k].
+            on the text, the order, the clock, and tokens[:, :k].
+
+        Raises:
+            ConfigError: if there is a clock and the model has learned none, or text or clock have
+            another number of rows.
         """
-        hidden, head = self.hidden(tokens, text, order), self.head()
+        hidden, head = self.hidden(tokens, text, order, clock), self.head()
         if head.ndim == 2:
             return functional.linear(hidden, head)
         if order is None:
@@ -85,15 +97,20 @@ class MusicLM(nn.Module):
         return scores
 
     def hidden(
-        self, tokens: Tensor, text: TextStates | None = None, order: Tensor | None = None
+        self,
+        tokens: Tensor,
+        text: TextStates | None = None,
+        order: Tensor | None = None,
+        clock: BeatClock | None = None,
     ) -> Tensor:
         """Return float [batch, length, model_dim], which `head` turns into the scores."""
         batch, length = tokens.shape
         if order is None:
             order = torch.arange(length, device=tokens.device)[None]
-        hidden: Tensor = self.transformer(
-            self.embed(tokens, order), self.condition(text, batch), self.rotary(order)
-        )
+        embedded = self.embed(tokens, order)
+        if clock is not None:
+            embedded = embedded + self.ticks(clock, order.expand(batch, -1))
+        hidden: Tensor = self.transformer(embedded, self.condition(text, batch), self.rotary(order))
         return hidden
 
     def embed(self, tokens: Tensor, order: Tensor) -> Tensor:
@@ -117,6 +134,44 @@ class MusicLM(nn.Module):
             + self.band_embedding(order % bands)
             + self.neighbours(self.code_vectors(around).flatten(2))
         )
+
+    def ticks(self, clock: BeatClock, order: Tensor) -> Tensor:
+        """Return what the clock adds to each position, float [batch, length, model_dim].
+
+        Args:
+            clock: a row for each row of `order`.
+            order: int64 [batch, length].
+
+        Raises:
+            ConfigError: if the model has learned no clock, or rows differ in number.
+        """
+        if self.clock_input is None:
+            raise ConfigError("got a beat clock; this model has learned none, expected no tempo")
+        if len(clock) != len(order):
+            raise ConfigError(f"got {len(clock)} beat clocks; expected {len(order)}")
+        frames = order // self.config.num_bands
+        heard: Tensor = self.clock_input(clock, self.config.window_frames)
+        return heard.gather(1, frames[..., None].expand(-1, -1, heard.shape[2]))
+
+    def tempo_scores(self, text: TextStates) -> Tensor:
+        """Return how well each tempo goes with each text, float [batch, TEMPO_BINS + 1] logits.
+
+        Raises:
+            ConfigError: if the model has learned no tempos, or the text has another width.
+        """
+        if self.tempo is None:
+            raise ConfigError("this model has learned no tempos")
+        _check_text(text, len(text), self.config.text_dim)
+        scores: Tensor = self.tempo(text)
+        return scores
+
+    def beat_weights(self) -> dict[str, Tensor]:
+        """Return the weights that only a model with a beat clock has, by their names."""
+        return {
+            name: value
+            for name, value in self.state_dict().items()
+            if name.startswith(("clock_input.", "tempo."))
+        }
 
     def first_entries(self, order: Tensor) -> Tensor:
         """Return the entry of code 0 in the row of each cell, int64 like `order`.

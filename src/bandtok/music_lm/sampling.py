@@ -22,9 +22,10 @@ class SamplingConfig:
         temperature: above 1 is more varied, below 1 safer; 0 always takes the likeliest code.
         top_k: draw among this many likeliest codes; 0 means all.
         top_p: draw among the fewest codes that together have this probability; 1 means all.
-        guidance_scale: how far to push from the unconditional towards the conditional scores; 1 is
-            no guidance and costs half.
-        beat_scale: how much the metronome's word counts where there is a beat; 0 is none.
+        guidance_scale: how far to push from the scores without the text towards those with it; 1
+            is no guidance and costs half.
+        beat_scale: how far to push from the scores without the beat clock towards those with it,
+            where there is one; 1 is as the music of training keeps its beat, 0 is no beat.
     """
 
     temperature: float = 1.0
@@ -43,14 +44,6 @@ class SamplingConfig:
         for name in ("guidance_scale", "beat_scale"):
             if not 0.0 <= getattr(self, name) < float("inf"):
                 raise ConfigError(f"got {name} {getattr(self, name)}; expected 0 or more")
-
-
-def guide(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
-    """Push scores away from the unconditional ones.
-
-    Source: classifier-free guidance (2207.12598) on logits; scale 1 gives `conditional` back.
-    """
-    return torch.lerp(unconditional, conditional, scale)
 
 
 def candidates(logits: Tensor, config: SamplingConfig) -> tuple[Tensor, Tensor]:

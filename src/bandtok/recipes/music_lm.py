@@ -17,16 +17,20 @@ def default() -> MusicLMTraining:
         bandtok data tokenize CORPUS --out SHARDS --offsets 8
         bandtok train lm default --data SHARDS --out runs/lm --max-minutes 240
     """
-    return MusicLMTraining(loop=LoopConfig(steps=6000, warmup_steps=100, validate_every=250))
+    return MusicLMTraining(
+        network=MusicLMConfig(beat_clock=True),
+        loop=LoopConfig(steps=6000, warmup_steps=100, validate_every=250),
+    )
 
 
 def bundled() -> MusicLMTraining:
     """The bundled model: 13 M parameters, windows of 96 frames (8.9 s).
 
     Hardware: one accelerator with 80 GB for ten minutes. Music is scarce beside what such a machine
-    can read, hence the drop-out and the variants.
+    can read, hence the drop-out and the variants. The weights in the box are of two such runs, the
+    second with `--init bundled` and three quarters of the rates (see the log).
 
-        bandtok data rendered --out SOLOS --hours 14.5 --seed 1 --style solo \\
+        bandtok data rendered --out SOLOS --hours 24 --seed 1 --style solo \\
             --style solo-with-chords --style duet
         bandtok data tokenize SOLOS CORPUS RENDERED --out SHARDS --offsets 2 --gain-db 0 \\
             --gain-db -5 --semitones 0 --semitones 1
@@ -40,7 +44,8 @@ def bundled() -> MusicLMTraining:
             num_kv_heads=2,
             mlp_dim=1536,
             condition_dim=192,
-            dropout=0.15,
+            beat_clock=True,
+            dropout=0.1,
             window_frames=96,
         ),
         loop=LoopConfig(steps=5400, warmup_steps=200, validate_every=1800, save_every=1000),
@@ -92,6 +97,7 @@ def large_100m() -> MusicLMTraining:
             num_kv_heads=4,
             mlp_dim=3072,
             condition_dim=256,
+            beat_clock=True,
             dropout=0.1,
             window_frames=128,
         ),

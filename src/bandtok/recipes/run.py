@@ -20,16 +20,10 @@ from bandtok.data.shards import TokenCorpus
 from bandtok.data.waveforms import WaveformStore
 from bandtok.errors import ConfigError, DataError
 from bandtok.layers.mel_tokenizer import MelTokenizer
-from bandtok.music_lm.text import TextEncoder, load_text_encoder
-from bandtok.networks import (
-    LISTENER_KIND,
-    METRONOME_KIND,
-    MUSIC_LM_KIND,
-    TOKENIZER_KIND,
-    VOCODER_KIND,
-)
+from bandtok.music_lm.model import MusicLM
+from bandtok.music_lm.text import load_text_encoder
+from bandtok.networks import LISTENER_KIND, MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
 from bandtok.recipes import listener as listener_recipes
-from bandtok.recipes import metronome as metronome_recipes
 from bandtok.recipes import music_lm as music_lm_recipes
 from bandtok.recipes import tokenizer as tokenizer_recipes
 from bandtok.recipes import vocoder as vocoder_recipes
@@ -38,7 +32,6 @@ from bandtok.training.device import training_device
 from bandtok.training.joint import JointTask, JointTraining
 from bandtok.training.listener import ListenerTask
 from bandtok.training.loop import LoopResult, TrainingTask, run_loop
-from bandtok.training.metronome import MetronomeTask
 from bandtok.training.music_lm import MusicLMTask
 from bandtok.training.residual import ResidualTask, ResidualTraining
 from bandtok.training.state import has_state
@@ -70,7 +63,6 @@ def recipe_modules() -> dict[str, ModuleType]:
         "vocoder": vocoder_recipes,
         "lm": music_lm_recipes,
         "listener": listener_recipes,
-        "metronome": metronome_recipes,
     }
 
 
@@ -101,10 +93,10 @@ def train(
     """Train a network.
 
     Args:
-        kind: "tokenizer", "vocoder", "lm", "listener" or "metronome".
+        kind: "tokenizer", "vocoder", "lm" or "listener".
         recipe: name of a function in the kind's recipe module.
         data: folder with a manifest, or any folder of audio, or several of them, whose music is
-            put together (for "lm", "listener" and "metronome": one folder of token shards).
+            put together (for "lm" and "listener": one folder of token shards).
         out: run folder.
         resume: go on from the newest state in `out`.
         init: start from the weights of this model ("bundled", a name, folder or run) instead of
@@ -140,13 +132,17 @@ def train(
 
 
 def _start_from(task: TrainingTask, start: nn.Module) -> None:
-    """Take over weights; not a codebook that this run will start by k-means anyway."""
+    """Take over weights; not a codebook that this run will start by k-means anyway. A beat clock
+    that the weights know nothing of is learned from nothing.
+    """
     weights, target = start.state_dict(), task.network
     if isinstance(task, JointTask):
         target = task.network.vocoder
     if isinstance(task, TokenizerTask) and not task.recipe.freeze_codes:
         fresh = task.network.quantizer.state_dict(prefix="quantizer.")
         weights = {k: v for k, v in weights.items() if not k.startswith("quantizer.")} | fresh
+    if isinstance(target, MusicLM):
+        weights = target.beat_weights() | weights
     check_shapes(target.state_dict(), {k: tuple(v.shape) for k, v in weights.items()}, "--init")
     target.load_state_dict(weights)
 
@@ -222,22 +218,11 @@ def _music_lm_task(recipe: Any, data: Sequence[Path], report: RunReport) -> Trai
 
 
 def _listener_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
-    return ListenerTask(recipe, *_shards_and_words(recipe, data))
-
-
-def _metronome_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
-    return MetronomeTask(recipe, *_shards_and_words(recipe, data))
-
-
-def _shards_and_words(
-    recipe: Any, data: Sequence[Path]
-) -> tuple[TokenCorpus, TextEncoder, Tensor | None]:
-    """Return shards, the recipe's text encoder, and what code vectors start from."""
     corpus, codebook = _shards(data), None
     encoder = load_text_encoder(recipe.network.text_encoder, training_device(recipe.device))
     if recipe.tokenizer:
         codebook = _start_codebook(_tokenizer_of(recipe, corpus), rows_share_codes=True)
-    return corpus, encoder, codebook
+    return ListenerTask(recipe, corpus, encoder, codebook)
 
 
 def _shards(data: Sequence[Path]) -> TokenCorpus:
@@ -281,12 +266,10 @@ _BUILDERS: dict[str, Callable[[Any, Sequence[Path], RunReport], TrainingTask]] =
     "vocoder": _vocoder_task,
     "lm": _music_lm_task,
     "listener": _listener_task,
-    "metronome": _metronome_task,
 }
 _NETWORK_KINDS = {
     "tokenizer": TOKENIZER_KIND,
     "vocoder": VOCODER_KIND,
     "lm": MUSIC_LM_KIND,
     "listener": LISTENER_KIND,
-    "metronome": METRONOME_KIND,
 }

@@ -17,18 +17,25 @@ import matplotlib
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
 from bandtok.checkpoint import save_network
 from bandtok.data.shards import TokenCorpus
 from bandtok.errors import ConfigError
 from bandtok.grid import ReadingOrder, flatten, unflatten, window_order
+from bandtok.music_lm.clock import TEMPO_BINS, BeatClock
 from bandtok.music_lm.config import MusicLMConfig
 from bandtok.music_lm.generation import generate_codes
 from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.text import TextEncoder, TextStates
 from bandtok.networks import MUSIC_LM_KIND
-from bandtok.training.captioned import CaptionedWindows, CaptionStates, other_captions
+from bandtok.training.captioned import (
+    CaptionedWindows,
+    CaptionStates,
+    knows_beats,
+    other_captions,
+)
 from bandtok.training.device import training_device
 from bandtok.training.images import stack_images
 from bandtok.training.loop import LoopConfig, apply_gradients
@@ -55,6 +62,9 @@ class MusicLMTraining:
         tokenizer: whose codebook the code vectors start from: "bundled", a name or folder, or ""
             to start from random ones.
         null_share: share of windows that are trained without their caption.
+        clock_share: share of captioned windows that hear the beat clock where the beat is known; of
+            those without a caption, as large a share does not.
+        tempo_weight: what finding the tempo from the caption counts beside the tokens.
         edit_share: share of windows of which a part is known beforehand.
         context_weight: what a known token's own loss counts in such a window.
         opening_weight: by how much more the first frame of any other window counts, dying away
@@ -75,6 +85,8 @@ class MusicLMTraining:
     weight_decay: float = 0.01
     tokenizer: str = "bundled"
     null_share: float = 0.1
+    clock_share: float = 0.7
+    tempo_weight: float = 0.1
     edit_share: float = 0.25
     context_weight: float = 0.25
     opening_weight: float = 0.0
@@ -85,13 +97,14 @@ class MusicLMTraining:
     compiled: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("null_share", "edit_share", "context_weight"):
+        for name in ("null_share", "clock_share", "edit_share", "context_weight"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"got {name} {getattr(self, name)}; expected 0 to 1")
         if self.precision not in ("float32", "bfloat16"):
             raise ConfigError(f"got precision {self.precision!r}; expected float32 or bfloat16")
-        if not 0.0 <= self.opening_weight < math.inf:
-            raise ConfigError(f"got opening_weight {self.opening_weight}; expected 0 or more")
+        for name in ("opening_weight", "tempo_weight"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"got {name} {getattr(self, name)}; expected 0 or more")
         for name in ("batch_size", "accumulation", "validation_windows"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"got {name} {getattr(self, name)}; expected at least 1")
@@ -99,12 +112,18 @@ class MusicLMTraining:
 
 @dataclass(frozen=True, kw_only=True)
 class _Batch:
-    """Windows on the training device: [windows, length] each, and a row of text for each."""
+    """Windows on the training device: [windows, length] each, and a row of text for each.
+
+    Where the model has a beat clock, also a row of it, and the tempo bin int64 [windows] that the
+    caption is to suggest, -1 for none.
+    """
 
     tokens: Tensor
     order: Tensor
     weights: Tensor
     text: TextStates
+    clock: BeatClock | None
+    tempo: Tensor
 
 
 class MusicLMTask:
@@ -181,6 +200,13 @@ class MusicLMTask:
             "loss_infilled_past_only": float(with_text[:, ~gap].mean()),
             "unigram_loss": self.unigram_loss,
         }
+        if self.config.beat_clock:
+            known = self.valid.clock.beats_per_frame > 0
+            clocked = self._validation_losses(network, captions, raster, self.valid.clock)
+            numbers["loss_with_clock"] = float(clocked.mean())
+            gain = (with_text - clocked)[known]
+            numbers["clock_gain"] = float(gain.mean()) if known.any() else 0.0
+            numbers["tempo_found"] = self._tempos_found(network)
         for band, loss in enumerate(with_text.mean(dim=(0, 2)).tolist()):
             numbers[f"loss_band_{band:02d}"] = loss
         return numbers
@@ -219,25 +245,35 @@ class MusicLMTask:
         keep = torch.stack([self._keep(codes.shape[1:], draw) for _ in codes])
         tokens, order = _read(codes, keep, self.config.order)
         weights = flatten(self._weights(keep)).gather(1, order)
+        clock = None
+        if self.config.beat_clock:
+            drawn = torch.from_numpy(draw.random(len(codes))) < self.recipe.clock_share
+            spoken = torch.tensor([bool(caption) for caption in windows.captions])
+            clock = windows.clock.only(drawn == spoken)
         return _Batch(
             tokens=tokens.to(self.device),
             order=order.to(self.device),
             weights=weights.to(self.device),
             text=self.captions(windows.captions).to(self.device),
+            clock=clock,
+            tempo=windows.tempo.to(self.device),
         )
 
     def _loss(self, batch: _Batch) -> Tensor:
         network = self.network
         assert isinstance(network, MusicLM)
         with self._precision():
-            hidden = network.hidden(batch.tokens, batch.text, batch.order)
-            return mean_row_loss(
+            hidden = network.hidden(batch.tokens, batch.text, batch.order, batch.clock)
+            loss = mean_row_loss(
                 hidden.flatten(0, 1),
                 network.head(),
                 batch.tokens.flatten(),
                 batch.weights.flatten(),
                 batch.order.flatten() % self.config.num_bands,
             )
+            if self.config.beat_clock and self.recipe.tempo_weight:
+                loss = loss + self.recipe.tempo_weight * _tempo_loss(network, batch)
+            return loss
 
     def _weights(self, keep: Tensor) -> Tensor:
         """Return what each cell's loss counts, float [batch, bands, frames] like `keep`."""
@@ -256,6 +292,7 @@ class MusicLMTask:
         network: nn.Module,
         captions: Sequence[str],
         keep: Tensor,
+        clock: BeatClock | None = None,
     ) -> Tensor:
         """Return float [windows, bands, frames] nats of every code, `keep` being known before."""
         assert isinstance(network, MusicLM)
@@ -263,16 +300,31 @@ class MusicLMTask:
         for start in range(0, len(captions), size):
             text = self.captions(captions[start : start + size]).to(self.device)
             codes = self.valid.codes[start : start + size]
+            beats = None if clock is None else clock.rows(range(start, start + len(codes)))
             tokens, order = _read(codes, keep.expand(codes.shape), self.config.order)
             tokens, order = tokens.to(self.device), order.to(self.device)
             with self._precision():
-                hidden = network.hidden(tokens, text, order)
+                hidden = network.hidden(tokens, text, order, beats)
                 bands = order.flatten() % self.config.num_bands
                 losses = row_losses(hidden.flatten(0, 1), network.head(), tokens.flatten(), bands)
             raster = torch.empty(tokens.shape)
             raster.scatter_(1, order.cpu(), losses.view(tokens.shape).cpu())
             found.append(unflatten(raster, self.config.num_bands))
         return torch.cat(found)
+
+    def _tempos_found(self, network: nn.Module) -> float:
+        """Return how often the tempo that a caption suggests most is within 8 % of the true one."""
+        assert isinstance(network, MusicLM)
+        known = self.valid.tempo >= 0
+        if not known.any():
+            return 0.0
+        text = self.captions(self.valid.captions).to(self.device)
+        best = network.tempo_scores(text).argmax(dim=1).cpu()
+        with_beat = (best < TEMPO_BINS) & (self.valid.tempo < TEMPO_BINS)
+        right = torch.where(
+            with_beat, (best - self.valid.tempo).abs() <= 2, best == self.valid.tempo
+        )
+        return float(right[known].float().mean())
 
     def _precision(self) -> AbstractContextManager[object]:
         if self.recipe.precision == "float32" or self.device.type == "cpu":
@@ -283,7 +335,10 @@ class MusicLMTask:
 def fit_to_corpus(
     config: MusicLMConfig, corpus: TokenCorpus, encoder: TextEncoder
 ) -> MusicLMConfig:
-    """Return the config with the physics of the corpus and the width of the text encoder."""
+    """Return the config with the physics of the corpus and the width of the text encoder.
+
+    Where no beats are known there is nothing to learn a beat clock from, so the model has none.
+    """
     facts = corpus.tokenizer
     return replace(
         config,
@@ -293,6 +348,7 @@ def fit_to_corpus(
         frame_rate=facts.frame_rate,
         tokenizer_fingerprint=facts.fingerprint,
         text_dim=encoder.dim,
+        beat_clock=config.beat_clock and knows_beats(corpus),
     )
 
 
@@ -314,6 +370,18 @@ def grid_image(codes: Tensor, codebook_size: int, size: int = 8) -> np.ndarray:
     hues = (codes.numpy()[::-1] * 0.618034) % 1.0 if codebook_size > 1 else codes.numpy()
     rgb: np.ndarray = matplotlib.colormaps["hsv"](hues, bytes=True)[..., :3]
     return rgb.repeat(size, 0).repeat(size, 1)
+
+
+def _tempo_loss(network: MusicLM, batch: _Batch) -> Tensor:
+    """Return the mean nats of the tempos that captions suggest, 0 if none is known."""
+    known = batch.tempo >= 0
+    losses = functional.cross_entropy(
+        network.tempo_scores(batch.text).float(),
+        batch.tempo,
+        ignore_index=-1,
+        reduction="sum",
+    )
+    return losses / known.sum().clamp(min=1)
 
 
 def _read(codes: Tensor, keep: Tensor, kind: ReadingOrder) -> tuple[Tensor, Tensor]:
