@@ -114,6 +114,8 @@ def test_clips_and_baselines_stand_beside_the_reference(report: GenerationReport
         "real, train",
         "tokens, train",
     ]
+    assert [item.name for item in report.coded] == ["clips", "tokens, train"]
+    assert report.coded[0].measures.frechet != report.sets[0].measures.frechet
     found = {item.name: item.measures for item in report.sets}
     assert report.seconds == pytest.approx(1.0)
     assert found["clips"].clips == 8
@@ -221,6 +223,7 @@ def test_reports_are_written_and_agree(report: GenerationReport, tmp_path: Path)
     document = json.loads((tmp_path / "report.json").read_text())
     assert document["sets"][0]["measures"]["frechet"]["count"] == 80
     text = (tmp_path / "report.md").read_text()
+    assert f"{report.coded[1].measures.frechet.distance:.3f}" in text  # type: ignore[union-attr]
     assert f"{report.sets[1].measures.frechet.distance:.3f}" in text  # type: ignore[union-attr]
 
 
@@ -232,6 +235,7 @@ def test_two_folders_without_a_manifest(tmp_path: Path) -> None:
     assert report.sets[0].measures.frechet is not None
     assert report.sets[0].measures.frechet.distance < 1e-8
     assert [item.name for item in report.sets] == ["clips", "noise", "real, halves"]
+    assert report.coded == ()
 
 
 def test_few_windows_have_no_distance(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from bandtok.evaluation.corpus import (
 from bandtok.evaluation.generation import GenerationSettings, evaluate_generation
 from bandtok.evaluation.prompts import ControlPrompt, bundled_prompts, load_prompts
 from bandtok.evaluation.report import (
+    coded_rows,
     control_rows,
     generation_rows,
     means_rows,
@@ -195,6 +196,8 @@ def generation(
         print_json(asdict(report))
         return
     _print_table([row[:-1] for row in generation_rows(report)])
+    if report.coded:
+        _print_table([row[:-1] for row in coded_rows(report)], "Both sides through the tokenizer")
     if report.control:
         _print_table(control_rows(report.control))
     _print_files(files, quiet)
@@ -345,8 +348,8 @@ def _warn(left_out: tuple[str, ...]) -> None:
         typer.echo(f"left out {line}", err=True)
 
 
-def _print_table(rows: list[list[str]]) -> None:
-    table = Table(*rows[0])
+def _print_table(rows: list[list[str]], title: str | None = None) -> None:
+    table = Table(*rows[0], title=title)
     for row in rows[1:]:
         table.add_row(*row)
     console = Console()

@@ -33,6 +33,7 @@ from bandtok.tagger import load_tagger
 Progress = Callable[[int, int], None]
 _RATE = 44_100
 _LEAST_SECONDS = 0.5
+_CODED_REFERENCE, _CODED_TRAIN = TOKEN_BASELINES[0].name, "tokens, train"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class GenerationSettings:
         max_clips: use only this many clips, spread evenly; None uses all.
         embedder: what the distances are taken on; see load_embedder.
         baselines: also measure noise, real music against real music, and, given a tokenizer, the
-            reference's tokens in right and wrong order.
+            reference's tokens in right and wrong order, and all beside the reference's tokens.
         clap: folder or hub id of a CLAP model that scores clips against their prompts.
         seed: of noise and shuffling.
     """
@@ -139,6 +140,9 @@ class GenerationReport:
         seconds: length that all clips were cut to.
         reference: what the reference's own clips are like; its distances are to itself.
         sets: the clips first, then the baselines.
+        coded: the clips, and training music through the tokenizer, beside the reference through the
+            tokenizer: how near they are, what codes cannot hold left aside. Empty without baselines
+            or a tokenizer.
         tags: mean probability of each tag as (clips, reference).
         control: how well clips follow their prompts; None without enough prompts.
         clap: mean CLAP score of clips and prompts; None without either.
@@ -151,6 +155,7 @@ class GenerationReport:
     seconds: float
     reference: SetMeasures
     sets: tuple[MeasuredSet, ...]
+    coded: tuple[MeasuredSet, ...]
     tags: dict[str, tuple[float, float]]
     control: TextControl | None
     clap: Estimate | None
@@ -204,17 +209,23 @@ def evaluate_generation(
     if not real:
         raise DataError(f"no clip of the reference could be used; first reason: {left_out[0]}")
 
-    sets = [MeasuredSet(name="clips", does="what is judged", measures=compare_sets(real, made))]
+    own = _HeardSet(name="clips", does="what is judged", clips=made)
+    sets = [own.beside(real)]
+    coded: list[MeasuredSet] = []
     if settings.baselines:
-        sets += _baselines(judge, real, excerpts, folder, tokenizer, settings)
-        count = len(excerpts)
-        sets += _real_against_real(judge, real, reference, count, seconds, tokenizer, settings)
+        rivals = _baselines(judge, excerpts, folder, tokenizer, settings)
+        trained = _training_music(judge, reference, len(excerpts), seconds, tokenizer, settings)
+        sets += [one.beside(real) for one in (*rivals, *trained)]
+        if not trained:
+            sets += _halves(real)
+        coded = _both_coded(own, (*rivals, *trained))
     scores = [clip.clap for clip in heard if clip.clap is not None]
     return GenerationReport(
         settings=settings,
         seconds=seconds,
         reference=compare_sets(real, real),
         sets=tuple(sets),
+        coded=tuple(coded),
         tags=_mean_tags(judge.labels, made, real),
         control=_control(judge.labels, heard, prompts, left_out) if prompts else None,
         clap=bootstrap_mean(scores) if scores else None,
@@ -358,14 +369,27 @@ def _cut(audio: Audio, seconds: float, name: str, left_out: list[str]) -> Audio 
     return Audio(samples, audio.sample_rate)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _HeardSet:
+    """Clips that will be a row of a table."""
+
+    name: str
+    does: str
+    clips: Sequence[JudgedClip]
+
+    def beside(self, reference: Sequence[JudgedClip]) -> MeasuredSet:
+        return MeasuredSet(
+            name=self.name, does=self.does, measures=compare_sets(reference, self.clips)
+        )
+
+
 def _baselines(
     judge: Judge,
-    real: Sequence[JudgedClip],
     excerpts: Sequence[Excerpt],
     folder: Path,
     tokenizer: Tokenizer | None,
     settings: GenerationSettings,
-) -> list[MeasuredSet]:
+) -> list[_HeardSet]:
     kinds = (NOISE, *(TOKEN_BASELINES if tokenizer else ()))
     heard: dict[str, list[JudgedClip]] = {kind.name: [] for kind in kinds}
     generator = np.random.default_rng(settings.seed)
@@ -379,56 +403,60 @@ def _baselines(
             assert kind.reorder is not None
             sound = reordered(grid, kind.reorder, tokenizer, generator)
             heard[kind.name].append(judge.hear(name, sound))
-    return [
-        MeasuredSet(name=kind.name, does=kind.does, measures=compare_sets(real, heard[kind.name]))
-        for kind in kinds
-    ]
+    return [_HeardSet(name=kind.name, does=kind.does, clips=heard[kind.name]) for kind in kinds]
 
 
-def _real_against_real(
+def _training_music(
     judge: Judge,
-    real: Sequence[JudgedClip],
     reference: str | os.PathLike[str],
     count: int,
     seconds: float,
     tokenizer: Tokenizer | None,
     settings: GenerationSettings,
-) -> list[MeasuredSet]:
-    """Measure training tracks of the same corpus, as they are and through the tokenizer, or else
-    one half of the reference.
+) -> list[_HeardSet]:
+    """Hear training tracks of the same corpus, as they are and through the tokenizer.
+
+    Nothing if the reference is no corpus, or is its training tracks.
     """
     path = Path(reference)
-    if settings.split not in (None, "train") and (
-        path.is_file() or (path / MANIFEST_NAME).is_file()
-    ):
+    corpus = path.is_file() or (path / MANIFEST_NAME).is_file()
+    tracks: list[Track] = []
+    if corpus and settings.split not in (None, "train"):
         tracks = load_manifest(reference, ("train",))
-        if tracks:
-            chosen = _as_many(tracks, count, seconds)
-            heard, coded = [], []
-            for excerpt, audio in _read_excerpts(chosen, manifest_folder(reference), []):
-                heard.append(judge.hear(excerpt.track.path, audio))
-                if tokenizer is not None:
-                    sound = tokenizer.decode(tokenizer.encode(audio))
-                    coded.append(judge.hear(excerpt.track.path, sound))
-            found = (
-                ("real, train", "real music: excerpts of the corpus's training tracks", heard),
-                (
-                    "tokens, train",
-                    "the same through the tokenizer: music of that kind as codes can hold it",
-                    coded,
-                ),
-            )
-            if heard:
-                return [
-                    MeasuredSet(name=name, does=does, measures=compare_sets(real, clips))
-                    for name, does, clips in found
-                    if clips
-                ]
+    if not tracks:
+        return []
+    heard: list[JudgedClip] = []
+    coded: list[JudgedClip] = []
+    chosen = _as_many(tracks, count, seconds)
+    for excerpt, audio in _read_excerpts(chosen, manifest_folder(reference), []):
+        heard.append(judge.hear(excerpt.track.path, audio))
+        if tokenizer is not None:
+            sound = tokenizer.decode(tokenizer.encode(audio))
+            coded.append(judge.hear(excerpt.track.path, sound))
+    does = "real music: excerpts of the corpus's training tracks"
+    coded_does = "the same through the tokenizer: music of that kind as codes can hold it"
+    found = (
+        _HeardSet(name="real, train", does=does, clips=heard),
+        _HeardSet(name=_CODED_TRAIN, does=coded_does, clips=coded),
+    )
+    return [one for one in found if one.clips]
+
+
+def _halves(real: Sequence[JudgedClip]) -> list[MeasuredSet]:
     if len(real) < 2:
         return []
     does = "real music: every other reference clip against the rest, at half the number"
-    measures = compare_sets(real[::2], real[1::2])
-    return [MeasuredSet(name="real, halves", does=does, measures=measures)]
+    return [_HeardSet(name="real, halves", does=does, clips=real[1::2]).beside(real[::2])]
+
+
+def _both_coded(own: _HeardSet, rivals: Sequence[_HeardSet]) -> list[MeasuredSet]:
+    """Measure clips and training music beside the reference through the tokenizer, if it was."""
+    named = {one.name: one for one in rivals}
+    if _CODED_REFERENCE not in named:
+        return []
+    trained = [named[_CODED_TRAIN]] if _CODED_TRAIN in named else []
+    reference = named[_CODED_REFERENCE].clips
+    return [one.beside(reference) for one in (own, *trained)]
 
 
 def _mean_tags(

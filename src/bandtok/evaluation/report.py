@@ -25,7 +25,7 @@ from bandtok.evaluation.corpus import (
 )
 from bandtok.evaluation.excerpts import load_excerpt
 from bandtok.evaluation.frechet import Frechet
-from bandtok.evaluation.generation import Copies, GenerationReport
+from bandtok.evaluation.generation import Copies, GenerationReport, MeasuredSet
 from bandtok.evaluation.html_page import Section, Table, document, paragraph, plot, table
 from bandtok.evaluation.judged import SetMeasures
 from bandtok.evaluation.plots import (
@@ -136,10 +136,10 @@ def write_generation_report(report: GenerationReport, folder: str | os.PathLike[
     target.mkdir(parents=True, exist_ok=True)
     plot_tags(target / "tags.png", report.tags, title="Tags heard, mean over clips")
     pictures = {"tags.png": "Tags heard: clips beside the reference"}
-    tables = [
-        ("Clips beside real music", generation_rows(report)),
-        ("Sound", _sound_rows(report)),
-    ]
+    tables = [("Clips beside real music", generation_rows(report))]
+    if report.coded:
+        tables.append(("Both sides through the tokenizer", coded_rows(report)))
+    tables.append(("Sound", _sound_rows(report)))
     if report.control:
         areas = {name: (a.area, a.low, a.high) for name, a in report.control.tags.items()}
         plot_areas(target / "control.png", areas, title="Do clips follow their prompts?")
@@ -177,13 +177,22 @@ def write_attribute_report(report: AttributeReport, folder: str | os.PathLike[st
 
 def generation_rows(report: GenerationReport) -> Table:
     """Return the clips and the baselines beside the reference; the first row is the heading."""
+    return _set_rows(report.sets, report.settings.embedder)
+
+
+def coded_rows(report: GenerationReport) -> Table:
+    """Return the same of the clips beside the reference through the tokenizer."""
+    return _set_rows(report.coded, report.settings.embedder)
+
+
+def _set_rows(sets: Sequence[MeasuredSet], embedder: str) -> Table:
     rows = [
         [
-            *("set", "clips", f"Frechet, {report.settings.embedder}", "tag KL", *_COVERAGE),
+            *("set", "clips", f"Frechet, {embedder}", "tag KL", *_COVERAGE),
             *("diversity", "silent", "frozen", "what it is"),
         ]
     ]
-    for item in report.sets:
+    for item in sets:
         found = item.measures
         shares = (
             [f"{getattr(found.coverage, name):.2f}" for name in _COVERAGE]
