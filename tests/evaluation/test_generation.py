@@ -132,6 +132,21 @@ def test_clips_and_baselines_stand_beside_the_reference(report: GenerationReport
     assert report.copies is None
 
 
+def test_with_both_sides_coded_the_reference_is_its_tokens() -> None:
+    judge = LevelJudge()
+    own, tokens, trained = (
+        generation._HeardSet(
+            name=name, does="", clips=[judge.hear("", sound(first + n, level)) for n in range(6)]
+        )
+        for name, first, level in (("clips", 0, 0.1), ("tokens", 10, 0.3), ("tokens, train", 20, 1))
+    )
+    found = generation._both_coded(own, (trained, tokens))
+    expected = [compare_sets(tokens.clips, one.clips) for one in (own, trained)]
+    assert [item.measures for item in found] == expected
+    assert expected[0] != expected[1]
+    assert generation._both_coded(own, (trained,)) == []
+
+
 def test_silent_clips_are_seen(corpus: Path, tmp_path: Path) -> None:
     clips = write_clips(tmp_path, lambda number: 0.1)
     for number in range(3):

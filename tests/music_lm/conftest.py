@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from bandtok.music_lm import MusicLM, MusicLMConfig, TextStates
+from bandtok.music_lm import MusicLM, MusicLMConfig, TextStates, decoding
 from bandtok.music_lm.text import HashTextEncoder
 
 
@@ -55,3 +55,9 @@ def model(make_model: Callable[..., MusicLM]) -> MusicLM:
 @pytest.fixture
 def text() -> TextStates:
     return HashTextEncoder(8).encode(["a calm piano"])
+
+
+@pytest.fixture
+def exact_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep float32 weights, as machines without float16 products do."""
+    monkeypatch.setattr(decoding, "packed", lambda weight: lambda x: x @ weight.T)

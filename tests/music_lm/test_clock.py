@@ -13,7 +13,6 @@ from bandtok.music_lm import (
     SamplingConfig,
     StepWeights,
     TextStates,
-    decoding,
     generate_batch,
     generate_codes,
     generation,
@@ -34,11 +33,6 @@ Make = Callable[..., MusicLM]
 
 GUIDED = SamplingConfig(guidance_scale=2.0)
 TOKENS = torch.randint(0, 11, (2, 12), generator=torch.Generator().manual_seed(2))
-
-
-@pytest.fixture
-def exact_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "packed", lambda weight: lambda x: x @ weight.T)
 
 
 @pytest.fixture

@@ -33,12 +33,6 @@ GAP = edit_order(torch.tensor([[True, False, False, True]] * 3))
 CLOSE = {"atol": 5e-2, "rtol": 1e-2}
 
 
-@pytest.fixture
-def exact_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep float32 weights, as machines without float16 products do."""
-    monkeypatch.setattr(decoding, "packed", lambda weight: lambda x: x @ weight.T)
-
-
 def _tokens(clips: int = 1, length: int = 12) -> torch.Tensor:
     return torch.randint(0, 11, (clips, length), generator=torch.Generator().manual_seed(2))
 

@@ -25,8 +25,7 @@ GuidanceScale = Annotated[
     typer.Option("--guidance-scale", help="How closely to follow the prompt; 1: no guidance."),
 ]
 BeatScale = Annotated[
-    float,
-    typer.Option("--beat-scale", help="How strictly to keep the beat; 0: no beat.", min=0),
+    float, typer.Option("--beat-scale", help="How strictly to keep the beat; 0: no beat.", min=0)
 ]
 
 
@@ -40,10 +39,7 @@ class Sampling(TypedDict, total=False):
 
 
 def chosen_sampling(
-    temperature: float | None,
-    top_k: int | None,
-    top_p: float | None,
-    guidance_scale: float | None,
+    temperature: float | None, top_k: int | None, top_p: float | None, guidance_scale: float | None
 ) -> Sampling:
     """Keep the settings that were given."""
     sampling = Sampling()

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import Optimizer
+from torch.optim import AdamW, Optimizer
 
 from bandtok.checkpoint import save_network
 from bandtok.data.shards import TokenCorpus
@@ -22,7 +22,6 @@ from bandtok.errors import ConfigError
 from bandtok.music_lm.listener import Listener, ListenerConfig
 from bandtok.music_lm.text import TextEncoder
 from bandtok.networks import LISTENER_KIND
-from bandtok.training.adamw import decaying_adamw
 from bandtok.training.captioned import CaptionedWindows, CaptionStates
 from bandtok.training.device import training_device
 from bandtok.training.loop import LoopConfig, apply_gradients
@@ -97,9 +96,7 @@ class ListenerTask:
             network.start_from_codebook(codebook)
         self.network: nn.Module = network.to(self.device)
         self.modules: Mapping[str, nn.Module] = {"network": self.network}
-        self.optimizers: Mapping[str, Optimizer] = {
-            "all": decaying_adamw(network.parameters(), recipe.learning_rate, recipe.weight_decay)
-        }
+        self.optimizers: Mapping[str, Optimizer] = {"all": _optimizer(network, recipe)}
         self.captions = CaptionStates(encoder)
         self.train = CaptionedWindows(corpus, "train", recipe.frames[1])
         valid = CaptionedWindows(corpus, "valid", recipe.frames[1])
@@ -150,3 +147,13 @@ def choice_loss(scores: Tensor) -> Tensor:
     """Return the mean nats of choosing the right caption, and the right music, of float [n, n]."""
     own = torch.arange(len(scores), device=scores.device)
     return (functional.cross_entropy(scores, own) + functional.cross_entropy(scores.mT, own)) / 2
+
+
+def _optimizer(network: nn.Module, recipe: ListenerTraining) -> Optimizer:
+    """Return AdamW whose weight decay spares gains, biases and other single vectors."""
+    parameters = list(network.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95))
