@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from bandtok.errors import AudioError, GridError
 from bandtok.layers.mel_tokenizer import MelTokenizer
 from bandtok.mel import LogMel
+from bandtok.rumble_filter import RumbleFilter
 from bandtok.stereo.rows import PanRows, beside
 from bandtok.windows import WindowPlan, cut_overlapping, cut_windows, reflect_padded
 
@@ -84,9 +85,11 @@ class Codec:
         self._decoder_plan = WindowPlan(
             core=WINDOW_FRAMES, halo=config.decoder_reach, step=_STEP_FRAMES
         )
+        self.rumble_filter = RumbleFilter(config.mel.sample_rate, device)
+        filter_frames = -(-self.rumble_filter.context_samples // config.mel.hop_length)
         self._vocoder_plan = WindowPlan(
             core=WINDOW_FRAMES * config.reduction,
-            halo=vocoder.reach,
+            halo=vocoder.reach + filter_frames,
             step=_STEP_FRAMES * config.reduction,
         )
         self._silent_mel = torch.full((config.mel.n_mels, 1), config.mel.silence, device=device)
@@ -149,11 +152,12 @@ class Codec:
             blocks: int64 [bands, n] pieces, cut anywhere.
 
         Yields:
-            float32 [n] pieces of samples on the CPU; frames * samples_per_frame in all.
+            float32 [n] pieces of samples on the CPU, free of DC and of rumble below 20 Hz
+            (`RumbleFilter`); frames * samples_per_frame in all.
         """
         plan, hop = self._vocoder_plan, self.config.mel.hop_length
         for window in cut_windows(self._decoded_mel(blocks), plan, self._silent_mel):
-            waveform = self.vocoder(window.columns[None])[0, 0]
+            waveform = self.rumble_filter(self.vocoder(window.columns[None])[0, 0])
             yield waveform[plan.halo * hop : (plan.halo + window.valid) * hop].cpu()
 
     @torch.inference_mode()
