@@ -13,13 +13,13 @@ import soundfile
 
 from bandtok.audio import (
     Audio,
-    AudioWriter,
     find_audio_files,
     load_audio,
     probe_audio,
     resample_blocks,
     stream_audio,
 )
+from bandtok.audio_writer import AudioWriter
 from bandtok.errors import AudioError
 
 

@@ -32,6 +32,7 @@ def test_all_names_are_importable_and_listed() -> None:
         "Region",
         "EncodingJournal",
         "BandTokError",
+        "ClippingWarning",
         "__version__",
     ]
     for name in bandtok.__all__:

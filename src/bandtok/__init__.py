@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bandtok.audio import Audio
+    from bandtok.audio_writer import ClippingWarning
     from bandtok.errors import BandTokError
     from bandtok.grid import TokenGrid
     from bandtok.journal import EncodingJournal
@@ -28,6 +29,7 @@ __all__ = [
     "Region",
     "EncodingJournal",
     "BandTokError",
+    "ClippingWarning",
     "__version__",
 ]
 
@@ -40,6 +42,7 @@ _HOMES = {
     "Region": "bandtok.region",
     "EncodingJournal": "bandtok.journal",
     "BandTokError": "bandtok.errors",
+    "ClippingWarning": "bandtok.audio_writer",
 }
 
 

@@ -9,27 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import soundfile
 import soxr
 
-from bandtok.atomic import replacing
+from bandtok.audio_writer import AudioWriter, ClippingWarning, SampleFormat, limited_note
 from bandtok.errors import AudioError
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"}
 )
-_FORMATS = {
-    ".wav": ("WAV", "PCM_24"),
-    ".flac": ("FLAC", "PCM_24"),
-    ".ogg": ("OGG", "VORBIS"),
-    ".mp3": ("MP3", "MPEG_LAYER_III"),
-}
 _BLOCK_FRAMES = 1 << 16
 _MIN_SAMPLE_RATE, _MAX_SAMPLE_RATE = 1_000, 768_000
 _MAX_CHANNELS = 64
@@ -88,122 +82,20 @@ class Audio:
         blocks = resample_blocks([self.waveform], self.sample_rate, sample_rate, len(self.waveform))
         return Audio(_join(blocks, len(self.waveform)), sample_rate)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a .wav, .flac, .ogg or .mp3 file, atomically; samples beyond ±1 are clipped."""
-        with AudioWriter(path, self.sample_rate, self.waveform.shape[0]) as writer:
-            writer.write(self.waveform)
+    def save(self, path: str | os.PathLike[str], sample_format: SampleFormat = "int") -> None:
+        """Write a .wav, .flac, .ogg or .mp3 file, atomically; see `AudioWriter`.
 
-
-class AudioWriter:
-    """Write audio block by block; the file appears under its name only when all is written.
-
-    Args:
-        path: target; its suffix (.wav, .flac, .ogg, .mp3) decides the format.
-        sample_rate: Hz.
-        channels: number of channels of every block.
-
-    Raises:
-        AudioError: for an unknown suffix or a rate the format cannot hold.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], sample_rate: int, channels: int = 1) -> None:
-        self.path = Path(path)
-        suffix = self.path.suffix.lower()
-        if suffix not in _FORMATS:
-            raise AudioError(
-                f"cannot write {self.path.name!r}: expected one of {', '.join(sorted(_FORMATS))}"
-            )
-        container, subtype = _FORMATS[suffix]
-        self._cleanup = contextlib.ExitStack()
-        temporary = self._cleanup.enter_context(replacing(self.path))
-        try:
-            self._disk = self._cleanup.enter_context(_DiskFile(temporary))
-            self._file = soundfile.SoundFile(
-                self._disk, "w", sample_rate, channels, subtype, format=container
-            )
-        except (soundfile.LibsndfileError, OSError, ValueError, TypeError) as error:
-            self._cleanup.__exit__(type(error), error, None)
-            reason = getattr(error, "strerror", None) or getattr(error, "error_string", error)
-            raise AudioError(
-                f"cannot write {self.path.name!r} at {sample_rate} Hz, {channels} channels: "
-                f"{reason}"
-            ) from None
-
-    def write(self, waveform: np.ndarray) -> None:
-        """Append float [channels, samples].
-
-        Raises:
-            AudioError: if the disk is full or the file has reached its greatest size.
+        Warns:
+            ClippingWarning: if samples beyond ±1 were limited.
         """
-        clipped = np.clip(waveform, -1.0, 1.0).T
-        try:
-            for start in range(0, len(clipped), _BLOCK_FRAMES):
-                # In pieces: libvorbis overflows its stack on huge writes.
-                self._file.write(clipped[start : start + _BLOCK_FRAMES])
-        except (soundfile.LibsndfileError, AssertionError) as error:
-            raise self._failure(error) from None
+        if limited := self.write(path, sample_format):
+            warnings.warn(ClippingWarning(limited_note(limited)), stacklevel=2)
 
-    def __enter__(self) -> AudioWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        failed: BaseException | None = None
-        try:
-            self._file.close()
-            self._disk.check()
-        except (soundfile.LibsndfileError, OSError) as late:
-            failed = self._failure(late)
-        told = error or failed
-        self._cleanup.__exit__(type(told) if told else None, told, trace)
-        if error is None and failed is not None:
-            raise failed
-
-    def _failure(self, error: Exception) -> AudioError:
-        known = self._disk.error or error
-        # soundfile asserts that libsndfile took all samples; it says nothing more then.
-        reason = getattr(known, "strerror", None) or getattr(known, "error_string", "not all taken")
-        return AudioError(f"cannot write {self.path.name!r}: {reason}")
-
-
-class _DiskFile:
-    """A new file for libsndfile, which forgets errors of its last writes: this remembers them.
-
-    Unbuffered, so that no later seek can fail; libsndfile has a buffer of its own.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = open(path, "w+b", buffering=0)  # noqa: SIM115 (closed by __exit__)
-        self.error: OSError | None = None
-        self.seek, self.tell, self.read = self._file.seek, self._file.tell, self._file.read
-
-    def write(self, data: memoryview) -> int:
-        """Write all of `data`; return how much of it the file took."""
-        done = 0
-        try:
-            while done < len(data):
-                done += self._file.write(data[done:])
-        except OSError as error:
-            self.error = self.error or error
-        return done
-
-    def flush(self) -> None:
-        """Do nothing: there is no buffer."""
-
-    def check(self) -> None:
-        """Raise the first error of a write."""
-        if self.error:
-            raise self.error
-
-    def __enter__(self) -> _DiskFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    def write(self, path: str | os.PathLike[str], sample_format: SampleFormat = "int") -> int:
+        """As `save`, without a warning; return how many samples beyond ±1 were limited."""
+        with AudioWriter(path, self.sample_rate, len(self.waveform), sample_format) as writer:
+            writer.write(self.waveform)
+        return writer.limited_samples
 
 
 def probe_audio(path: str | os.PathLike[str]) -> AudioInfo:

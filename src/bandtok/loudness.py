@@ -140,9 +140,7 @@ def check_target(target_lufs: float) -> None:
     """Raise ConfigError if a loudness target is not a number from -60 to 0 LUFS."""
     low, high = _LOUDNESS_RANGE_LUFS
     if not low <= target_lufs <= high:
-        raise ConfigError(
-            f"got a loudness of {target_lufs} LUFS; expected {low:.0f} to {high:.0f}"
-        )
+        raise ConfigError(f"got a loudness of {target_lufs} LUFS; expected {low:.0f} to {high:.0f}")
 
 
 def k_weighting(sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
@@ -192,7 +190,9 @@ def _block_powers(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
     weights = np.array(_CHANNEL_WEIGHTS.get(len(waveform), (1.0,) * len(waveform)))
     steps = samples * _STEPS_PER_SECOND // sample_rate
     if steps < _STEPS_PER_BLOCK:
-        power = sum(float(weights @ np.square(part).sum(1)) for part in _weighted(waveform, sample_rate))
+        power = sum(
+            float(weights @ np.square(part).sum(1)) for part in _weighted(waveform, sample_rate)
+        )
         return np.array([power / samples])
     edges = np.arange(steps + 1) * sample_rate // _STEPS_PER_SECOND
     energies, begin = np.zeros(steps), 0

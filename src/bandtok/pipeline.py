@@ -24,6 +24,7 @@ from bandtok.errors import CheckpointError, ConfigError, GridError, ModelMismatc
 from bandtok.grid import TokenGrid
 from bandtok.journal import EncodingJournal
 from bandtok.layers.mel_image import MelImageConfig
+from bandtok.loudness import TARGET_LUFS, check_target, normalize_loudness
 from bandtok.mel import mel_bin_centres_hz
 from bandtok.music_lm.decoding import StepWeights
 from bandtok.music_lm.generation import FrameCallback, check_bpm, complete_codes, generate_batch
@@ -318,7 +319,12 @@ def _cut_out(blocks: Iterable[np.ndarray], first: int, last: int) -> Iterator[np
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """Generated music: the sound and the grid it was decoded from."""
+    """Generated music.
+
+    Attributes:
+        audio: what `grid` decodes to; from `MusicModel.generate`, at the loudness asked for.
+        grid: the tokens, which know nothing of that loudness.
+    """
 
     audio: Audio
     grid: TokenGrid
@@ -397,6 +403,7 @@ class MusicModel:
         candidates: int = 4,
         bpm: float | None = None,
         continue_from: TokenGrid | None = None,
+        loudness_lufs: float | None = TARGET_LUFS,
         on_progress: Progress | None = None,
         on_column: Callable[[Tensor], None] | None = None,
     ) -> Clip:
@@ -415,6 +422,10 @@ class MusicModel:
                 beat. None draws one as the prompt suggests, of models that have learned a beat
                 clock. In what follows on `continue_from`, None goes by what is heard there.
             continue_from: begin with this grid and play on from it.
+            loudness_lufs: integrated loudness of the clip, -60 to 0 LUFS, with true peaks limited
+                to -1 dBFS (`bandtok.loudness.normalize_loudness`); one gain for the whole clip,
+                with what it continues. None leaves the level that the tokens decode to. Tokens
+                are the same in any case.
             on_progress: called with (frames done, frames in all).
             on_column: called with the codes of each frame, int64 [bands], as soon as they are
                 there; those of `continue_from` come first.
@@ -438,6 +449,7 @@ class MusicModel:
             candidates,
             bpm,
             continue_from,
+            loudness_lufs,
             on_progress,
             on_column,
         )[0]
@@ -456,6 +468,7 @@ class MusicModel:
         candidates: int = 4,
         bpm: float | None = None,
         continue_from: TokenGrid | None = None,
+        loudness_lufs: float | None = TARGET_LUFS,
         on_progress: Progress | None = None,
     ) -> list[Clip]:
         """Write several clips side by side: eight cost about three times as much as one.
@@ -464,7 +477,7 @@ class MusicModel:
             prompts: one for each clip.
             seeds: one for each clip; 0, 1, 2, ... if not given.
             duration_seconds, temperature, top_k, top_p, guidance_scale, beat_scale, candidates,
-                bpm, continue_from, on_progress: as in `generate`, the same for all.
+                bpm, continue_from, loudness_lufs, on_progress: as in `generate`, the same for all.
 
         Raises:
             ConfigError: as in `generate`, or if prompts and seeds differ in number.
@@ -491,6 +504,7 @@ class MusicModel:
             candidates,
             bpm,
             continue_from,
+            loudness_lufs,
             on_progress,
             None,
         )
@@ -512,7 +526,8 @@ class MusicModel:
 
         Tokens outside the region stay as they are, to the bit. The sound is decoded from tokens, so
         outside the region it is what `Tokenizer.decode` makes of the source, apart from the
-        neighbourhood of the region that decoder and vocoder see (about 1.5 s on either side).
+        neighbourhood of the region that decoder and vocoder see (about 1.6 s on either side). The
+        level is kept: there is no loudness target as in `generate`.
 
         Args:
             source: token grid, token file (.btk), audio file or Audio.
@@ -571,9 +586,12 @@ class MusicModel:
         candidates: int,
         bpm: float | None,
         continue_from: TokenGrid | None,
+        loudness_lufs: float | None,
         on_progress: Progress | None,
         on_column: Callable[[Tensor], None] | None,
     ) -> list[Clip]:
+        if loudness_lufs is not None:
+            check_target(loudness_lufs)
         if not 0 < duration_seconds <= MAX_DURATION_SECONDS:
             raise ConfigError(
                 f"got a duration of {duration_seconds} s; "
@@ -596,7 +614,11 @@ class MusicModel:
         )
         known_samples = 0 if start is None else start.shape[1] * size
         grids = [self.tokenizer._grid(clip, known_samples + new_samples) for clip in codes]
-        return [Clip(audio=self.tokenizer.decode(grid), grid=grid) for grid in grids]
+        return [Clip(audio=self._decoded(grid, loudness_lufs), grid=grid) for grid in grids]
+
+    def _decoded(self, grid: TokenGrid, loudness_lufs: float | None) -> Audio:
+        audio = self.tokenizer.decode(grid)
+        return audio if loudness_lufs is None else normalize_loudness(audio, loudness_lufs)
 
     def _text(self, prompts: Sequence[str]) -> TextStates | None:
         texts = [_clean(prompt) for prompt in prompts]

@@ -1,7 +1,9 @@
 """Music that can be heard while it is being written: columns of codes as they come -> samples.
 
 The language model writes in a thread of its own. What it has written is decoded in the windows of
-a finished grid, so the sound is the same to the last bit.
+a finished grid, so the sound is the same to the last bit, but for its level: the loudness of the
+whole is not known in time, so the first window of 11.9 s settles the gain
+(:func:`bandtok.loudness.normalize_stream`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from torch import Tensor
 
+from bandtok.loudness import TARGET_LUFS, check_target, normalize_stream
 from bandtok.pipeline import Clip, Tokenizer
 
 Write = Callable[[Callable[[Tensor], None]], Clip]
@@ -28,13 +31,22 @@ class ClipStream:
         tokenizer: decodes the columns.
         write: see `Write`; for a music model,
             ``lambda on_column: model.generate(prompt, on_column=on_column)``.
+        loudness_lufs: loudness of the first window, -60 to 0 LUFS, with true peaks limited to
+            -1 dBFS throughout; None leaves the level that the tokens decode to.
+
+    Raises:
+        ConfigError: if the loudness is out of range.
 
     Attributes:
         clip: the finished clip, once the iteration has ended.
     """
 
-    def __init__(self, tokenizer: Tokenizer, write: Write) -> None:
-        self._tokenizer, self._write = tokenizer, write
+    def __init__(
+        self, tokenizer: Tokenizer, write: Write, loudness_lufs: float | None = TARGET_LUFS
+    ) -> None:
+        if loudness_lufs is not None:
+            check_target(loudness_lufs)
+        self._tokenizer, self._write, self._loudness_lufs = tokenizer, write, loudness_lufs
         self._columns: queue.SimpleQueue[Tensor | None] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._outcome: Clip | BaseException | None = None
@@ -48,17 +60,24 @@ class ClipStream:
         """Yield the sound; raises what the writing raised."""
         thread = threading.Thread(target=self._run, name="bandtok-generate", daemon=True)
         thread.start()
-        emitted = 0
         try:
-            for waveform in self._tokenizer.codec.decode_blocks(self._blocks()):
-                block = waveform[None].numpy()
-                if isinstance(self._outcome, Clip):  # only the last block can be too long
-                    block = block[:, : self._outcome.audio.waveform.shape[1] - emitted]
-                emitted += block.shape[1]
-                yield block
+            if self._loudness_lufs is None:
+                yield from self._decoded()
+            else:
+                rate = self._tokenizer.sample_rate
+                yield from normalize_stream(self._decoded(), rate, self._loudness_lufs)
         finally:
             self._stopped.set()
             thread.join()
+
+    def _decoded(self) -> Iterator[np.ndarray]:
+        emitted = 0
+        for waveform in self._tokenizer.codec.decode_blocks(self._blocks()):
+            block = waveform[None].numpy()
+            if isinstance(self._outcome, Clip):  # only the last block can be too long
+                block = block[:, : self._outcome.audio.waveform.shape[1] - emitted]
+            emitted += block.shape[1]
+            yield block
 
     def _blocks(self) -> Iterator[Tensor]:
         while (column := self._columns.get()) is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import bandtok
-from bandtok.audio import AudioWriter
+from bandtok.audio_writer import AudioWriter
 from bandtok.cli import options
 from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report, clock
@@ -38,6 +38,7 @@ def decode(
     vocoder: options.Vocoder = None,
     device: options.ChosenDevice = options.Device.AUTO,
     format: options.FolderFormat = options.AudioFormat.WAV,
+    sample_format: options.Samples = options.SampleFormat.INT,
     start: Start = 0.0,
     end: End = None,
     mono: Mono = False,
@@ -54,6 +55,7 @@ def decode(
         output_suffix=f".{format.value}",
         allowed_outputs=AUDIO_OUTPUTS,
     )
+    options.check_sample_format((job.target for job in plan.jobs), sample_format)
     tokenizer = bandtok.Tokenizer.from_pretrained(model, vocoder=vocoder, device=device.value)
 
     def work(job: Job, report: Report) -> Done:
@@ -61,17 +63,21 @@ def decode(
         grid = loaded.mono() if mono else loaded
         wanted = _range(grid, start, end)
         samples = 0
-        with AudioWriter(job.target, tokenizer.sample_rate, grid.channels) as writer:
+        with AudioWriter(
+            job.target, tokenizer.sample_rate, grid.channels, sample_format.value
+        ) as writer:
             for block in tokenizer.decode_stream(grid, force=force, samples=wanted):
                 writer.write(block)
                 samples += block.shape[1]
                 report(samples, wanted[1] - wanted[0])
+        options.warn_of_limited(writer.limited_samples, job.target, quiet)
         seconds = samples / tokenizer.sample_rate
         return Done(
             values={
                 "seconds": seconds,
                 "sample_rate": tokenizer.sample_rate,
                 "channels": grid.channels,
+                "limited_samples": writer.limited_samples,
             },
             line=clock(seconds),
         )

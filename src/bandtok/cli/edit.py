@@ -39,6 +39,7 @@ def edit(
     top_p: sampling.TopP = None,
     guidance_scale: sampling.GuidanceScale = None,
     save_tokens: options.SaveTokens = False,
+    sample_format: options.Samples = options.SampleFormat.INT,
     model: options.Model = None,
     device: options.ChosenDevice = options.Device.AUTO,
     overwrite: options.Overwrite = False,
@@ -49,6 +50,7 @@ def edit(
     allowed = {*AUDIO_OUTPUTS, TOKEN_SUFFIX}
     if output.suffix.lower() not in allowed:
         raise typer.BadParameter(f"the output {output} must end in {', '.join(sorted(allowed))}")
+    options.check_sample_format([output], sample_format)
     regions = [bandtok.Region.parse(text) for text in region]
     tokens = output.with_suffix(TOKEN_SUFFIX)
     targets = [output, tokens] if save_tokens and tokens != output else [output]
@@ -68,8 +70,13 @@ def edit(
             **sampling.chosen_sampling(temperature, top_k, top_p, guidance_scale),
         )
     output.parent.mkdir(parents=True, exist_ok=True)
+    limited = 0
     for target in targets:
-        (clip.grid if target.suffix.lower() == TOKEN_SUFFIX else clip.audio).save(target)
+        if target.suffix.lower() == TOKEN_SUFFIX:
+            clip.grid.save(target)
+        else:
+            limited = clip.audio.write(target, sample_format.value)
+    options.warn_of_limited(limited, output, quiet)
     elapsed = time.perf_counter() - began
     if json:
         result: dict[str, object] = {
@@ -78,6 +85,7 @@ def edit(
             "prompt": prompt,
             "seed": seed,
             "seconds": clip.audio.seconds,
+            "limited_samples": limited,
             "elapsed_seconds": elapsed,
         }
         print_json(result | ({"tokens": str(tokens)} if tokens in targets else {}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import re
 import time
 import wave
@@ -15,6 +16,7 @@ import numpy as np
 import typer
 
 import bandtok
+from bandtok.audio import Audio, load_audio
 from bandtok.cli import options, sampling
 from bandtok.cli.batch import refuse_existing
 from bandtok.cli.console import ProgressBars, Report, clock, print_json, progress_bars
@@ -22,6 +24,8 @@ from bandtok.cli.sampling import Sampling
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 from bandtok.errors import DataError, printable
 from bandtok.evaluation.prompts import bundled_prompts
+from bandtok.loudness import TARGET_LUFS, check_target, integrated_loudness
+from bandtok.true_peak import Limiter, limit_blocks, true_peak_dbfs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -99,6 +103,19 @@ def generate(
             "--stream", help="Write OUT.wav while the music is made, to be played at once."
         ),
     ] = False,
+    loudness: Annotated[
+        float | None,
+        typer.Option(
+            "--loudness",
+            metavar="LUFS",
+            help="Integrated loudness of each clip, -60 to 0; true peaks stay below -1 dBFS.  "
+            "[default: -16]",
+            show_default=False,
+        ),
+    ] = None,
+    no_normalize: Annotated[
+        bool, typer.Option("--no-normalize", help="Keep the level that the tokens decode to.")
+    ] = False,
     batch: Annotated[
         int,
         typer.Option(
@@ -109,6 +126,7 @@ def generate(
     model: options.Model = None,
     device: options.ChosenDevice = options.Device.AUTO,
     format: options.FolderFormat = options.AudioFormat.WAV,
+    sample_format: options.Samples = options.SampleFormat.INT,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -117,6 +135,10 @@ def generate(
     jobs = plan_clips(prompt, prompts, output, seed=seed, n=n, suffix=f".{format.value}")
     if stream and any(job.target.suffix.lower() != ".wav" for job in jobs):
         raise typer.BadParameter("--stream writes .wav only")
+    if stream and sample_format is options.SampleFormat.FLOAT:
+        raise typer.BadParameter("--stream writes 16-bit integers, not --sample-format float")
+    options.check_sample_format((job.target for job in jobs), sample_format)
+    loudness_lufs = _chosen_loudness(loudness, no_normalize)
     for job in jobs:
         refuse_existing(job.target, overwrite)
         if save_tokens:
@@ -132,8 +154,11 @@ def generate(
         candidates=candidates,
         bpm=bpm,
         start=_start_grid(music_model, continue_from),
+        loudness_lufs=loudness_lufs,
         save_tokens=save_tokens,
         stream=stream,
+        sample_format=sample_format,
+        quiet=quiet,
     )
     clips = []
     size = 1 if stream else batch
@@ -208,8 +233,11 @@ class ClipMaker:
     candidates: int
     bpm: float | None
     start: TokenGrid | None
+    loudness_lufs: float | None
     save_tokens: bool
     stream: bool
+    sample_format: options.SampleFormat
+    quiet: bool
 
     def make(self, jobs: Sequence[ClipJob], bars: ProgressBars) -> list[dict[str, object]]:
         """Generate clips side by side, write their files and say what was made."""
@@ -220,14 +248,20 @@ class ClipMaker:
         with bars.task(printable(jobs[0].prompt)[:40] + more) as report:
             clips = (self._streamed if self.stream else self._whole)(jobs, report)
         elapsed = time.perf_counter() - began
-        return [self._told(job, clip, elapsed) for job, clip in zip(jobs, clips, strict=True)]
+        return [
+            self._result(job, clip, limited, elapsed)
+            for job, (clip, limited) in zip(jobs, clips, strict=True)
+        ]
 
-    def _told(self, job: ClipJob, clip: Clip, elapsed: float) -> dict[str, object]:
+    def _result(self, job: ClipJob, clip: Clip, limited: int, elapsed: float) -> dict[str, object]:
+        options.warn_of_limited(limited, job.target, self.quiet)
         result: dict[str, object] = {
             "prompt": job.prompt,
             "seed": job.seed,
             "target": str(job.target),
             "seconds": clip.audio.seconds,
+            **_levels(load_audio(job.target) if self.stream else clip.audio),
+            "limited_samples": limited,
             "elapsed_seconds": elapsed,
         }
         if self.save_tokens:
@@ -236,7 +270,8 @@ class ClipMaker:
             result["tokens"] = str(tokens)
         return result
 
-    def _whole(self, jobs: Sequence[ClipJob], report: Report) -> list[Clip]:
+    def _whole(self, jobs: Sequence[ClipJob], report: Report) -> list[tuple[Clip, int]]:
+        """Generate clips and write them; return each with its number of limited samples."""
         clips = self.model.generate_batch(
             [job.prompt for job in jobs],
             duration_seconds=self.duration,
@@ -245,27 +280,33 @@ class ClipMaker:
             candidates=self.candidates,
             bpm=self.bpm,
             continue_from=self.start,
+            loudness_lufs=self.loudness_lufs,
             on_progress=report,
             **self.sampling,
         )
-        for job, clip in zip(jobs, clips, strict=True):
-            clip.audio.save(job.target)
-        return clips
+        return [
+            (clip, clip.audio.write(job.target, self.sample_format.value))
+            for job, clip in zip(jobs, clips, strict=True)
+        ]
 
-    def _streamed(self, jobs: Sequence[ClipJob], report: Report) -> list[Clip]:
+    def _streamed(self, jobs: Sequence[ClipJob], report: Report) -> list[tuple[Clip, int]]:
         # Not through a temporary file: the point is that the file can be played as it grows.
         (job,) = jobs
         streaming = importlib.import_module("bandtok.streaming")
         blocks = streaming.ClipStream(
-            self.model.tokenizer, lambda on_column: self._written(job, report, on_column)
+            self.model.tokenizer,
+            lambda on_column: self._written(job, report, on_column),
+            self.loudness_lufs,
         )
+        rate = self.model.tokenizer.sample_rate
+        limiter = Limiter(rate, 1, 0.0, between_samples=False)
         with wave.open(str(job.target), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
-            file.setframerate(self.model.tokenizer.sample_rate)
-            for block in blocks:
+            file.setframerate(rate)
+            for block in limit_blocks(blocks, limiter):
                 file.writeframes(np.round(block[0].clip(-1, 1) * 32767).astype("<i2").tobytes())
-        return [blocks.clip]
+        return [(blocks.clip, limiter.samples_above)]
 
     def _written(self, job: ClipJob, report: Report, on_column: Callable[[Tensor], None]) -> Clip:
         return self.model.generate(
@@ -276,10 +317,31 @@ class ClipMaker:
             candidates=self.candidates,
             bpm=self.bpm,
             continue_from=self.start,
+            loudness_lufs=None,  # the stream sets the level
             on_progress=report,
             on_column=on_column,
             **self.sampling,
         )
+
+
+def _chosen_loudness(loudness: float | None, no_normalize: bool) -> float | None:
+    if no_normalize:
+        if loudness is not None:
+            raise typer.BadParameter("give either --loudness or --no-normalize")
+        return None
+    chosen = TARGET_LUFS if loudness is None else loudness
+    check_target(chosen)
+    return chosen
+
+
+def _levels(audio: Audio) -> dict[str, object]:
+    """Return what --json says about the level of a clip; null for silence."""
+    loudness = integrated_loudness(audio.waveform, audio.sample_rate)
+    peak = true_peak_dbfs(audio.waveform, audio.sample_rate)
+    return {
+        "loudness_lufs": loudness if math.isfinite(loudness) else None,
+        "true_peak_dbfs": peak if math.isfinite(peak) else None,
+    }
 
 
 def _line(clip: dict[str, object]) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from bandtok.errors import printable
 
 
 class Device(StrEnum):
@@ -25,6 +28,13 @@ class AudioFormat(StrEnum):
     FLAC = "flac"
     OGG = "ogg"
     MP3 = "mp3"
+
+
+class SampleFormat(StrEnum):
+    """What the samples of a file are."""
+
+    INT = "int"
+    FLOAT = "float"
 
 
 AudioInputs = Annotated[
@@ -54,6 +64,13 @@ ChosenDevice = Annotated[Device, typer.Option("--device", help="Where the networ
 FolderFormat = Annotated[
     AudioFormat, typer.Option("--format", help="Format of the files in an output folder.")
 ]
+Samples = Annotated[
+    SampleFormat,
+    typer.Option(
+        "--sample-format",
+        help="'float' writes .wav files of 32-bit floats, which hold samples above full scale.",
+    ),
+]
 Stereo = Annotated[
     bool,
     typer.Option("--stereo", help="Keep two channels: half as many tokens again in most models."),
@@ -64,3 +81,20 @@ SaveTokens = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print results as one JSON document.")]
+
+
+def check_sample_format(targets: Iterable[Path], sample_format: SampleFormat) -> None:
+    """Raise typer.BadParameter if a target's suffix does not go with the sample format."""
+    for target in targets:
+        if sample_format is SampleFormat.FLOAT and target.suffix.lower() != ".wav":
+            raise typer.BadParameter(
+                f"--sample-format float writes .wav only; got {printable(target.name)}"
+            )
+
+
+def warn_of_limited(samples: int, target: Path, quiet: bool) -> None:
+    """Say on stderr that samples above full scale were limited when `target` was written."""
+    if samples and not quiet:
+        line = f"{target}: {samples} samples above full scale were limited"
+        note = "use --sample-format float (.wav) to keep them"
+        typer.echo(printable(f"bandtok: {line}; {note}"), err=True)

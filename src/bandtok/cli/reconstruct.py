@@ -11,7 +11,8 @@ import numpy as np
 import typer
 
 import bandtok
-from bandtok.audio import Audio, AudioWriter, probe_audio, stream_audio
+from bandtok.audio import Audio, probe_audio, stream_audio
+from bandtok.audio_writer import AudioWriter
 from bandtok.cli import options
 from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report
@@ -45,6 +46,7 @@ def reconstruct(
     vocoder: options.Vocoder = None,
     device: options.ChosenDevice = options.Device.AUTO,
     format: options.FolderFormat = options.AudioFormat.WAV,
+    sample_format: options.Samples = options.SampleFormat.INT,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -59,19 +61,25 @@ def reconstruct(
     )
     if plot is not None and not plan.many and plot.suffix.lower() != ".png":
         raise typer.BadParameter(f"the picture {plot} must end in .png")
+    options.check_sample_format((job.target for job in plan.jobs), sample_format)
     tokenizer = bandtok.Tokenizer.from_pretrained(model, vocoder=vocoder, device=device.value)
 
     def work(job: Job, report: Report) -> Done:
         grid = tokenizer.encode(
             job.source, progress=lambda done, all: report(done, 2 * all), stereo=stereo
         )
-        distance = _decode_and_measure(
-            tokenizer, grid, job, lambda done, all: report(done + all, 2 * all)
-        )
+        with AudioWriter(
+            job.target, tokenizer.sample_rate, grid.channels, sample_format.value
+        ) as writer:
+            distance = _decode_and_measure(
+                tokenizer, grid, job.source, writer, lambda done, all: report(done + all, 2 * all)
+            )
+        options.warn_of_limited(writer.limited_samples, job.target, quiet)
         channels = probe_audio(job.source).channels
         values = {
             **describe_grid(grid),
             "source_channels": channels,
+            "limited_samples": writer.limited_samples,
             "mel_distance": None if distance is None else dataclasses.asdict(distance),
         }
         if plot is not None:
@@ -103,7 +111,7 @@ def _distance_note(distance: MelDistance | None) -> str:
 
 
 def _decode_and_measure(
-    tokenizer: Tokenizer, grid: TokenGrid, job: Job, report: Progress
+    tokenizer: Tokenizer, grid: TokenGrid, path: Path, writer: AudioWriter, report: Progress
 ) -> MelDistance | None:
     """Write the decoded audio and compare it with the source on the way, in bounded memory.
 
@@ -114,20 +122,19 @@ def _decode_and_measure(
     meters: list[MelDistanceMeter] = [
         module.MelDistanceMeter(tokenizer.sample_rate) for _ in range(grid.channels)
     ]
-    source = stream_audio(job.source, tokenizer.sample_rate, mono=grid.channels == 1)
+    source = stream_audio(path, tokenizer.sample_rate, mono=grid.channels == 1)
     reference = np.zeros((1, 0), np.float32)
-    with AudioWriter(job.target, tokenizer.sample_rate, grid.channels) as writer:
-        for estimate in tokenizer.decode_stream(grid, progress=report):
-            writer.write(estimate)
-            length = estimate.shape[1]
-            while reference.shape[1] < length:
-                block = next(source)
-                held = np.broadcast_to(reference, (len(block), reference.shape[1]))
-                reference = np.concatenate([held, block], axis=1)
-            originals = np.broadcast_to(reference, (grid.channels, reference.shape[1]))
-            for meter, original, decoded in zip(meters, originals, estimate, strict=True):
-                meter.add(original[:length], decoded)
-            reference = reference[:, length:]
+    for estimate in tokenizer.decode_stream(grid, progress=report):
+        writer.write(estimate)
+        length = estimate.shape[1]
+        while reference.shape[1] < length:
+            block = next(source)
+            held = np.broadcast_to(reference, (len(block), reference.shape[1]))
+            reference = np.concatenate([held, block], axis=1)
+        originals = np.broadcast_to(reference, (grid.channels, reference.shape[1]))
+        for meter, original, decoded in zip(meters, originals, estimate, strict=True):
+            meter.add(original[:length], decoded)
+        reference = reference[:, length:]
     return _mean([meter.result() for meter in meters])
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from bandtok.atomic import write_text
-from bandtok.audio import AUDIO_SUFFIXES, AudioWriter, find_audio_files, load_audio, probe_audio
+from bandtok.audio import AUDIO_SUFFIXES, find_audio_files, load_audio, probe_audio
+from bandtok.audio_writer import AudioWriter
 from bandtok.data.attribution import ATTRIBUTION_NAME, attribution_table
 from bandtok.data.debian import (
     download_package,
