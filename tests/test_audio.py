@@ -129,9 +129,37 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
         Audio(tone(44_100), 44_100).save(tmp_path / "out.xyz")
 
 
-def test_clipping_on_write(tmp_path: Path) -> None:
-    Audio(np.array([[2.0, -2.0, 0.0]]), 44_100).save(tmp_path / "loud.wav")
-    assert np.abs(load_audio(tmp_path / "loud.wav").waveform).max() <= 1.0
+def test_samples_above_full_scale_are_limited_and_said_so(tmp_path: Path) -> None:
+    wave = 4 * tone(44_100, channels=2)
+    wave[:, :15_000] *= 0.4  # 0.8 at most: not touched
+    above = int((np.abs(wave) > 1).sum())
+    with pytest.warns(ClippingWarning, match=f"{above} samples above full scale"):
+        Audio(wave, 44_100).save(tmp_path / "loud.wav")
+    saved = load_audio(tmp_path / "loud.wav").waveform
+    assert saved.shape == wave.shape
+    assert np.abs(saved).max() <= 1.0
+    flat = (saved[0, 1:] == saved[0, :-1]) & (np.abs(saved[0, 1:]) > 0.99)
+    assert flat.sum() < 0.001 * saved.shape[1]  # a flat cut would give thousands
+    np.testing.assert_allclose(saved[:, :14_000], wave[:, :14_000], atol=2**-23)
+    assert Audio(wave, 44_100).write(tmp_path / "again.flac") == above
+
+
+def test_full_scale_is_written_as_it_is(tmp_path: Path) -> None:
+    wave = np.random.default_rng(0).choice([-1.0, -0.5, 0.5, 1 - 2**-23], (2, 5000))
+    Audio(wave, 44_100).save(tmp_path / "full.wav")
+    np.testing.assert_array_equal(load_audio(tmp_path / "full.wav").waveform, wave)
+
+
+def test_float_files_hold_what_is_above_full_scale(tmp_path: Path) -> None:
+    wave = 4 * tone(44_100)
+    Audio(wave, 44_100).save(tmp_path / "loud.wav", sample_format="float")
+    assert soundfile.info(tmp_path / "loud.wav").subtype == "FLOAT"
+    np.testing.assert_array_equal(load_audio(tmp_path / "loud.wav").waveform, wave)
+    with pytest.raises(ConfigError, match=r"only \.wav"):
+        Audio(wave, 44_100).save(tmp_path / "loud.flac", sample_format="float")
+    with pytest.raises(ConfigError, match="'int' or 'float'"):
+        AudioWriter(tmp_path / "x.wav", 44_100, 1, "double")  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["loud.wav"]
 
 
 def test_waveforms_are_checked() -> None:

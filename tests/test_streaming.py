@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from bandtok.errors import ConfigError
+from bandtok.loudness import normalize_loudness
 from bandtok.pipeline import Clip, MusicModel
 from bandtok.streaming import ClipStream
+from bandtok.true_peak import true_peak_dbfs
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +23,36 @@ def model() -> MusicModel:
     return MusicModel.from_pretrained("debug", device="cpu")
 
 
-def test_blocks_are_the_whole_clip(model: MusicModel) -> None:
-    whole = model.generate("calm", 0.7, seed=3)
+@pytest.mark.parametrize("loudness", [None, -16.0])
+def test_blocks_are_the_whole_clip(model: MusicModel, loudness: float | None) -> None:
+    whole = model.generate("calm", 0.7, seed=3, loudness_lufs=None)
     stream = ClipStream(
-        model.tokenizer, lambda on_column: model.generate("calm", 0.7, seed=3, on_column=on_column)
+        model.tokenizer,
+        lambda on_column: model.generate("calm", 0.7, seed=3, on_column=on_column),
+        loudness,
     )
-    blocks = list(stream)
-    np.testing.assert_array_equal(np.concatenate(blocks, axis=1), whole.audio.waveform)
+    sound = np.concatenate(list(stream), axis=1)
     np.testing.assert_array_equal(stream.clip.grid.codes, whole.grid.codes)
+    if loudness is None:
+        np.testing.assert_array_equal(sound, whole.audio.waveform)
+    else:
+        assert sound.shape == whole.audio.waveform.shape
+        assert true_peak_dbfs(sound, whole.audio.sample_rate) <= -1.0
+        assert not np.array_equal(sound, whole.audio.waveform)
+
+
+def test_a_clip_has_its_loudness_and_the_tokens_do_not(model: MusicModel) -> None:
+    plain = model.generate("calm", 1.0, seed=3, loudness_lufs=None)
+    clip = model.generate("calm", 1.0, seed=3, loudness_lufs=-40.0)
+    np.testing.assert_array_equal(clip.grid.codes, plain.grid.codes)
+    np.testing.assert_array_equal(model.tokenizer.decode(clip.grid).waveform, plain.audio.waveform)
+    expected = normalize_loudness(plain.audio, -40.0)
+    np.testing.assert_array_equal(clip.audio.waveform, expected.waveform)
+    assert not np.array_equal(clip.audio.waveform, plain.audio.waveform)
+    with pytest.raises(ConfigError, match="LUFS"):
+        model.generate("calm", 1.0, loudness_lufs=3.0)
+    with pytest.raises(ConfigError, match="LUFS"):
+        ClipStream(model.tokenizer, lambda on_column: plain, 3.0)
 
 
 def test_sound_comes_before_the_writing_ends(model: MusicModel) -> None:

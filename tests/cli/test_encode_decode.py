@@ -174,3 +174,33 @@ def test_what_codecs_print_about_a_damaged_file_is_not_shown(
     assert capfd.readouterr().err == ""
     os.write(2, b"open again")
     assert capfd.readouterr().err == "open again"
+
+
+def test_samples_above_full_scale_are_limited_or_kept_as_floats(
+    run: Run, make_song: MakeSong, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode_blocks = Codec.decode_blocks
+
+    def louder(self: Codec, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+        for block in decode_blocks(self, blocks):
+            yield block / block.abs().max() * 2
+
+    monkeypatch.setattr(Codec, "decode_blocks", louder)
+    song, tokens = make_song(), tmp_path / "a.btk"
+    assert run("encode", song, "-o", tokens, "--model", "debug").exit_code == 0
+    for command, source in (("decode", tokens), ("reconstruct", song)):
+        target = tmp_path / f"{command}.wav"
+        result = run(command, source, "-o", target, "--json", "--model", "debug")
+        assert result.exit_code == 0
+        (line,) = result.stderr.splitlines()
+        (file,) = json.loads(result.stdout)["files"]
+        assert f"{file['limited_samples']} samples above full scale were limited" in line
+        assert file["limited_samples"] > 0
+        assert np.abs(load_audio(target).waveform).max() <= 1.0
+        floats = ("--sample-format", "float", "--overwrite", "--json", "--model", "debug")
+        result = run(command, source, "-o", target, *floats)
+        assert result.stderr == ""
+        assert json.loads(result.stdout)["files"][0]["limited_samples"] == 0
+        assert np.abs(load_audio(target).waveform).max() == pytest.approx(2.0)
+        refused = run(command, source, "-o", tmp_path / "a.flac", *floats)
+        assert refused.exit_code == 2

@@ -96,12 +96,46 @@ def test_continue_from(run: Run, make_song: MakeSong, tmp_path: Path, kind: str)
 def test_a_stream_is_the_whole_clip(run: Run, tmp_path: Path) -> None:
     for name, more in (("whole", ()), ("streamed", ("--stream",))):
         target = tmp_path / f"{name}.wav"
-        result = run("generate", "calm", "-o", target, "--save-tokens", *DEBUG, *more)
+        options = ("--save-tokens", "--no-normalize", *DEBUG, *more)
+        result = run("generate", "calm", "-o", target, *options)
         assert result.exit_code == 0, result.stderr
     whole, streamed = (load_audio(tmp_path / f"{name}.wav") for name in ("whole", "streamed"))
     np.testing.assert_allclose(streamed.waveform, whole.waveform, atol=2 / 32768)
     first, second = (bandtok.TokenGrid.load(tmp_path / f"{n}.btk") for n in ("whole", "streamed"))
     np.testing.assert_array_equal(first.codes, second.codes)
+
+
+@pytest.mark.parametrize("more", [(), ("--stream",)])
+def test_clips_have_a_loudness(run: Run, tmp_path: Path, more: tuple[str, ...]) -> None:
+    found = {}
+    levels = {"default": (), "given": ("--loudness", -30), "none": ("--no-normalize",)}
+    for name, options in levels.items():
+        arguments = ("generate", "calm", "-o", tmp_path / f"{name}.wav", "--json", *more)
+        result = run(*arguments, *options, *DEBUG)
+        assert result.exit_code == 0, result.stderr
+        (found[name],) = json.loads(result.stdout)["clips"]
+    assert found["default"]["loudness_lufs"] == pytest.approx(-16, abs=2)
+    assert found["given"]["loudness_lufs"] == pytest.approx(-30, abs=1)
+    assert all(found[name]["true_peak_dbfs"] <= -0.99 for name in ("default", "given"))
+    assert found["default"]["limited_samples"] == 0
+    assert found["none"]["loudness_lufs"] != pytest.approx(-16, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--loudness", "-20", "--no-normalize"),
+        ("--stream", "--sample-format", "float"),
+        ("-o", "a.flac", "--sample-format", "float"),
+    ],
+)
+def test_levels_that_exclude_each_other(
+    run: Run, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    result = run("generate", "calm", "-o", tmp_path / "a.wav", *options, *DEBUG)
+    assert result.exit_code == 2
+    assert run("generate", "calm", "-o", tmp_path / "a.wav", "--loudness", 3, *DEBUG).exit_code == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_failed_stream_is_one_line(run: Run, tmp_path: Path) -> None:
