@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 from typer.testing import Result
 
 import bandtok
 from bandtok.audio import load_audio, probe_audio
 from bandtok.cli import encode as encode_module
+from bandtok.codec import Codec
 
 Run = Callable[..., Result]
 MakeSong = Callable[..., Path]

@@ -129,9 +129,7 @@ def test_clips_have_a_loudness(run: Run, tmp_path: Path, more: tuple[str, ...]) 
         ("-o", "a.flac", "--sample-format", "float"),
     ],
 )
-def test_levels_that_exclude_each_other(
-    run: Run, tmp_path: Path, options: tuple[str, ...]
-) -> None:
+def test_levels_that_exclude_each_other(run: Run, tmp_path: Path, options: tuple[str, ...]) -> None:
     result = run("generate", "calm", "-o", tmp_path / "a.wav", *options, *DEBUG)
     assert result.exit_code == 2
     assert run("generate", "calm", "-o", tmp_path / "a.wav", "--loudness", 3, *DEBUG).exit_code == 1
