@@ -19,8 +19,8 @@ from bandtok.audio import (
     resample_blocks,
     stream_audio,
 )
-from bandtok.audio_writer import AudioWriter
-from bandtok.errors import AudioError
+from bandtok.audio_writer import AudioWriter, ClippingWarning
+from bandtok.errors import AudioError, ConfigError
 
 
 def tone(rate: int, seconds: float = 0.5, channels: int = 1, hertz: float = 440.0) -> np.ndarray:

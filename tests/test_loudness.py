@@ -83,7 +83,7 @@ def test_pieces_of_the_transform_fit_together() -> None:
     assert long == pytest.approx(short, abs=0.02)
 
 
-@pytest.mark.parametrize("level", [-50.0, -30.0, -12.0, 0.0, 30.0])
+@pytest.mark.parametrize("level", [-45.0, -30.0, -12.0, 0.0, 30.0])
 @pytest.mark.parametrize("target", [-16.0, -23.0])
 def test_music_of_any_level_gets_the_target(level: float, target: float) -> None:
     result = normalize_loudness(Audio(music(level), RATE), target)
