@@ -1,4 +1,4 @@
-# make demo | test | lint | check | docs | bench | clean
+# make demo | test | test-fast | mutants | lint | check | docs | bench | clean
 # PYTHON is the interpreter that makes .venv (3.11 or newer); PIP_ARGS goes to pip install.
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -8,11 +8,14 @@ BIN := $(VENV)/bin
 # Weights of pretrained judges; what the packages themselves ask for is years old and not needed.
 JUDGES := musicnn aisfx
 
-.PHONY: help install demo test lint format check docs bench reliability clean
+.PHONY: help install demo test test-fast mutants lint format check docs bench reliability clean
 
 help:
 	@echo "make demo   install, then run the main job on real music with the bundled weights"
 	@echo "make test   install, then lint and the whole test suite"
+	@echo "make test-fast  the test suite without the tests marked slow"
+	@echo "make mutants  break the source on purpose, once per entry of tests/mutants.toml, and"
+	@echo "            expect the tests to fail"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make check  test, docs and the build of the package"
 	@echo "make docs   check that the documentation agrees with the program"
@@ -40,6 +43,12 @@ demo: $(VENV)/.installed
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-fast: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+mutants: $(VENV)/.installed
+	$(BIN)/python tools/run_mutants.py
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -228,6 +228,15 @@ def test_non_finite_loss_stops_and_keeps_the_last_state(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "state").iterdir()] == ["step-00000001", "step-00000002"]
 
 
+def test_the_gradient_is_clipped() -> None:
+    module = nn.Linear(4, 1, bias=False)
+    before = module.weight.detach().clone()
+    loss = (1000 * module(torch.ones(1, 4))).square().sum()
+    norm = update(loss, module, SGD(module.parameters(), 1.0), max_norm=0.5)
+    assert norm > 100
+    assert float((module.weight.detach() - before).norm()) == pytest.approx(0.5, rel=1e-3)
+
+
 def test_a_damaged_or_foreign_state_is_refused(tmp_path: Path) -> None:
     module = {"a": nn.Linear(2, 2)}
     save_state(tmp_path, 1, module, {}, {})

@@ -206,7 +206,7 @@ def _average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
 def _set_rates(optimizers: Mapping[str, Optimizer], scale: float) -> None:
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:
-            group.setdefault("initial_lr", optimizer.defaults["lr"])
+            group.setdefault("initial_lr", group["lr"])
             group["lr"] = group["initial_lr"] * scale
 
 

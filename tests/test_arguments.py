@@ -1,0 +1,152 @@
+"""Every argument of `generate`, `generate_batch` and `edit` changes the result.
+
+The arguments are found by introspection, so a new one is covered as soon as it exists.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import bandtok
+from bandtok.checkpoint import load_network
+from bandtok.music_lm import DEBUG_MUSIC_LM, MusicLM
+from bandtok.music_lm.text import load_text_encoder
+from bandtok.networks import LISTENER_KIND
+
+BASE: dict[str, Any] = {"prompt": "a calm piano", "duration_seconds": 0.6}
+EDIT_BASE: dict[str, Any] = {"prompt": "a calm piano", "region": bandtok.Region(seconds=(0.2, 0.5))}
+SAMPLING = {
+    "seed": 1,
+    "temperature": 0.0,
+    "top_k": 1,
+    "top_p": 0.1,
+    "guidance_scale": 1.0,
+}
+GENERATE = {
+    **SAMPLING,
+    "prompt": "loud drums",
+    "duration_seconds": 0.5,
+    "beat_scale": 0.0,
+    "candidates": 1,
+    "bpm": 200.0,
+    "continue_from": "grid",
+}
+"""Another value of every argument that shapes the result; callbacks are passed by their name."""
+OTHERS: dict[str, dict[str, Any]] = {
+    "generate": GENERATE,
+    "generate_batch": {
+        **{name: value for name, value in GENERATE.items() if name not in ("prompt", "seed")},
+        "prompts": ["a calm piano", "loud drums"],
+        "seeds": [0, 2],
+    },
+    "edit": {
+        **SAMPLING,
+        "prompt": "loud drums",
+        "source": "other grid",
+        "region": bandtok.Region(seconds=(0.1, 0.4)),
+    },
+}
+CASES = [
+    (function, name)
+    for function in OTHERS
+    for name in inspect.signature(getattr(bandtok.MusicModel, function)).parameters
+    if name != "self"
+]
+
+
+def grid(seed: int) -> bandtok.TokenGrid:
+    tokenizer = bandtok.Tokenizer.from_pretrained("debug", device="cpu")
+    codes = np.random.default_rng(seed).integers(0, 64, (16, 8))
+    return bandtok.TokenGrid(
+        codes=codes, codebook_size=64, sample_rate=tokenizer.sample_rate,
+        samples_per_frame=tokenizer.samples_per_frame, fingerprint=tokenizer.fingerprint,
+    )  # fmt: skip
+
+
+GRIDS = {"grid": 0, "other grid": 1}
+
+
+@pytest.fixture(scope="module")
+def model() -> bandtok.MusicModel:
+    """A model in which everything counts: a beat, a reranker, and no part that is nearly zero."""
+    torch.manual_seed(0)
+    network = MusicLM(replace(DEBUG_MUSIC_LM, beat_clock=True)).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    encoder = load_text_encoder(network.config.text_encoder)
+    tokenizer = bandtok.Tokenizer.from_pretrained("debug", device="cpu")
+    return bandtok.MusicModel(network, encoder, tokenizer, load_network(LISTENER_KIND, "debug"))
+
+
+@pytest.fixture(scope="module")
+def result_of(model: bandtok.MusicModel) -> Callable[..., list[np.ndarray]]:
+    """Return the codes that a call gives with one argument changed."""
+
+    def call(function: str, **changed: Any) -> list[np.ndarray]:
+        arguments = {
+            "generate": BASE,
+            "generate_batch": {"prompts": ["a calm piano"] * 2, "duration_seconds": 0.6},
+            "edit": {"source": grid(0), **EDIT_BASE},
+        }[function] | changed
+        for name, value in arguments.items():
+            if isinstance(value, str) and value in GRIDS:
+                arguments[name] = grid(GRIDS[value])
+        clips = getattr(model, function)(**arguments)
+        return [clip.grid.codes for clip in (clips if isinstance(clips, list) else [clips])]
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def unchanged(result_of: Callable[..., list[np.ndarray]]) -> dict[str, list[np.ndarray]]:
+    return {function: result_of(function) for function in OTHERS}
+
+
+@pytest.mark.parametrize(("function", "name"), CASES)
+def test_each_argument_changes_the_result(
+    result_of: Callable[..., list[np.ndarray]],
+    unchanged: dict[str, list[np.ndarray]],
+    function: str,
+    name: str,
+) -> None:
+    if name.startswith("on_"):
+        calls: list[tuple[Any, ...]] = []
+        result_of(function, **{name: lambda *values: calls.append(values)})
+        assert calls, f"{function} never calls {name}"
+        return
+    found = result_of(function, **{name: OTHERS[function][name]})
+    before = unchanged[function]
+    assert any(a.shape != b.shape or (a != b).any() for a, b in zip(found, before, strict=True))
+
+
+@pytest.mark.parametrize("function", OTHERS)
+def test_the_same_arguments_give_the_same_result(
+    result_of: Callable[..., list[np.ndarray]],
+    unchanged: dict[str, list[np.ndarray]],
+    function: str,
+) -> None:
+    for found, before in zip(result_of(function), unchanged[function], strict=True):
+        np.testing.assert_array_equal(found, before)
+
+
+@pytest.mark.parametrize("function", OTHERS)
+def test_the_table_has_no_argument_that_is_gone(function: str) -> None:
+    assert set(OTHERS[function]) <= {name for of, name in CASES if of == function}
+
+
+def test_an_edit_follows_its_prompt_inside_the_region_only(
+    result_of: Callable[..., list[np.ndarray]], unchanged: dict[str, list[np.ndarray]]
+) -> None:
+    (before,), (after,) = unchanged["edit"], result_of("edit", prompt="loud drums")
+    changed = (before != after).any(axis=0).nonzero()[0]
+    rate = bandtok.Tokenizer.from_pretrained("debug", device="cpu").frame_rate
+    assert len(changed)
+    assert int(0.2 * rate) <= changed.min() <= changed.max() <= int(0.5 * rate)
