@@ -20,8 +20,18 @@ from bandtok.music_lm import DEBUG_MUSIC_LM, MusicLM
 from bandtok.music_lm.text import load_text_encoder
 from bandtok.networks import LISTENER_KIND
 
-BASE: dict[str, Any] = {"prompt": "a calm piano", "duration_seconds": 0.6}
-EDIT_BASE: dict[str, Any] = {"prompt": "a calm piano", "region": bandtok.Region(seconds=(0.2, 0.5))}
+GUIDANCE = {"guidance_scale": 2.0, "beat_scale": 2.0}
+BASES: dict[str, dict[str, Any]] = {
+    "generate": {"prompt": "a calm piano", "duration_seconds": 0.4, **GUIDANCE},
+    "generate_batch": {"prompts": ["a calm piano"] * 2, "duration_seconds": 0.4, **GUIDANCE},
+    "edit": {
+        "source": "grid",
+        "region": bandtok.Region(seconds=(0.2, 0.5)),
+        "prompt": "a calm piano",
+        "guidance_scale": 2.0,
+    },
+}
+"""Low guidance: the scores of a random network should leave something to chance."""
 SAMPLING = {
     "seed": 1,
     "temperature": 0.0,
@@ -32,7 +42,7 @@ SAMPLING = {
 GENERATE = {
     **SAMPLING,
     "prompt": "loud drums",
-    "duration_seconds": 0.5,
+    "duration_seconds": 0.2,
     "beat_scale": 0.0,
     "candidates": 1,
     "bpm": 200.0,
@@ -80,7 +90,7 @@ def model() -> bandtok.MusicModel:
     network = MusicLM(replace(DEBUG_MUSIC_LM, beat_clock=True)).eval()
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.3)
+            parameter.add_(torch.randn_like(parameter) * 0.1)
     encoder = load_text_encoder(network.config.text_encoder)
     tokenizer = bandtok.Tokenizer.from_pretrained("debug", device="cpu")
     return bandtok.MusicModel(network, encoder, tokenizer, load_network(LISTENER_KIND, "debug"))
@@ -91,11 +101,7 @@ def result_of(model: bandtok.MusicModel) -> Callable[..., list[np.ndarray]]:
     """Return the codes that a call gives with one argument changed."""
 
     def call(function: str, **changed: Any) -> list[np.ndarray]:
-        arguments = {
-            "generate": BASE,
-            "generate_batch": {"prompts": ["a calm piano"] * 2, "duration_seconds": 0.6},
-            "edit": {"source": grid(0), **EDIT_BASE},
-        }[function] | changed
+        arguments = BASES[function] | changed
         for name, value in arguments.items():
             if isinstance(value, str) and value in GRIDS:
                 arguments[name] = grid(GRIDS[value])
