@@ -42,6 +42,7 @@ def test_real_music_comes_back(tokenizer: bandtok.Tokenizer) -> None:
     assert mel_distance(reference, estimate).below < 0.36
 
 
+@pytest.mark.slow
 def test_a_minute_whole_and_in_windows_of_any_length(tokenizer: bandtok.Tokenizer) -> None:
     music = torch.from_numpy(np.tile(load_audio(EXCERPT, 44_100, mono=True).waveform[0], 5))
     whole = tokenizer.encode_waveform(music[None, None])[0]
@@ -55,6 +56,7 @@ def test_silence_stays_silent(tokenizer: bandtok.Tokenizer) -> None:
     assert np.abs(tokenizer.decode(tokenizer.encode(silence)).waveform).max() < 0.01
 
 
+@pytest.mark.slow
 def test_a_prompt_becomes_music_and_the_seed_decides_it() -> None:
     model = bandtok.MusicModel.from_pretrained()
     first = model.generate("a calm solo piano piece", duration_seconds=1.0, seed=1)

@@ -33,6 +33,7 @@ def test_synthetic_clips_are_alike_on_every_run_and_within_full_scale() -> None:
     assert np.argmax(np.abs(np.fft.rfft(by_name["tone of 440 Hz"]))) == 440
 
 
+@pytest.mark.slow
 def test_tables_page_and_pictures_of_the_debug_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

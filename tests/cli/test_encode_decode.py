@@ -119,6 +119,7 @@ def test_tokens_of_another_model_are_refused_unless_forced(
     assert run("decode", tokens, "-o", tmp_path / "s.wav", "--force", *DEBUG).exit_code == 0
 
 
+@pytest.mark.slow
 def test_reconstruct_prints_distances_and_draws(
     run: Run, make_song: MakeSong, tmp_path: Path
 ) -> None:
@@ -134,6 +135,7 @@ def test_reconstruct_prints_distances_and_draws(
     assert entry["bit_rate_bps"] > 0
 
 
+@pytest.mark.slow
 def test_reconstruct_a_folder(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
     make_song("in/a.wav")
     make_song("in/b/c.flac")

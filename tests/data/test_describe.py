@@ -135,6 +135,7 @@ def test_segments_cover_the_music() -> None:
     assert [(one.start_seconds, one.end_seconds) for one in segments] == [(0.0, 20.0), (20.0, 43.0)]
 
 
+@pytest.mark.slow
 def test_a_corpus_is_described_once(tmp_path: Path) -> None:
     for name in ("a", "b"):
         soundfile.write(tmp_path / f"{name}.wav", clicks(100, 6.0), RATE)

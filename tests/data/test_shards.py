@@ -212,6 +212,7 @@ def test_several_corpora_and_what_is_known_of_them_share_an_index(
     assert known == [(first,)] * 2 + [()] * 2 + [(second,)] * 2
 
 
+@pytest.mark.slow
 def test_worker_processes_write_the_same_shards(corpus: Path, tmp_path: Path) -> None:
     (corpus / "c.wav").unlink()
     alone, together = tmp_path / "alone", tmp_path / "together"

@@ -142,6 +142,7 @@ def test_visqol_rates_as_many_clips_as_asked(corpus: Path, tokenizer: Tokenizer)
     assert 1.0 <= report.means["griffin-lim-only"]["visqol"].mean <= 5.0
 
 
+@pytest.mark.slow
 def test_reports_are_written_and_agree(
     report: ReconstructionReport, corpus: Path, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
@@ -225,6 +226,7 @@ def test_too_few_windows_leave_the_frechet_distance_out_and_say_so(
     assert any("Frechet" in line and "--per-track" in line for line in found.left_out)
 
 
+@pytest.mark.slow
 def test_frechet_compares_sets_of_waveforms(
     corpus: Path,
     tokenizer: Tokenizer,

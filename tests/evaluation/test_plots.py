@@ -159,6 +159,7 @@ def test_long_images_are_narrowed_by_the_mean() -> None:
     assert narrowed(image[:, :7]) is not None
 
 
+@pytest.mark.slow
 def test_pyplot_is_not_loaded() -> None:
     code = "import sys, bandtok.evaluation.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -143,6 +143,7 @@ def test_a_limit_below_every_bin_is_refused() -> None:
         mel_distance(noise(), noise(), below_hz=1.0)
 
 
+@pytest.mark.slow
 def test_visqol_ranks_a_clean_copy_above_a_noisy_one() -> None:
     clean = noise(1.0, level=0.05)
     noisy = Audio(clean.waveform + noise(1.0, seed=5, level=0.1).waveform, RATE)

@@ -89,6 +89,7 @@ def test_everything_is_measured_on_the_codes_of_whole_tracks(
     assert "broken.wav" in report.left_out[0]
 
 
+@pytest.mark.slow
 def test_the_report_is_written_whole(report: TokenReport, tmp_path: Path) -> None:
     files = write_token_report(report, tmp_path / "new")
     assert sorted((tmp_path / "new").iterdir()) == sorted(files)
@@ -121,6 +122,7 @@ def test_tables_have_a_line_for_each_row(report: TokenReport) -> None:
         assert {len(row) for row in table} == {len(table[0])}
 
 
+@pytest.mark.slow
 def test_layers_are_not_called_bands(corpus: Path, tmp_path: Path) -> None:
     save_network(debug_network(RESIDUAL_KIND), tmp_path / "model", RESIDUAL_KIND.name)
     tokenizer = Tokenizer.from_pretrained(tmp_path / "model", vocoder="debug", device="cpu")

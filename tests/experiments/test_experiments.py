@@ -22,6 +22,8 @@ from bandtok.experiments.study_prediction import MODELS
 from bandtok.grid import TokenGrid
 from bandtok.training.loop import LoopResult
 
+pytestmark = pytest.mark.slow
+
 KEYS = ["name", "title", "question", "answer", "command", "minutes", "seeds", "scale"]
 COMMAND = "bandtok experiment {name} --scale tiny --runs RUNS"
 

@@ -41,6 +41,7 @@ def test_states_and_mask_must_fit() -> None:
         TextStates(states=torch.zeros(1, 2, 3), mask=torch.ones(1, 3, dtype=torch.bool))
 
 
+@pytest.mark.slow
 def test_transformers_is_imported_only_when_asked_for() -> None:
     code = "import sys, bandtok.music_lm; sys.exit('transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from reliability.equality import run_cases
 
 import bandtok
+
+pytestmark = pytest.mark.slow
 
 
 def test_random_cuts_batches_and_ranges_agree_with_the_whole() -> None:

@@ -14,7 +14,10 @@ from bandtok.audio import Audio
 from bandtok.errors import AudioError
 from reliability import fuzz_audio
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="caps memory by way of /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="caps memory by way of /proc"),
+]
 
 
 def test_no_promise_is_broken() -> None:

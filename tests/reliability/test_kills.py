@@ -21,7 +21,10 @@ import bandtok
 from bandtok.data.shards import tokenize_corpus
 from bandtok.recipes.run import RunReport, train
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="Linux only")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="Linux only"),
+]
 ROOT = Path(__file__).parents[2]
 
 

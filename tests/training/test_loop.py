@@ -41,6 +41,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return load_file(sorted((run / "state").glob("step-*"))[-1] / "tensors.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "recipe", "changed"),
     [
@@ -105,6 +106,7 @@ def test_music_of_several_folders_is_put_together(music: Path, tmp_path: Path) -
         train("lm", "debug", data=[music, more], out=tmp_path / "lm")
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_model_pictures_and_numbers(music: Path, tmp_path: Path) -> None:
     train("tokenizer", "debug", data=music, out=tmp_path / "run")
     tokenizer = bandtok.Tokenizer.from_pretrained(tmp_path / "run", vocoder="debug")
@@ -117,6 +119,7 @@ def test_a_run_leaves_a_model_pictures_and_numbers(music: Path, tmp_path: Path) 
         train("tokenizer", "debug", data=music, out=tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_residual_run_leaves_a_tokenizer_for_every_use(music: Path, tmp_path: Path) -> None:
     train("tokenizer", "residual_debug", data=music, out=tmp_path / "first")
     tokenizer = bandtok.Tokenizer.from_pretrained(tmp_path / "first", vocoder="debug")
@@ -146,6 +149,7 @@ def test_a_residual_run_leaves_a_tokenizer_for_every_use(music: Path, tmp_path: 
     assert joint.fingerprint == tokenizer.fingerprint
 
 
+@pytest.mark.slow
 def test_training_from_weights_alone(music: Path, tmp_path: Path) -> None:
     train("vocoder", "debug", data=music, out=tmp_path / "first")
     settings = {"steps": "1"}
@@ -156,6 +160,7 @@ def test_training_from_weights_alone(music: Path, tmp_path: Path) -> None:
     assert second.step == 1
 
 
+@pytest.mark.slow
 def test_joint_training_moves_both_and_keeps_the_codes(music: Path, tmp_path: Path) -> None:
     train("tokenizer", "debug", data=music, out=tmp_path / "tokenizer")
     train("vocoder", "debug", data=music, out=tmp_path / "vocoder")
@@ -176,6 +181,7 @@ def test_joint_training_moves_both_and_keeps_the_codes(music: Path, tmp_path: Pa
     assert len(fingerprints) == 1
 
 
+@pytest.mark.slow
 def test_a_new_codebook_size_can_start_from_old_weights(music: Path, tmp_path: Path) -> None:
     train("tokenizer", "debug", data=music, out=tmp_path / "first")
     train(
@@ -185,6 +191,7 @@ def test_a_new_codebook_size_can_start_from_old_weights(music: Path, tmp_path: P
     assert load_network(TOKENIZER_KIND, tmp_path / "second").config.codebook_size == 32
 
 
+@pytest.mark.slow
 def test_frozen_codes_stay_frozen(music: Path, tmp_path: Path) -> None:
     train("tokenizer", "debug", data=music, out=tmp_path / "first")
     train(

@@ -74,6 +74,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_killed_between_its_last_state_and_its_last_model(
     music: Path, tmp_path: Path
 ) -> None:
@@ -88,6 +89,7 @@ def test_a_run_killed_between_its_last_state_and_its_last_model(
     assert result.validation
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_first_state_starts_from_the_same_weights(
     music: Path, tmp_path: Path
 ) -> None:

@@ -126,6 +126,7 @@ def test_bad_input_is_refused() -> None:
         griffin_lim(mel, CONFIG, num_iterations=-1)
 
 
+@pytest.mark.slow
 def test_the_textbook_version_lies_on_the_mel_and_is_the_weaker_one() -> None:
     config = MelConfig()
     time = torch.arange(40 * 512) / 44_100
