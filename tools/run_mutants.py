@@ -135,7 +135,7 @@ def run_mutant(mutant: Mutant, root: Path) -> bool:
         status, failed, output = run_tests(root, mutant.tests)
     finally:
         path.write_text(original, encoding="utf-8")
-    if status not in (0, TEST_FAILED):
+    if status not in (0, TEST_FAILED) or (status and not failed):
         raise MutantError(f"{mutant.name}: pytest ended with status {status}\n{output[-2000:]}")
     passed = survivors(mutant, failed)
     line = f"SURVIVED  {mutant.name}: no failure of {', '.join(passed)}"
