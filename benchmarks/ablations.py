@@ -24,8 +24,8 @@ _COLUMNS = {
     "mel_loss_below_15_khz": ("mel < 15 kHz", ".4f"),
     "mel_loss": ("all bins", ".4f"),
     "loud_mel_loss": ("loud cells", ".4f"),
-    "time_texture": ("time texture", ".3f"),
-    "band_texture": ("band texture", ".3f"),
+    "flicker": ("flicker", ".3f"),
+    "grain": ("grain", ".3f"),
     "codes_used": ("codes used", ".0f"),
     "entropy_bits": ("entropy, bits", ".2f"),
     "minutes": ("minutes", ".1f"),
@@ -61,9 +61,9 @@ def page(groups: Sequence[str], data: Path, runs: Path, extra: Mapping[str, str]
         "",
         "Made by `python -m benchmarks.ablations`: the recipe `probe` (a quarter of the default's "
         "arithmetic, 300 steps, random weights at the start, seed 0), one thing changed at a time. "
-        "Textures are the change from frame to frame and bin to bin over the original's (1 is "
-        "right, plain L1 blurs). One run a row: differences under about .002 are within what "
-        "another seed does.",
+        "Flicker and grain: mean |difference of ln-mel| between neighboring frames and bins over "
+        "the original's (1 is right, plain L1 blurs). One run a row: differences under about .002 "
+        "are within what another seed does.",
     ]
     if extra:
         lines[-1] += " All rows with " + " ".join(f"`{k}={v}`" for k, v in extra.items()) + "."

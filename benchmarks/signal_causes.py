@@ -77,13 +77,13 @@ def break_down(
     )
 
 
-def why(found: Breakdown, level_db: float | None, textures: dict[str, float | None]) -> str:
+def why(found: Breakdown, level_db: float | None, variation: dict[str, float | None]) -> str:
     """Say in a sentence what the numbers show.
 
     Args:
         found: where the error lies.
         level_db: level of the output over the original's; None for silence.
-        textures: liveliness from "frame" to frame and "bin" to bin, 1 is the original's.
+        variation: total variation ratio from "frame" to frame and "bin" to bin; 1 is right.
     """
     worst = max(found.loudness, key=lambda part: part.error)
     said = [f"{worst.error:.0%} of the error {_place(worst)}: {_direction(worst)}"]
@@ -94,10 +94,10 @@ def why(found: Breakdown, level_db: float | None, textures: dict[str, float | No
         said.append(f"worst at {found.worst.name}: {_direction(found.worst)}")
     if level_db is not None and abs(level_db) > _LEVEL_DB:
         said.append(f"all in all {abs(level_db):.0f} dB too {'loud' if level_db > 0 else 'quiet'}")
-    for step, texture in textures.items():
-        if texture is not None and not _LESS < texture < _MORE:
-            change = "only " if texture < 1 else ""
-            said.append(f"changes {change}{texture:.1f} times as much from {step} to {step}")
+    for step, ratio in variation.items():
+        if ratio is not None and not _LESS < ratio < _MORE:
+            change = "only " if ratio < 1 else ""
+            said.append(f"changes {change}{ratio:.1f} times as much from {step} to {step}")
     return "; ".join(said)
 
 

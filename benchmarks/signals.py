@@ -49,8 +49,8 @@ _COLUMNS = (
     "mel, all bins",
     "STFT",
     "ViSQOL",
-    "time texture",
-    "band texture",
+    "flicker",
+    "grain",
     "level error, dB",
     "tokens alone",
     "vocoder alone",
@@ -129,7 +129,7 @@ def _decibels(amplitude: float) -> float:
 
 
 def kind_table(results: Sequence[Result]) -> str:
-    """Write one row a kind: means, of textures the median, of levels the mean size."""
+    """Write one row a kind: means, of flicker and grain the median, of levels the mean size."""
     kinds = dict.fromkeys(result.kind for result in results)
     rows = []
     for kind in kinds:
@@ -156,8 +156,8 @@ def _figures(result: Result) -> tuple[float | None, ...]:
         whole.mel,
         None if result.level_error_db is None else whole.stft,
         whole.visqol,
-        whole.time_texture,
-        whole.band_texture,
+        whole.flicker,
+        whole.grain,
         result.level_error_db,
         result.tokens_only,
         result.vocoder_only,
@@ -168,7 +168,7 @@ def _summary(column: int, values: Iterable[float | None]) -> str:
     known = [value for value in values if value is not None]
     if not known:
         return "–"
-    if "texture" in _COLUMNS[column]:
+    if _COLUMNS[column] in ("flicker", "grain"):
         return _shown(statistics.median(known))
     sizes = map(abs, known) if "level" in _COLUMNS[column] else known
     return _shown(statistics.fmean(sizes))
@@ -208,12 +208,13 @@ def page(results: Sequence[Result], found: Found, facts: dict[str, str], picture
         "One tokenizer on speech, solo instruments, noise, tones, pulses and silence; made by "
         "`python -m benchmarks.signals --work DIR --write docs/benchmarks/signals.md` "
         "(with `--visqol` for that column). "
-        "Mel distances are mean absolute differences of ln-mels (1 is 8.7 dB); textures say how "
-        "much the mel changes from frame to frame (time) and bin to bin (band), over the "
+        "Mel distances are mean absolute differences of ln-mels (1 is 8.7 dB); flicker and "
+        "grain say how much the mel changes from frame to frame and bin to bin, relative to the "
         "original's: 1 is right, and over a steady tone, which hardly changes, large. Level error "
         "is the output's root mean square over the original's. The last two columns are the mel "
         "distance below 15 kHz of the decoded mel, and of the vocoder on the original's mel. "
-        f"Rows are means, of textures medians, of levels mean sizes.\n\n{_remarks(results)}\n\n"
+        f"Rows are means, of flicker and grain medians, of levels mean sizes.\n\n"
+        f"{_remarks(results)}\n\n"
         f"{kind_table(by_kind)}\n\n## The {min(WORST, len(results))} worst clips\n\n"
         "By mel distance below 15 kHz, with what the numbers say. The pictures go down to the "
         f"level of digital silence; the colours of the difference end at {DIFFERENCE_LIMIT:.0f}."
@@ -240,8 +241,8 @@ def _remarks(results: Sequence[Result]) -> str:
 
 
 def _why(result: Result) -> str:
-    textures = {"frame": result.whole.time_texture, "bin": result.whole.band_texture}
-    said = why(result.causes, result.level_error_db, textures)
+    variation = {"frame": result.whole.flicker, "bin": result.whole.grain}
+    said = why(result.causes, result.level_error_db, variation)
     return f"{said}; tokens alone {result.tokens_only:.2f}, vocoder {result.vocoder_only:.2f}"
 
 

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bandtok.audio import Audio
 from bandtok.checkpoint import load_network
 from bandtok.cli import options
 from bandtok.cli.console import print_json, progress_bars
@@ -25,19 +26,21 @@ from bandtok.evaluation.corpus import (
     ReconstructionSettings,
     evaluate_reconstruction,
 )
+from bandtok.evaluation.excerpts import Excerpt
 from bandtok.evaluation.generation import GenerationSettings, evaluate_generation
 from bandtok.evaluation.prompts import ControlPrompt, bundled_prompts, load_prompts
+from bandtok.evaluation.reconstruction_tables import mean_tables
 from bandtok.evaluation.report import (
     coded_rows,
     control_rows,
     generation_rows,
-    means_rows,
     usage_table,
     write_attribute_report,
     write_generation_report,
     write_reconstruction_report,
     write_token_report,
 )
+from bandtok.evaluation.system_audio import parse_system_audio, save_system_audio
 from bandtok.evaluation.systems import ALL_SYSTEMS, DEFAULT_SYSTEMS
 from bandtok.evaluation.token_tables import (
     dependence_table,
@@ -96,6 +99,24 @@ def reconstruction(
         bool,
         typer.Option("--frechet", help="Add the Frechet distance on musicnn embeddings."),
     ] = False,
+    si_sdr: Annotated[
+        bool,
+        typer.Option("--si-sdr", help="Add SI-SDR, for codecs that keep the phase."),
+    ] = False,
+    system_audio: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--system-audio",
+            metavar="NAME=FOLDER",
+            help="Measure another program's reconstructions; repeatable.",
+        ),
+    ] = None,
+    save_audio: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-audio", metavar="DIR", help="Write originals and reconstructions as audio."
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Clips at a time.")] = 1,
     device: options.ChosenDevice = options.Device.AUTO,
     quiet: options.Quiet = False,
@@ -112,17 +133,30 @@ def reconstruction(
         visqol_clips=visqol,
         usage=usage.value,
         frechet=frechet,
+        si_sdr=si_sdr,
+        system_audio=tuple(parse_system_audio(text) for text in system_audio or ()),
     )
+
+    def keep(name: str, excerpt: Excerpt, audio: Audio) -> None:
+        if save_audio:
+            save_system_audio(save_audio, name, excerpt, audio)
+
     with progress_bars(quiet) as bars, bars.task("measuring") as advance:
         report = evaluate_reconstruction(
-            data, tokenizer, settings, workers=workers, progress=advance
+            data,
+            tokenizer,
+            settings,
+            workers=workers,
+            progress=advance,
+            keep_audio=keep,
         )
     files = write_reconstruction_report(report, out, tokenizer, manifest_folder(data))
     _warn(report.left_out)
     if as_json:
         print_json(asdict(report))
     else:
-        _print_table(means_rows(report))
+        for title, rows in mean_tables(report):
+            _print_table(rows, title)
         _print_files(files, quiet)
 
 

@@ -8,40 +8,50 @@ Writes nothing; see :mod:`bandtok.evaluation.report`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
 
 from bandtok.data.manifest import Track, load_manifest, manifest_folder
-from bandtok.errors import AudioError, ConfigError, DataError
-from bandtok.evaluation.embedders import Embedder, load_embedder
-from bandtok.evaluation.excerpts import (
-    Excerpt,
-    choose_excerpts,
-    load_excerpt,
-    load_track,
-    spread,
+from bandtok.errors import AudioError, ConfigError, DataError, MissingDependency
+from bandtok.evaluation.embedders import load_embedder
+from bandtok.evaluation.embedding_measures import (
+    EMBEDDER_MEASURES,
+    ORIGINAL,
+    ClipEmbeddings,
+    check_embedder_names,
+    frechet_by_system,
+    load_embedders,
+    mmd_by_system,
 )
-from bandtok.evaluation.frechet import MIN_SAMPLES, Frechet, frechet_distance
+from bandtok.evaluation.excerpts import Excerpt, choose_excerpts, load_track, spread
+from bandtok.evaluation.extras import import_extra
+from bandtok.evaluation.frechet import Frechet
+from bandtok.evaluation.measured_clips import (
+    ClipMeasurer,
+    ClipRow,
+    KeepAudio,
+    MeasuredClip,
+    OriginalMeasures,
+)
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
+from bandtok.evaluation.system_audio import SystemAudio, check_system_audio
 from bandtok.evaluation.systems import (
+    ALL_SYSTEMS,
     DEFAULT_SYSTEMS,
     ClipMeasures,
-    System,
-    measure_output,
     named_systems,
-    prepare,
-    reconstruct,
 )
 from bandtok.evaluation.usage import CodebookUsage, UsageCounter
 from bandtok.pipeline import Tokenizer
 
 Progress = Callable[[int, int], None]
-MEASURES = ("mel", "mel_below", "stft", "visqol", "si_sdr", "time_texture", "band_texture")
+MEASURES = tuple(measure.name for measure in fields(ClipMeasures))
+ORIGINAL_MEASURES = tuple(measure.name for measure in fields(OriginalMeasures))
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -61,6 +71,12 @@ class ReconstructionSettings:
         num_iterations: Griffin-Lim rounds.
         usage: count codes of the whole tracks of the split, or of the clips only.
         frechet: also compare the set of reconstructions with the set of originals (see Frechet).
+        pitch_and_onsets: measure pitch and onsets of waveforms, if librosa is installed.
+        embedders: measure embedding distance and MMD of waveforms with those of these that are
+            installed; names of EMBEDDER_MEASURES.
+        si_sdr: also the signal-to-distortion ratio, which is meaningless for a codec that
+            synthesizes phase.
+        system_audio: reconstructions by other programs, measured like the systems.
     """
 
     split: str | None = "test"
@@ -73,29 +89,24 @@ class ReconstructionSettings:
     num_iterations: int = 32
     usage: Literal["full", "excerpts"] = "excerpts"
     frechet: bool = False
+    pitch_and_onsets: bool = True
+    embedders: tuple[str, ...] = tuple(known.embedder for known in EMBEDDER_MEASURES)
+    si_sdr: bool = False
+    system_audio: tuple[SystemAudio, ...] = ()
 
     def __post_init__(self) -> None:
         named_systems(self.systems)
+        check_embedder_names(self.embedders)
         if not self.systems or (self.max_clips is not None and self.max_clips < 1):
             raise ConfigError(
                 f"got systems {self.systems} and max_clips {self.max_clips}; expected at least one "
                 "of each"
             )
 
-
-@dataclass(frozen=True, kw_only=True)
-class ClipRow:
-    """One clip.
-
-    Attributes:
-        excerpt: where it is from.
-        level_dbfs: root mean square in dB of full scale; -inf is written as -200.
-        measures: by system name.
-    """
-
-    excerpt: Excerpt
-    level_dbfs: float
-    measures: dict[str, ClipMeasures]
+    @property
+    def system_names(self) -> tuple[str, ...]:
+        """Everything that is measured: systems, then other programs' reconstructions."""
+        return (*self.systems, *(other.name for other in self.system_audio))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,11 +117,13 @@ class ReconstructionReport:
         model: name, fingerprint and bit rate of the tokenizer.
         settings: what was asked for.
         rows: by clip, in corpus order.
-        means: mean with interval by system and measure, where there was something to average.
+        means: mean with interval by system and measure, where there was something to average; the
+            names of ClipMeasures, and "mmd" and "mmd_aisfx", which are of all clips together.
         usage: of the codebook.
         left_out: one line for each clip or track that could not be read.
         frechet: by system with a waveform, on musicnn (MTT) embeddings of windows of 3 s; empty
             when it was not asked for.
+        originals: mean with interval by measure of OriginalMeasures.
     """
 
     model: ModelFacts
@@ -120,6 +133,7 @@ class ReconstructionReport:
     usage: CodebookUsage
     left_out: tuple[str, ...]
     frechet: dict[str, Frechet] = field(default_factory=dict)
+    originals: dict[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +156,7 @@ def evaluate_reconstruction(
     *,
     workers: int = 1,
     progress: Progress | None = None,
+    keep_audio: KeepAudio | None = None,
 ) -> ReconstructionReport:
     """Measure a tokenizer on excerpts of a corpus.
 
@@ -151,55 +166,62 @@ def evaluate_reconstruction(
         settings: what to measure; None means the defaults.
         workers: clips at a time, in threads.
         progress: called with (steps done, steps in all).
+        keep_audio: called with "original" or a system's name, the excerpt, and its waveform; from
+            several threads if there are several workers.
 
     Raises:
-        DataError: if the split is empty or none of its clips can be used.
-        MissingDependency: if a measure needs an extra that is not installed.
+        DataError: if the split is empty or none of its clips can be used, or a folder of
+            `system_audio` does not exist.
+        MissingDependency: if the STFT distance, ViSQOL or Frechet distance needs an extra that is
+            not installed. Pitch, onsets and embedding distances are left out with a note instead.
     """
     settings = settings or ReconstructionSettings()
     folder = manifest_folder(manifest)
+    taken = (ORIGINAL, *(system.name for system in ALL_SYSTEMS))
+    check_system_audio(settings.system_audio, taken)
     tracks = select_tracks(manifest, settings.split)
     excerpts = _chosen(tracks, settings)
     rated = set(spread(excerpts, settings.visqol_clips))
     whole_tracks = tracks if settings.usage == "full" else []
     steps = Steps(len(excerpts) + len(whole_tracks), progress)
     counter = UsageCounter(tokenizer.codebook_size, tokenizer.num_bands)
-    systems = named_systems(settings.systems)
-
-    embedder = load_embedder("musicnn", tokenizer.codec.device) if settings.frechet else None
+    measurer, left_out = _measurer(folder, tokenizer, settings, keep_audio)
 
     def measured(item: tuple[int, Excerpt]) -> MeasuredClip | str:
         index, excerpt = item
-        return _measure_clip(
-            excerpt, folder, tokenizer, systems, settings, embedder, visqol=index in rated
-        )
+        return measurer(excerpt, visqol=index in rated)
 
-    rows, left_out, embeddings = [], [], []
+    rows, embeddings, unused = [], [], []
     for outcome in _in_threads(measured, list(enumerate(excerpts)), workers):
         if isinstance(outcome, str):
-            left_out.append(outcome)
+            unused.append(outcome)
         else:
             rows.append(outcome.row)
-            embeddings.append(outcome.embeddings)
+            if outcome.embeddings:
+                embeddings.append(outcome.embeddings)
             if not whole_tracks:
                 counter.add(outcome.codes)
         steps.one_more()
     for found in encoded_tracks(whole_tracks, folder, tokenizer, steps):
         if isinstance(found, str):
-            left_out.append(found)
+            unused.append(found)
         else:
             counter.add(found)
     if not rows:
-        raise DataError(f"none of {len(excerpts)} clips could be used; first reason: {left_out[0]}")
-    distances = _frechet(embeddings, systems, left_out) if embedder else {}
+        raise DataError(f"none of {len(excerpts)} clips could be used; first reason: {unused[0]}")
+    mmd, frechet, notes = _set_measures(embeddings, settings)
     return ReconstructionReport(
         model=model_facts(tokenizer),
         settings=settings,
         rows=tuple(rows),
-        means=_means(rows, settings.systems),
+        means={
+            system: {**_means(rows, MEASURES, _of_system(system)), **mmd.get(system, {})}
+            for system in settings.system_names
+        },
         usage=counter.usage(),
-        left_out=tuple(dict.fromkeys(left_out)),
-        frechet=distances,
+        left_out=tuple(dict.fromkeys([*left_out, *unused, *notes])),
+        frechet=frechet,
+        originals=_means(rows, ORIGINAL_MEASURES, lambda row, name: getattr(row.original, name)),
     )
 
 
@@ -263,21 +285,6 @@ def encoded_tracks(
         steps.one_more()
 
 
-@dataclass(frozen=True, kw_only=True)
-class MeasuredClip:
-    """One clip, with what the sums over all clips need.
-
-    Attributes:
-        row: its measures.
-        codes: its tokens.
-        embeddings: [windows, dim] by system, the original's under "".
-    """
-
-    row: ClipRow
-    codes: np.ndarray
-    embeddings: dict[str, np.ndarray]
-
-
 def _chosen(tracks: list[Track], settings: ReconstructionSettings) -> list[Excerpt]:
     excerpts = choose_excerpts(tracks, settings.excerpt_seconds, settings.excerpts_per_track)
     if settings.max_clips is None:
@@ -285,77 +292,74 @@ def _chosen(tracks: list[Track], settings: ReconstructionSettings) -> list[Excer
     return [excerpts[index] for index in spread(excerpts, settings.max_clips)]
 
 
-def _measure_clip(
-    excerpt: Excerpt,
+def _measurer(
     folder: Path,
     tokenizer: Tokenizer,
-    systems: tuple[System, ...],
     settings: ReconstructionSettings,
-    embedder: Embedder | None,
-    *,
-    visqol: bool,
-) -> MeasuredClip | str:
-    where = f"{excerpt.track.path} at {excerpt.start_seconds:.1f} s"
-    try:
-        audio = load_excerpt(excerpt, folder, tokenizer.sample_rate)
-    except AudioError as error:
-        return f"{where}: {error}"
-    if audio.waveform.shape[1] < tokenizer.config.samples_per_frame:
-        return f"{where}: shorter than one token frame"
-    clip = prepare(audio, tokenizer)
-    measures, embeddings = {}, {}
-    if embedder:
-        embeddings[""] = embedder.embed(audio.waveform[0], audio.sample_rate)
-    for system in systems:
-        made = (
-            reconstruct(system, clip, tokenizer, settings.num_iterations)
-            if system.has_waveform
-            else None
-        )
-        measures[system.name] = measure_output(
-            clip, made, tokenizer.config.mel, below_hz=settings.below_hz, visqol=visqol
-        )
-        if embedder and made:
-            embeddings[system.name] = embedder.embed(made.waveform[0], made.sample_rate)
-    power = float(np.mean(audio.waveform.astype(np.float64) ** 2))
-    level = 10 * float(np.log10(max(power, 1e-20)))
-    row = ClipRow(excerpt=excerpt, level_dbfs=level, measures=measures)
-    return MeasuredClip(row=row, codes=clip.grid.codes, embeddings=embeddings)
+    keep_audio: KeepAudio | None,
+) -> tuple[ClipMeasurer, list[str]]:
+    """Return what measures a clip, and one line for each optional package that is missing."""
+    systems = named_systems(settings.systems)
+    pitch_and_onsets, embedders, missing = False, {}, []
+    if settings.system_audio or any(system.has_waveform for system in systems):
+        if settings.frechet:  # asked for, so that a missing package is an error
+            embedders["musicnn"] = load_embedder("musicnn", tokenizer.codec.device)
+        others = [name for name in settings.embedders if name not in embedders]
+        loaded, missing = load_embedders(others, tokenizer.codec.device)
+        embedders |= loaded
+        pitch_and_onsets = settings.pitch_and_onsets
+    if pitch_and_onsets:
+        try:
+            import_extra("librosa", "librosa")
+        except MissingDependency as error:
+            pitch_and_onsets = False
+            missing.append(f"pitch and onsets: {error}")
+    return ClipMeasurer(
+        folder=folder,
+        tokenizer=tokenizer,
+        systems=systems,
+        system_audio=settings.system_audio,
+        embedders=embedders,
+        below_hz=settings.below_hz,
+        num_iterations=settings.num_iterations,
+        pitch_and_onsets=pitch_and_onsets,
+        si_sdr=settings.si_sdr,
+        keep_audio=keep_audio,
+    ), missing
 
 
-def _frechet(
-    embeddings: list[dict[str, np.ndarray]], systems: tuple[System, ...], left_out: list[str]
-) -> dict[str, Frechet]:
-    original = np.concatenate([by_system[""] for by_system in embeddings])
-    if len(original) < MIN_SAMPLES:  # the rest of the report is good without
-        left_out.append(
-            f"Frechet distance: got {len(original)} windows, expected {MIN_SAMPLES} or more; "
-            "take more clips of a track (--per-track) or longer ones"
-        )
-        return {}
-    return {
-        system.name: frechet_distance(
-            original, np.concatenate([by_system[system.name] for by_system in embeddings])
-        )
-        for system in systems
-        if system.has_waveform
-    }
+def _of_system(system: str) -> Callable[[ClipRow, str], float | None]:
+    return lambda row, name: getattr(row.measures[system], name)
 
 
-def _means(rows: list[ClipRow], systems: tuple[str, ...]) -> dict[str, dict[str, Estimate]]:
-    means: dict[str, dict[str, Estimate]] = {}
-    for system in systems:
-        means[system] = {}
-        for name in MEASURES:
-            found = [
-                (value, row.excerpt.track.path)
-                for row in rows
-                if (value := getattr(row.measures[system], name)) is not None
-            ]
-            if found:
-                values, tracks = zip(*found, strict=True)
-                means[system][name] = bootstrap_mean(values, tracks)
+def _means(
+    rows: list[ClipRow], names: Sequence[str], found: Callable[[ClipRow, str], float | None]
+) -> dict[str, Estimate]:
+    """Return mean and interval of each measure over the clips that have it."""
+    means = {}
+    for name in names:
+        values = [
+            (value, row.excerpt.track.path)
+            for row in rows
+            if (value := found(row, name)) is not None
+        ]
+        if values:
+            means[name] = bootstrap_mean(*zip(*values, strict=True))
     return means
+
+
+def _set_measures(
+    embeddings: list[ClipEmbeddings], settings: ReconstructionSettings
+) -> tuple[dict[str, dict[str, Estimate]], dict[str, Frechet], list[str]]:
+    """Return MMD by system and measure, Frechet distance by system, and notes."""
+    if not embeddings:
+        return {}, {}, []
+    mmd, notes = mmd_by_system(embeddings)
+    frechet: dict[str, Frechet] = {}
+    if settings.frechet:
+        frechet, missing = frechet_by_system(embeddings)
+        notes += missing
+    return mmd, frechet, notes
 
 
 def _in_threads(

@@ -8,10 +8,8 @@ Both signals are taken as mono at one rate. Knows nothing of tokens or of who ma
 from __future__ import annotations
 
 import functools
-import importlib
 import threading
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,8 @@ import torch
 from torch import Tensor
 
 from bandtok.audio import Audio
-from bandtok.errors import AudioError, ConfigError, GridError, MissingDependency
+from bandtok.errors import AudioError, ConfigError, GridError
+from bandtok.evaluation.extras import import_extra
 from bandtok.mel import LogMel, MelConfig, mel_bin_centres_hz
 
 VISQOL_SAMPLE_RATE = 48_000
@@ -42,20 +41,6 @@ class MelDistance:
     all_bins: float
     below: float
     below_hz: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class MelTexture:
-    """How much an ln-mel changes from one frame (or bin) to the next, over how much the original's
-    does; 1 is right, less is blurred, more is rough.
-
-    Attributes:
-        time: over neighbouring mel frames.
-        band: over neighbouring mel bins.
-    """
-
-    time: float | None
-    band: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,24 +159,6 @@ def compare_mels(
     )
 
 
-def mel_texture(
-    reference: Tensor, estimate: Tensor, config: MelConfig, below_hz: float = _BELOW_HZ
-) -> MelTexture:
-    """Compare how lively two ln-mels [..., n_mels, mel_frames] of the same shape are.
-
-    A distance rewards blur where the original cannot be told; this does not. None stands for a
-    ratio to nothing: silence, or a single frame.
-    """
-    kept = torch.from_numpy(mel_bin_centres_hz(config) < below_hz)
-    pair = (reference[..., kept, :].double(), estimate[..., kept, :].double())
-    return MelTexture(time=_ratio(pair, -1), band=_ratio(pair, -2))
-
-
-def _ratio(pair: tuple[Tensor, Tensor], dim: int) -> float | None:
-    original, made = (mel.diff(dim=dim).abs().sum() for mel in pair)
-    return float(made / original) if original > 0 else None
-
-
 def log_mel_of(waveform: np.ndarray, config: MelConfig) -> Tensor:
     """Return the ln-mel [n_mels, mel_frames] of a mono waveform [samples]."""
     with torch.no_grad():
@@ -304,7 +271,7 @@ def _log_mel(config: MelConfig) -> LogMel:
 
 @functools.cache
 def _stft_module() -> torch.nn.Module:
-    module: torch.nn.Module = _extra("auraloss.freq", "auraloss").MultiResolutionSTFTLoss(
+    module: torch.nn.Module = import_extra("auraloss.freq", "auraloss").MultiResolutionSTFTLoss(
         output="full"
     )
     return module
@@ -312,16 +279,6 @@ def _stft_module() -> torch.nn.Module:
 
 @functools.cache
 def _visqol_meter() -> Any:
-    meter = _extra("visqol", "visqol-python").VisqolApi()
+    meter = import_extra("visqol", "visqol-python").VisqolApi()
     meter.create(mode="audio")
     return meter
-
-
-def _extra(module: str, package: str) -> ModuleType:
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise MissingDependency(
-            f"this measure needs {package}, which is not installed; "
-            "run: pip install 'bandtok[evaluate]'"
-        ) from None

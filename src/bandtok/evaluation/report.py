@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,11 @@ from bandtok import atomic
 from bandtok.evaluation.attribute_control import AttributeReport
 from bandtok.evaluation.attribute_tables import accuracy_rows, judged_rows
 from bandtok.evaluation.corpus import (
-    MEASURES,
     ClipRow,
     ModelFacts,
     ReconstructionReport,
 )
 from bandtok.evaluation.excerpts import load_excerpt
-from bandtok.evaluation.frechet import Frechet
 from bandtok.evaluation.generation import Copies, GenerationReport, MeasuredSet
 from bandtok.evaluation.html_page import Section, Table, document, paragraph, plot, table
 from bandtok.evaluation.judged import SetMeasures
@@ -36,7 +34,13 @@ from bandtok.evaluation.plots import (
     plot_tags,
     plot_usage,
 )
-from bandtok.evaluation.statistics import Estimate
+from bandtok.evaluation.reconstruction_tables import (
+    clip_rows,
+    estimate_cell,
+    mean_tables,
+    reconstruction_notes,
+    system_rows,
+)
 from bandtok.evaluation.systems import named_systems, prepare, reconstruct
 from bandtok.evaluation.tag_measures import TextControl
 from bandtok.evaluation.token_tables import (
@@ -81,11 +85,16 @@ def write_reconstruction_report(
     )
     pictures["usage.png"] = f"Codebook usage by {rows}"
     tables = [
-        ("Reconstruction", _means_table(report)),
+        *mean_tables(report),
+        ("Systems", system_rows(report)),
         ("Codebook usage", usage_table(report.usage, rows)),
-        ("Clips", _clips_table(report)),
+        ("Clips", clip_rows(report)),
     ]
-    notes = [*_model_lines(report.model), *_reconstruction_notes(report)]
+    notes = [
+        *_model_lines(report.model),
+        *reconstruction_notes(report),
+        *_left_out_lines(report.left_out),
+    ]
     return _write(target, "Reconstruction report", notes, tables, pictures, asdict(report))
 
 
@@ -224,22 +233,6 @@ def control_rows(control: TextControl) -> Table:
     return rows
 
 
-def means_rows(report: ReconstructionReport) -> Table:
-    """Return mean and interval by system, for any table; the first row is the heading."""
-    limit = f"{report.settings.below_hz / 1000:g} kHz"
-    head = ["system", "mel, all bins", f"mel, below {limit}", "STFT", "ViSQOL", "SI-SDR, dB"]
-    rows = [[*head, "time texture", "band texture"]]
-    for system in report.settings.systems:
-        means = report.means[system]
-        rows.append([system, *(_estimate(means.get(name)) for name in MEASURES)])
-    if report.frechet:
-        rows[0].append("Frechet, musicnn")
-        for row in rows[1:]:
-            found = report.frechet.get(row[0])
-            row.append(f"{found.distance:.3f}, n={found.count}" if found else "–")
-    return rows
-
-
 def usage_table(usage: CodebookUsage, row_name: str = "band") -> Table:
     """Return usage of all rows of the grid and of each; the first row is the heading."""
     rows = [[row_name, "tokens", "codes used", "share of codebook", "entropy, bits", "top 1 %"]]
@@ -285,7 +278,7 @@ def _sound_rows(report: GenerationReport) -> Table:
             *(found.level_dbfs, found.onsets_per_second, found.movement),
             *(found.novelty, found.continuity, found.attack),
         )
-        rows.append([name, *map(_estimate, values)])
+        rows.append([name, *map(estimate_cell, values)])
     return rows
 
 
@@ -336,7 +329,7 @@ def _generation_notes(report: GenerationReport) -> list[str]:
             "for a tag against all others; .5 is chance. Intervals are over prompts."
         )
     if report.clap:
-        notes.append(f"CLAP score of clips and prompts: {_estimate(report.clap)}.")
+        notes.append(f"CLAP score of clips and prompts: {estimate_cell(report.clap)}.")
     if report.copies:
         notes += _copy_notes(report.copies)
     return [*notes, *_left_out_lines(report.left_out)]
@@ -353,35 +346,6 @@ def _copy_notes(copies: Copies) -> list[str]:
     return [f"{text}. Silence is shared by all and counts."]
 
 
-def _means_table(report: ReconstructionReport) -> Table:
-    rows = means_rows(report)
-    rows[0].append("what it is")
-    for row, system in zip(rows[1:], named_systems(report.settings.systems), strict=True):
-        row.append(system.does)
-    return rows
-
-
-def _clips_table(report: ReconstructionReport) -> Table:
-    systems = report.settings.systems
-    rows = [["track", "start, s", "level, dBFS", *(f"mel, {name}" for name in systems)]]
-    for row in report.rows:
-        rows.append(
-            [
-                row.excerpt.track.path,
-                f"{row.excerpt.start_seconds:.1f}",
-                f"{row.level_dbfs:.1f}",
-                *(f"{row.measures[name].mel:.3f}" for name in systems),
-            ]
-        )
-    return rows
-
-
-def _estimate(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "–"
-    return f"{estimate.mean:.3f} [{estimate.low:.3f}, {estimate.high:.3f}], n={estimate.count}"
-
-
 def _row_name(model: ModelFacts) -> str:
     return "band" if model.rows_are_bands else "layer"
 
@@ -392,37 +356,6 @@ def _model_lines(model: ModelFacts) -> list[str]:
         f"{_row_name(model)}s, codebook of {model.codebook_size:,}, "
         f"{model.bit_rate_bps / 1000:.2f} kbit/s, "
         f"{model.sample_rate:,} Hz mono."
-    ]
-
-
-def _reconstruction_notes(report: ReconstructionReport) -> list[str]:
-    settings = report.settings
-    counted = "whole tracks" if settings.usage == "full" else "the clips"
-    return [
-        f"{len(report.rows)} clips of at most {settings.excerpt_seconds:g} s, split "
-        f"{settings.split or 'all'}. Mean and 95 % bootstrap interval over tracks. Mel: mean "
-        "absolute difference of ln-mels, lower is better. STFT: spectral convergence plus "
-        "log-magnitude distance, lower is better. ViSQOL: audio mode, higher is better, 4.73 at "
-        "most. SI-SDR compares waveforms sample by sample: it tells of codecs that keep the phase, "
-        "nothing of those that make it anew from a mel. Texture: how much the ln-mel changes from "
-        "frame to frame, or from bin to bin, over how much the original's does; 1 is right, less "
-        "is blurred.",
-        "Griffin-Lim seeks the mel itself, so its mel figures say nothing of how it sounds; "
-        "compare systems with a waveform by STFT and ViSQOL too.",
-        f"Usage is counted on {counted}.",
-        *_frechet_notes(report.frechet),
-        *_left_out_lines(report.left_out),
-    ]
-
-
-def _frechet_notes(frechet: Mapping[str, Frechet]) -> list[str]:
-    if not frechet:
-        return []
-    caveat = next(iter(frechet.values())).caveat
-    return [
-        "Frechet: distance between the sets of reconstructions and of originals, on embeddings of "
-        "the musicnn tagger (MTT) of windows of 3 s, n on either side; lower is better. "
-        + (f"{caveat.capitalize()}." if caveat else "")
     ]
 
 

@@ -7,22 +7,35 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bandtok.audio import Audio
 from bandtok.errors import AudioError, ConfigError
+from bandtok.evaluation.pitch_onsets import (
+    PitchOnsetFeatures,
+    onset_correlation,
+    pitch_correlation,
+    pitch_onset_features,
+)
 from bandtok.evaluation.reconstruction import (
     compare_mels,
     log_mel_of,
     matched_waveforms,
-    mel_texture,
     si_sdr_db,
     stft_distance,
     visqol_score,
+)
+from bandtok.evaluation.signal_measures import (
+    dc_offset_dbfs,
+    level_difference_db,
+    peak_dbfs,
+    total_variation_ratio,
 )
 from bandtok.grid import TokenGrid
 from bandtok.mel import LogMel, MelConfig
@@ -119,8 +132,18 @@ class ClipMeasures:
         mel_below: the same over the bins below the limit.
         stft: multi-resolution STFT distance.
         visqol: ViSQOL score, audio mode.
-        si_sdr: scale-invariant signal-to-distortion ratio, dB; says nothing of phase made anew.
-        time_texture, band_texture: liveliness of the ln-mel over the original's; see MelTexture.
+        si_sdr: scale-invariant signal-to-distortion ratio, dB; meaningless for a codec that
+            synthesizes phase from a mel.
+        flicker, grain: total variation of the ln-mel over frames and over bins, relative to the
+            original's; 1 is right.
+        pitch: correlation of log CQT magnitudes, 55 Hz to 3.5 kHz.
+        onset_correlation: correlation of onset-strength envelopes.
+        onsets_per_second: of the estimate.
+        embedding_distance: mean cosine distance of musicnn (MTT) embeddings of the same windows.
+        embedding_distance_aisfx: the same of aisfx embeddings.
+        level_difference_db: RMS level of the estimate minus that of the original.
+        dc_offset_dbfs: magnitude of the estimate's mean sample, dB of full scale.
+        peak_dbfs: largest sample magnitude of the estimate, dB of full scale.
     """
 
     mel: float
@@ -128,8 +151,16 @@ class ClipMeasures:
     stft: float | None = None
     visqol: float | None = None
     si_sdr: float | None = None
-    time_texture: float | None = None
-    band_texture: float | None = None
+    flicker: float | None = None
+    grain: float | None = None
+    pitch: float | None = None
+    onset_correlation: float | None = None
+    onsets_per_second: float | None = None
+    embedding_distance: float | None = None
+    embedding_distance_aisfx: float | None = None
+    level_difference_db: float | None = None
+    dc_offset_dbfs: float | None = None
+    peak_dbfs: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +179,11 @@ class PreparedClip:
     grid: TokenGrid
     mel: Tensor
     decoded_mel: Tensor
+
+    @functools.cached_property
+    def pitch_onsets(self) -> PitchOnsetFeatures:
+        """Features of the reference, computed once for all systems."""
+        return pitch_onset_features(self.reference.waveform[0], self.reference.sample_rate)
 
 
 def named_systems(names: Sequence[str]) -> tuple[System, ...]:
@@ -205,26 +241,68 @@ def measure(
 
 
 def measure_output(
-    clip: PreparedClip, estimate: Audio | None, config: MelConfig, *, below_hz: float, visqol: bool
+    clip: PreparedClip,
+    estimate: Audio | None,
+    config: MelConfig,
+    *,
+    below_hz: float,
+    visqol: bool,
+    pitch_and_onsets: bool = False,
+    si_sdr: bool = False,
 ) -> ClipMeasures:
-    """Measure a clip's waveform as a system made it; None stands for its decoded mel alone."""
-    whole = clip.reference.waveform.shape[1] // config.hop_length
-    if estimate is not None:
-        pair = matched_waveforms(clip.reference, estimate, config.sample_rate)
-        mel, made = (log_mel_of(waveform, config) for waveform in pair)
-    else:
-        mel, made = clip.mel[0, :, :whole], clip.decoded_mel[0, :, :whole]
-    distance = compare_mels(mel, made, config, below_hz)
-    texture = mel_texture(mel, made, config, below_hz)
-    return ClipMeasures(
-        mel=distance.all_bins,
-        mel_below=distance.below,
-        stft=stft_distance(clip.reference, estimate).total if estimate else None,
-        visqol=_visqol_or_none(clip.reference, estimate) if visqol and estimate else None,
-        si_sdr=si_sdr_db(clip.reference, estimate) if estimate else None,
-        time_texture=texture.time,
-        band_texture=texture.band,
+    """Measure a clip's waveform as a system made it; None stands for its decoded mel alone.
+
+    Measures of embeddings are not among them; see :mod:`bandtok.evaluation.embedding_measures`.
+
+    Args:
+        clip: the original.
+        estimate: mono, of the same length.
+        config: mel settings.
+        below_hz: limit of the second mel figure, and of flicker and grain.
+        visqol: also rate by ViSQOL (slow).
+        pitch_and_onsets: also pitch and onsets (needs librosa).
+        si_sdr: also the signal-to-distortion ratio.
+    """
+    if estimate is None:
+        whole = clip.reference.waveform.shape[1] // config.hop_length
+        return ClipMeasures(
+            **_mel_measures(
+                clip.mel[0, :, :whole], clip.decoded_mel[0, :, :whole], config, below_hz
+            )
+        )
+    pair = matched_waveforms(clip.reference, estimate, config.sample_rate)
+    measures = ClipMeasures(
+        **_mel_measures(*(log_mel_of(waveform, config) for waveform in pair), config, below_hz),
+        stft=stft_distance(clip.reference, estimate).total,
+        visqol=_visqol_or_none(clip.reference, estimate) if visqol else None,
+        si_sdr=si_sdr_db(clip.reference, estimate) if si_sdr else None,
+        level_difference_db=level_difference_db(*pair),
+        dc_offset_dbfs=dc_offset_dbfs(pair[1]),
+        peak_dbfs=peak_dbfs(pair[1]),
     )
+    if not pitch_and_onsets:
+        return measures
+    original = clip.pitch_onsets
+    features = pitch_onset_features(pair[1], config.sample_rate)
+    return replace(
+        measures,
+        pitch=pitch_correlation(original, features),
+        onset_correlation=onset_correlation(original, features),
+        onsets_per_second=features.onsets_per_second,
+    )
+
+
+def _mel_measures(
+    mel: Tensor, estimate: Tensor, config: MelConfig, below_hz: float
+) -> dict[str, Any]:
+    distance = compare_mels(mel, estimate, config, below_hz)
+    variation = total_variation_ratio(mel, estimate, config, below_hz)
+    return {
+        "mel": distance.all_bins,
+        "mel_below": distance.below,
+        "flicker": variation.flicker,
+        "grain": variation.grain,
+    }
 
 
 def prepare(reference: Audio, tokenizer: Tokenizer) -> PreparedClip:

@@ -23,7 +23,7 @@ from bandtok.experiments.rows import LanguageModelRow, TokenizerRow
 from bandtok.experiments.verdicts import Difference, paired_difference, pooled
 from bandtok.training.music_lm import unigram_loss
 
-_OF_MEL = ("mel_below", "mel", "time_texture", "band_texture")
+_OF_MEL = ("mel_below", "mel", "flicker", "grain")
 _OF_WAVEFORM = ("stft", "visqol")
 
 
@@ -81,6 +81,8 @@ def reconstruction(bench: Bench, row: TokenizerRow, *, waveform: bool = False) -
         systems=("mel-only", "griffin-lim") if waveform else ("mel-only",),
         visqol_clips=scale.visqol if waveform else 0,
         num_iterations=scale.rounds,
+        pitch_and_onsets=False,
+        embedders=(),
     )
     found = bench.measured(
         f"reconstruction-{row.name}{'-waveform' if waveform else ''}",

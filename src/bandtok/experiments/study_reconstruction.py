@@ -37,15 +37,15 @@ MEASURES = {
     "mel": ("mel, all bins", 3),
     "stft": ("STFT", 3),
     "visqol": ("ViSQOL", 2),
-    "time_texture": ("time texture", 3),
-    "band_texture": ("band texture", 3),
+    "flicker": ("flicker", 3),
+    "grain": ("grain", 3),
 }
 """Name and digits of each measure of reconstruction; only ViSQOL is better when it is higher."""
 MEASURES_NOTE = (
     "measures",
     "mel: mean absolute difference of ln-mels (decoded mel against original); STFT: "
-    "multi-resolution STFT distance; ViSQOL in audio mode, up to 4.7; textures: change from frame "
-    "to frame and bin to bin over the original's, 1 is right, less is blurred.",
+    "multi-resolution STFT distance; ViSQOL in audio mode, up to 4.7; flicker and grain: change "
+    "from frame to frame and bin to bin, relative to the original's; 1 is right, less is blurred.",
 )
 
 

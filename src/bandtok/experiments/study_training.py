@@ -58,9 +58,9 @@ def find_patchgan(bench: Bench, place: Place) -> Findings:
     if "visqol" in many:
         answer += f"; ViSQOL: {verdict(many['visqol'], 1).lower()}, {told(many['visqol'], 2)}"
     answer += (
-        f". Texture over time changes by {told(many['time_texture'])} (the original's is 1; it "
-        f"stands at {cell(mean_of(found['none'], 'time_texture'))} without a judge). One scale "
-        f"against none: mel {told(one['mel_below'])}, texture {told(one['time_texture'])}."
+        f". Flicker changes by {told(many['flicker'])} (the original's is 1; it "
+        f"stands at {cell(mean_of(found['none'], 'flicker'))} without a judge). One scale "
+        f"against none: mel {told(one['mel_below'])}, flicker {told(one['flicker'])}."
     )
     return Findings(
         answer=answer,
@@ -78,7 +78,7 @@ def find_patchgan(bench: Bench, place: Place) -> Findings:
                 INTERVAL_NOTE,
             ),
         ),
-        plots=(_plot(place, found, _JUDGE_NAMES, ("mel_below", "time_texture", "visqol")),),
+        plots=(_plot(place, found, _JUDGE_NAMES, ("mel_below", "flicker", "visqol")),),
     )
 
 
@@ -111,7 +111,7 @@ def find_codebook(bench: Bench, place: Place) -> Findings:
                 INTERVAL_NOTE,
             ),
         ),
-        plots=(_plot(place, found, _RULE_NAMES, ("mel_below", "time_texture")),),
+        plots=(_plot(place, found, _RULE_NAMES, ("mel_below", "flicker")),),
     )
 
 

@@ -56,8 +56,8 @@ def foreseeable() -> TokenizerTraining:
 def sharpen() -> TokenizerTraining:
     """A second phase with the codes frozen: the decoder against three scales of patch judges.
 
-    Start it from a trained tokenizer. Not part of the bundled weights. In ten minutes the time
-    texture of the decoded mel rose from .365 to .408 of the original's, at .0007 of distance.
+    Start it from a trained tokenizer. Not part of the bundled weights. In ten minutes the
+    flicker of the decoded mel rose from .365 to .408 of the original's, at .0007 of distance.
 
         bandtok train tokenizer sharpen --data CORPUS --init runs/tokenizer --out runs/sharpened
     """

@@ -16,7 +16,7 @@ from bandtok.adversarial.discriminators import MultiScaleMelDiscriminator
 from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import Augmentation, CropSampler, WaveformStore
 from bandtok.errors import ConfigError
-from bandtok.evaluation.reconstruction import mel_texture
+from bandtok.evaluation.signal_measures import total_variation_ratio
 from bandtok.evaluation.usage import code_statistics
 from bandtok.layers.mel_image import MelImageConfig
 from bandtok.layers.mel_tokenizer import MelTokenizer, TokenizerOutput
@@ -173,13 +173,13 @@ class TokenizerTask:
         assert isinstance(network, MelTokenizer)
         rebuilt, codes = self._reconstruct(network)
         error = (rebuilt - self.validation_mel).abs()
-        texture = mel_texture(self.validation_mel, rebuilt, network.config.mel)
+        variation = total_variation_ratio(self.validation_mel, rebuilt, network.config.mel)
         return {
             "mel_loss": float(error.mean()),
             "mel_loss_below_15_khz": float(error[:, self.audible].mean()),
             "loud_mel_loss": float(loud_mel_loss(rebuilt, self.validation_mel)),
-            "time_texture": texture.time or 0.0,
-            "band_texture": texture.band or 0.0,
+            "flicker": variation.flicker or 0.0,
+            "grain": variation.grain or 0.0,
             **usage_numbers(network.quantizer.rows_by_codebook(codes)),
         }
 
