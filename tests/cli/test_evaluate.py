@@ -26,6 +26,32 @@ def test_reconstruction_writes_a_report(run: Run, make_song: MakeSong, tmp_path:
     assert (tmp_path / "report" / "report.html").is_file()
 
 
+def test_audio_is_saved_and_measured_again(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
+    make_song("music/a.wav")
+    arguments = (
+        *("evaluate", "reconstruction", tmp_path / "music", "--out", tmp_path / "report"),
+        *("--model", "debug", "--split", "all", "--seconds", "0.2", "--system", "bandtok"),
+    )
+    result = run(*arguments, "--save-audio", tmp_path / "audio", "--si-sdr", "--json")
+    assert result.exit_code == 0, result.output
+    first = json.loads(result.stdout)["means"]["bandtok"]
+    assert "si_sdr" in first
+    names = [[file.name for file in folder.iterdir()] for folder in (tmp_path / "audio").iterdir()]
+    assert names[0] == names[1]
+    again = f"peer={tmp_path / 'audio' / 'bandtok'}"
+    result = run(*arguments, "--system-audio", again)
+    assert result.exit_code == 0, result.output
+    for word in ("peer", "flicker", "onsets per second", "peak"):
+        assert word in result.stdout
+    assert "SI-SDR" not in result.stdout
+    document = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert document["means"]["peer"]["mel"] == first["mel"]
+    result = run(*arguments, "--system-audio", "peer=absent")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "'absent' is not a folder" in result.stderr
+
+
 def test_json_is_the_whole_report(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
     make_song("music/a.wav")
     result = run(

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bandtok.audio import Audio
+from bandtok.audio import Audio, load_audio
 from bandtok.data.manifest import Track, save_manifest
-from bandtok.errors import ConfigError, DataError
+from bandtok.errors import ConfigError, DataError, MissingDependency
 from bandtok.evaluation.corpus import (
     ReconstructionReport,
     ReconstructionSettings,
     evaluate_reconstruction,
     select_tracks,
 )
+from bandtok.evaluation.excerpts import Excerpt, choose_excerpts
+from bandtok.evaluation.reconstruction_tables import mean_tables
 from bandtok.evaluation.report import (
     markdown_table,
     write_reconstruction_report,
 )
+from bandtok.evaluation.system_audio import SystemAudio, save_system_audio
 from bandtok.evaluation.systems import (
     ALL_SYSTEMS,
     _vocoded,
@@ -35,6 +39,7 @@ SETTINGS = ReconstructionSettings(
     excerpt_seconds=0.5,
     systems=tuple(system.name for system in ALL_SYSTEMS),
     num_iterations=2,
+    embedders=(),
 )
 
 
@@ -84,6 +89,12 @@ def test_every_system_is_measured_on_every_clip(report: ReconstructionReport) ->
         assert estimate.mean == pytest.approx(np.mean(values))
         assert min(values) - 1e-9 <= estimate.low <= estimate.mean
         assert estimate.mean <= estimate.high <= max(values) + 1e-9
+    for name in ("flicker", "grain", "onset_correlation", "onsets_per_second", "peak_dbfs"):
+        assert report.means["bandtok"][name].count == 3
+        assert name not in report.means["mel-only"] or name in ("flicker", "grain")
+    assert report.originals["peak_dbfs"].count == report.originals["onsets_per_second"].count == 3
+    assert "si_sdr" not in report.means["bandtok"]
+    assert "pitch" not in report.means["bandtok"]  # half a second is too short
     rising = [row.level_dbfs for row in report.rows]
     assert rising == sorted(rising)
 
@@ -206,17 +217,23 @@ class LevelEmbedder:
 
     embedding_dim = 2
 
+    def __init__(self, name: str = "", device: str = "cpu") -> None:
+        self.name = name
+
     def embed(self, waveform: np.ndarray, sample_rate: int, /) -> np.ndarray:
         levels = np.abs(waveform[: len(waveform) // 30 * 30]).reshape(30, -1)
         return np.stack([levels.mean(axis=1), levels.max(axis=1)], axis=1)
 
 
+def use_level_embedder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bandtok.evaluation.corpus.load_embedder", LevelEmbedder)
+    monkeypatch.setattr("bandtok.evaluation.embedding_measures.load_embedder", LevelEmbedder)
+
+
 def test_too_few_windows_leave_the_frechet_distance_out_and_say_so(
     corpus: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "bandtok.evaluation.corpus.load_embedder", lambda name, device: LevelEmbedder()
-    )
+    use_level_embedder(monkeypatch)
     settings = ReconstructionSettings(
         excerpt_seconds=0.1, max_clips=1, systems=("bandtok",), frechet=True
     )
@@ -235,9 +252,7 @@ def test_frechet_compares_sets_of_waveforms(
     report: ReconstructionReport,
 ) -> None:
     assert not report.frechet
-    monkeypatch.setattr(
-        "bandtok.evaluation.corpus.load_embedder", lambda name, device: LevelEmbedder()
-    )
+    use_level_embedder(monkeypatch)
     systems = ("mel-only", "bandtok", "griffin-lim-only")
     settings = ReconstructionSettings(
         excerpt_seconds=0.5, systems=systems, num_iterations=2, frechet=True
@@ -247,8 +262,117 @@ def test_frechet_compares_sets_of_waveforms(
     assert {value.count for value in found.frechet.values()} == {90}
     # Random networks are far off, Griffin-Lim of the original mel is near.
     assert found.frechet["bandtok"].distance > 2 * found.frechet["griffin-lim-only"].distance
+    for name in ("embedding_distance", "embedding_distance_aisfx", "mmd", "mmd_aisfx"):
+        assert found.means["bandtok"][name].mean > found.means["griffin-lim-only"][name].mean
+    assert found.means["bandtok"]["embedding_distance"].count == 3
+    assert found.means["bandtok"]["mmd"].count == 90
     write_reconstruction_report(found, tmp_path, tokenizer, corpus)
     text = (tmp_path / "report.md").read_text()
     assert "Frechet, musicnn" in text
     assert "n=90" in text
     assert json.loads((tmp_path / "report.json").read_text())["frechet"]["bandtok"]["dim"] == 2
+
+
+def test_other_programs_are_measured_on_the_same_excerpts(
+    corpus: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_level_embedder(monkeypatch)
+    settings = ReconstructionSettings(excerpt_seconds=0.5, systems=("bandtok",), si_sdr=True)
+
+    def keep(name: str, excerpt: Excerpt, audio: Audio) -> None:
+        save_system_audio(tmp_path, name, excerpt, audio)
+
+    first = evaluate_reconstruction(corpus, tokenizer, settings, keep_audio=keep)
+    files = {
+        folder.name: sorted(path.name for path in folder.iterdir()) for folder in tmp_path.iterdir()
+    }
+    assert set(files) == {"original", "bandtok"}
+    assert files["original"] == files["bandtok"]
+    assert len(files["original"]) == 3
+    (tmp_path / "dull").mkdir()
+    for name in files["original"]:
+        samples = load_audio(tmp_path / "original" / name).waveform[0]
+        halved = Audio(0.5 * np.convolve(samples, [0.5, 0.5], "same")[None], RATE)
+        halved.save(tmp_path / "dull" / name)
+    others = tuple(
+        SystemAudio(name=name, folder=str(tmp_path / folder))
+        for name, folder in (("perfect", "original"), ("again", "bandtok"), ("dull", "dull"))
+    )
+    found = evaluate_reconstruction(corpus, tokenizer, replace(settings, system_audio=others))
+    assert set(found.means) == {"bandtok", "perfect", "again", "dull"}
+    assert found.means["again"] == first.means["bandtok"]
+    perfect = {name: value.mean for name, value in found.means["perfect"].items()}
+    assert [perfect[n] for n in ("flicker", "grain", "onset_correlation")] == pytest.approx([1] * 3)
+    zeros = ("mel", "stft", "embedding_distance", "mmd", "mmd_aisfx", "level_difference_db")
+    assert [perfect[name] for name in zeros] == pytest.approx([0.0] * len(zeros), abs=1e-6)
+    assert found.means["dull"]["level_difference_db"].mean == pytest.approx(-9.0, abs=0.3)
+    files_written = write_reconstruction_report(found, tmp_path / "report", tokenizer, corpus)
+    assert (tmp_path / "report" / "report.md") in files_written
+    text = (tmp_path / "report" / "report.md").read_text()
+    for column in (
+        "flicker",
+        "onsets per second",
+        "embedding distance, aisfx",
+        "MMD × 50, musicnn",
+        "level difference, dB",
+        "DC offset, max.",
+        "SI-SDR, dB",
+    ):
+        assert f"| {column} " in text
+    assert "| perfect | 0.000 [0.000, 0.000] |" in text
+    assert text.count("| original | ") == 2  # onsets, levels
+    (tmp_path / "dull" / files["original"][0]).unlink()
+    fewer = evaluate_reconstruction(corpus, tokenizer, replace(settings, system_audio=others))
+    assert len(fewer.rows) == 2
+    assert any("dull: no file" in line for line in fewer.left_out)
+
+
+def test_optional_packages_that_are_missing_leave_columns_out(
+    corpus: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(name: str, device: str = "cpu") -> None:
+        raise MissingDependency(f"install {name}")
+
+    monkeypatch.setattr("bandtok.evaluation.corpus.load_embedder", absent)
+    monkeypatch.setattr("bandtok.evaluation.embedding_measures.load_embedder", absent)
+    monkeypatch.setattr("bandtok.evaluation.corpus.import_extra", absent)
+    settings = ReconstructionSettings(excerpt_seconds=0.3, systems=("bandtok",), max_clips=1)
+    found = evaluate_reconstruction(corpus, tokenizer, settings)
+    assert [line for line in found.left_out if "install" in line] == [
+        "measures of musicnn embeddings: install musicnn",
+        "measures of aisfx embeddings: install aisfx",
+        "pitch and onsets: install librosa",
+    ]
+    assert {"mel", "stft", "flicker"} <= set(found.means["bandtok"])
+    tables = dict(mean_tables(found))
+    assert "Embeddings" not in tables
+    assert tables["Time-frequency structure"][0] == ["system", "flicker", "grain"]
+    with pytest.raises(MissingDependency, match="musicnn"):
+        evaluate_reconstruction(corpus, tokenizer, replace(settings, frechet=True))
+    only_mel = replace(settings, systems=("mel-only",))
+    assert not any(
+        "install" in line for line in evaluate_reconstruction(corpus, tokenizer, only_mel).left_out
+    )
+
+
+def test_silence_gives_no_ratio_and_no_correlation(
+    tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_level_embedder(monkeypatch)
+    Audio(np.zeros((1, 2 * RATE), np.float32), RATE).save(tmp_path / "silence.wav")
+    save_manifest([replace(track("silence.wav", "test"), seconds=2.0)], tmp_path / "manifest.jsonl")
+    settings = ReconstructionSettings(excerpt_seconds=2.0, systems=("bandtok", "mel-only"))
+    report = evaluate_reconstruction(tmp_path, tokenizer, settings)
+    found = report.rows[0].measures["bandtok"]
+    for name in ("flicker", "grain", "pitch", "onset_correlation", "embedding_distance"):
+        assert getattr(found, name) is None
+    assert found.level_difference_db is None
+    assert report.rows[0].original.peak_dbfs is None
+    write_reconstruction_report(report, tmp_path / "report", tokenizer, tmp_path)
+
+
+def test_twenty_seven_tracks_give_81_or_405_windows() -> None:
+    tracks = [replace(track(f"{n}.wav", "test"), seconds=75.0) for n in range(27)]
+    tagger_windows = 3  # of 3 s in a clip of 10 s
+    for per_track, windows in ((1, 81), (5, 405)):
+        assert tagger_windows * len(choose_excerpts(tracks, 10.0, per_track)) == windows

@@ -10,13 +10,11 @@ import torch
 
 from bandtok.audio import Audio
 from bandtok.errors import AudioError, ConfigError, GridError, MissingDependency
-from bandtok.evaluation import reconstruction
+from bandtok.evaluation import extras
 from bandtok.evaluation.reconstruction import (
     MelDistanceMeter,
-    MelTexture,
     compare_mels,
     mel_distance,
-    mel_texture,
     si_sdr_db,
     stft_distance,
     visqol_score,
@@ -179,20 +177,6 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(reconstruction.importlib, "import_module", absent)
+    monkeypatch.setattr(extras.importlib, "import_module", absent)
     with pytest.raises(MissingDependency, match=r"visqol-python.*bandtok\[evaluate\]"):
-        reconstruction._extra("visqol", "visqol-python")
-
-
-def test_texture_tells_blur_from_roughness() -> None:
-    config = MelConfig()
-    mel = torch.randn(128, 50, generator=torch.Generator().manual_seed(0))
-    assert mel_texture(mel, mel, config) == MelTexture(time=1.0, band=1.0)
-    blurred = torch.nn.functional.avg_pool1d(mel[None], 3, stride=1, padding=1)[0]
-    texture = mel_texture(mel, blurred, config)
-    assert texture.time is not None
-    assert texture.time < 0.6
-    assert texture.band == pytest.approx(0.6, abs=0.1)  # its noise is less loud, and no smoother
-    doubled = mel_texture(mel, 2 * mel, config)
-    assert doubled.time == pytest.approx(2.0)
-    assert mel_texture(torch.zeros(128, 9), mel[:, :9], config) == MelTexture(time=None, band=None)
+        extras.import_extra("visqol", "visqol-python")

@@ -81,13 +81,12 @@ def pitch_correlation(reference: PitchOnsetFeatures, estimate: PitchOnsetFeature
     Raises:
         AudioError: if the numbers of frames differ.
     """
-    if reference.cqt is None or estimate.cqt is None or not reference.cqt.any():
+    pair = (reference.cqt, estimate.cqt)
+    if pair[0] is None or pair[1] is None or not (pair[0].any() and pair[1].any()):
         return None
-    floor = float(reference.cqt.max()) * 10 ** (_FLOOR_DB / 20)
-    logs = [
-        np.log(np.maximum(found.cqt, floor), dtype=np.float64) for found in (reference, estimate)
-    ]
-    return _correlation(*(log - log.mean(axis=0) for log in logs))
+    floor = float(pair[0].max()) * 10 ** (_FLOOR_DB / 20)
+    first, second = (np.log(np.maximum(cqt, floor), dtype=np.float64) for cqt in pair)
+    return _correlation(first - first.mean(axis=0), second - second.mean(axis=0))
 
 
 def onset_correlation(reference: PitchOnsetFeatures, estimate: PitchOnsetFeatures) -> float | None:
@@ -98,10 +97,12 @@ def onset_correlation(reference: PitchOnsetFeatures, estimate: PitchOnsetFeature
     Raises:
         AudioError: if the numbers of frames differ.
     """
-    pair = (reference.onset_strength, estimate.onset_strength)
-    if pair[0] is None or pair[1] is None:
+    first, second = reference.onset_strength, estimate.onset_strength
+    if first is None or second is None:
         return None
-    return _correlation(*(strength - strength.mean(dtype=np.float64) for strength in pair))
+    return _correlation(
+        first - first.mean(dtype=np.float64), second - second.mean(dtype=np.float64)
+    )
 
 
 def _constant_q(librosa: ModuleType, waveform: np.ndarray, sample_rate: int) -> np.ndarray | None:

@@ -121,9 +121,9 @@ def reconstruction_notes(report: ReconstructionReport) -> list[str]:
     return [
         f"{len(report.rows)} clips of at most {settings.excerpt_seconds:g} s, split "
         f"{settings.split or 'all'}. Mean and 95 % bootstrap interval over tracks; n is given "
-        "where fewer clips have a value. Mel: mean absolute difference of ln-mels, lower is better. "
-        "STFT: spectral convergence plus log-magnitude distance, lower is better. ViSQOL: audio mode, "
-        "higher is better, 4.73 at most.",
+        "where fewer clips have a value. Mel: mean absolute difference of ln-mels, lower is "
+        "better. STFT: spectral convergence plus log-magnitude distance, lower is better. ViSQOL: "
+        "audio mode, higher is better, 4.73 at most.",
         "Flicker and grain: mean |difference of ln-mel| between neighboring frames or bins below "
         f"{settings.below_hz / 1000:g} kHz, relative to the original's; 1 is right, below 1 is "
         "blurred. Pitch: correlation of log CQT magnitudes (36 bins per octave, 55 Hz to 3.5 kHz, "

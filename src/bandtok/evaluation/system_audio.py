@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -95,8 +95,7 @@ def excerpt_name(excerpt: Excerpt) -> str:
     that two tracks never share a name; the start in milliseconds, six digits or more.
     """
     path = excerpt.track.path
-    stem = str(PurePosixPath(path).with_suffix("")) if path else path
-    plain = re.sub(r"[^A-Za-z0-9_.]+", "-", stem).strip("-.")[-_LONGEST_NAME:]
+    plain = re.sub(r"[^A-Za-z0-9_.]+", "-", os.path.splitext(path)[0]).strip("-.")[-_LONGEST_NAME:]
     checksum = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{plain or 'track'}-{checksum}-{round(1000 * excerpt.start_seconds):06d}ms"
 

@@ -271,8 +271,9 @@ def measure_output(
             )
         )
     pair = matched_waveforms(clip.reference, estimate, config.sample_rate)
+    mels = [log_mel_of(waveform, config) for waveform in pair]
     measures = ClipMeasures(
-        **_mel_measures(*(log_mel_of(waveform, config) for waveform in pair), config, below_hz),
+        **_mel_measures(mels[0], mels[1], config, below_hz),
         stft=stft_distance(clip.reference, estimate).total,
         visqol=_visqol_or_none(clip.reference, estimate) if visqol else None,
         si_sdr=si_sdr_db(clip.reference, estimate) if si_sdr else None,
