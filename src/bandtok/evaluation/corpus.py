@@ -18,7 +18,7 @@ import numpy as np
 
 from bandtok.data.manifest import Track, load_manifest, manifest_folder
 from bandtok.errors import AudioError, ConfigError, DataError, MissingDependency
-from bandtok.evaluation.embedders import load_embedder
+from bandtok.evaluation.embedders import Embedder, load_embedder
 from bandtok.evaluation.embedding_measures import (
     EMBEDDER_MEASURES,
     ORIGINAL,
@@ -300,7 +300,9 @@ def _measurer(
 ) -> tuple[ClipMeasurer, list[str]]:
     """Return what measures a clip, and one line for each optional package that is missing."""
     systems = named_systems(settings.systems)
-    pitch_and_onsets, embedders, missing = False, {}, []
+    pitch_and_onsets = False
+    embedders: dict[str, Embedder] = {}
+    missing: list[str] = []
     if settings.system_audio or any(system.has_waveform for system in systems):
         if settings.frechet:  # asked for, so that a missing package is an error
             embedders["musicnn"] = load_embedder("musicnn", tokenizer.codec.device)
@@ -344,7 +346,8 @@ def _means(
             if (value := found(row, name)) is not None
         ]
         if values:
-            means[name] = bootstrap_mean(*zip(*values, strict=True))
+            numbers, tracks = zip(*values, strict=True)
+            means[name] = bootstrap_mean(numbers, tracks)
     return means
 
 

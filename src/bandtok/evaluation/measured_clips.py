@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -171,7 +172,8 @@ class ClipMeasurer:
         embeddings[name] = embed_all(estimate, self.embedders)
         if not clip.reference.waveform.any():  # nothing to recognize
             return measures
-        return replace(measures, **embedding_distances(embeddings[ORIGINAL], embeddings[name]))
+        distances: dict[str, Any] = {**embedding_distances(embeddings[ORIGINAL], embeddings[name])}
+        return replace(measures, **distances)
 
     def _row(
         self, excerpt: Excerpt, clip: PreparedClip, measures: dict[str, ClipMeasures]

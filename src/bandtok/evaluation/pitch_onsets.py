@@ -81,11 +81,11 @@ def pitch_correlation(reference: PitchOnsetFeatures, estimate: PitchOnsetFeature
     Raises:
         AudioError: if the numbers of frames differ.
     """
-    pair = (reference.cqt, estimate.cqt)
-    if pair[0] is None or pair[1] is None or not (pair[0].any() and pair[1].any()):
+    original, other = reference.cqt, estimate.cqt
+    if original is None or other is None or not (original.any() and other.any()):
         return None
-    floor = float(pair[0].max()) * 10 ** (_FLOOR_DB / 20)
-    first, second = (np.log(np.maximum(cqt, floor), dtype=np.float64) for cqt in pair)
+    floor = float(original.max()) * 10 ** (_FLOOR_DB / 20)
+    first, second = (np.log(np.maximum(cqt, floor), dtype=np.float64) for cqt in (original, other))
     return _correlation(first - first.mean(axis=0), second - second.mean(axis=0))
 
 

@@ -18,7 +18,6 @@ from bandtok import atomic
 from bandtok.evaluation.attribute_control import AttributeReport
 from bandtok.evaluation.attribute_tables import accuracy_rows, judged_rows
 from bandtok.evaluation.corpus import (
-    ClipRow,
     ModelFacts,
     ReconstructionReport,
 )
@@ -26,6 +25,7 @@ from bandtok.evaluation.excerpts import load_excerpt
 from bandtok.evaluation.generation import Copies, GenerationReport, MeasuredSet
 from bandtok.evaluation.html_page import Section, Table, document, paragraph, plot, table
 from bandtok.evaluation.judged import SetMeasures
+from bandtok.evaluation.measured_clips import ClipRow
 from bandtok.evaluation.plots import (
     plot_areas,
     plot_profiles,
