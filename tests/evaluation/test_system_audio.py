@@ -44,8 +44,8 @@ def test_names_are_fixed_and_distinct() -> None:
             "a-b.wav",
             "a/b.flac",
             "ä/b.wav",
-            "/",
-            "..",
+            ".wav",
+            "...",
             "x" * 300,
             "..\\c:|?.wav",
         )
