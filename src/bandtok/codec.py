@@ -255,7 +255,7 @@ class Codec:
         plan, reduction = self._decoder_plan, self.config.reduction
         moved = (block.to(self.device) for block in blocks)
         for window in cut_windows(moved, plan, self._silent_codes):
-            mel = self.network.decode_codes(window.columns[None])[0]
+            mel = self.network.decode_codes(window.columns[None], first_frame=-plan.halo)[0]
             yield mel[:, plan.halo * reduction : (plan.halo + window.valid) * reduction]
 
     def _mel_blocks(self, blocks: Iterable[Tensor], skipped: int) -> Iterator[Tensor]:

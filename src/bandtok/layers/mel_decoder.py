@@ -1,4 +1,8 @@
-"""Vectors on the image grid to a normalised mel image: the mirror of the encoder."""
+"""Vectors on the image grid to a normalized mel image: the mirror of the encoder.
+
+Optionally with a fine stage at half the mel's resolution and with noise as a second input. Knows
+nothing of codes; where in the piece a frame lies matters only for which noise it gets.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,14 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from bandtok.layers.blocks import ChannelNorm2d, ResidualBlock2d, RowEmbedding
-from bandtok.layers.mel_image import MelImageConfig
+from bandtok.layers.mel_image import FINE_PATCH, MelImageConfig
+
+NOISE_PERIOD_FRAMES = 128
+"""Token frames after which the noise repeats; windows of the codec begin at multiples of it."""
 
 
 class MelDecoder(nn.Module):
-    """Convolutions at an eighth, then at a quarter of the mel's resolution."""
+    """Convolutions at an eighth, then at a quarter, then (optionally) at half of the mel's size."""
 
     def __init__(self, config: MelImageConfig, in_dim: int) -> None:
         super().__init__()
@@ -24,18 +31,100 @@ class MelDecoder(nn.Module):
         )
         self.base_in = nn.Conv2d(grid, 4 * base, 1)
         self.base_rows = RowEmbedding(base, 2 * config.image_rows)
+        self.base_noise = noise_input(config, base, scale=2)
         self.base_blocks = nn.Sequential(
             *(ResidualBlock2d(base) for _ in range(config.decoder_base_blocks))
         )
         self.norm = ChannelNorm2d(base)
         self.out = nn.Conv2d(base, config.patch**2, 1)
+        self.fine = FineStage(config) if config.decoder_fine_blocks else None
 
-    def forward(self, quantized: Tensor) -> Tensor:
-        """Decode [batch, in_dim, rows, frames] to a mel image [batch, n_mels, mel_frames]."""
+    def forward(self, quantized: Tensor, first_frame: int = 0) -> Tensor:
+        """Decode latents to a normalized mel image.
+
+        Args:
+            quantized: [batch, in_dim, rows, frames].
+            first_frame: position in the piece of the first of them, which chooses the noise.
+
+        Returns:
+            [batch, n_mels, mel_frames].
+        """
         image = self.grid_in(quantized.contiguous(memory_format=torch.channels_last))
         image = unfold(self.base_in(self.grid_blocks(self.grid_rows(image))), 2)
-        image = self.out(self.norm(self.base_blocks(self.base_rows(image))))
-        return unfold(image, self.patch)[:, 0]
+        image = self.base_rows(image)
+        if self.base_noise is not None:
+            image = self.base_noise(image, first_frame)
+        image = self.norm(self.base_blocks(image))
+        mel = unfold(self.out(image), self.patch)
+        if self.fine is not None:
+            mel = mel + self.fine(image, first_frame)
+        return mel[:, 0]
+
+
+class FineStage(nn.Module):
+    """Adds detail at half the mel's resolution; adds nothing before it is trained."""
+
+    def __init__(self, config: MelImageConfig) -> None:
+        super().__init__()
+        channels, self.scale = config.decoder_fine_channels, config.patch // FINE_PATCH
+        self.enter = nn.Conv2d(config.base_channels, self.scale**2 * channels, 1)
+        self.rows = RowEmbedding(channels, config.mel.n_mels // FINE_PATCH)
+        self.noise = noise_input(config, channels, scale=config.reduction // FINE_PATCH)
+        self.blocks = nn.Sequential(
+            *(ResidualBlock2d(channels) for _ in range(config.decoder_fine_blocks))
+        )
+        self.norm = ChannelNorm2d(channels)
+        self.out = nn.Conv2d(channels, FINE_PATCH**2, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+
+    def forward(self, image: Tensor, first_frame: int) -> Tensor:
+        """Turn [batch, base_channels, ...] into what is added to the mel, [batch, 1, ...]."""
+        image = self.rows(unfold(self.enter(image), self.scale))
+        if self.noise is not None:
+            image = self.noise(image, first_frame)
+        return unfold(self.out(self.norm(self.blocks(image))), FINE_PATCH)
+
+
+class NoiseInput(nn.Module):
+    """Adds a projection of a noise image, fresh in training and a stored one in use.
+
+    The stored image repeats every `NOISE_PERIOD_FRAMES` token frames, so that what is decoded
+    depends on the place in the piece alone, however it is cut.
+
+    Source: the noise inputs of StyleGAN (Karras et al. 2019); ours is tied to the time axis.
+    """
+
+    tile: Tensor
+
+    def __init__(self, noise_channels: int, channels: int, rows: int, columns: int) -> None:
+        super().__init__()
+        self.columns = columns
+        self.project = nn.Conv2d(noise_channels, channels, 1, bias=False)
+        nn.init.zeros_(self.project.weight)
+        tile = torch.randn(1, noise_channels, rows, NOISE_PERIOD_FRAMES * columns)
+        self.register_buffer("tile", tile.half().float())
+
+    def forward(self, image: Tensor, first_frame: int) -> Tensor:
+        if self.training:
+            noise = torch.randn(
+                len(image), *self.tile.shape[1:3], image.shape[3], device=image.device
+            )
+        else:
+            first = first_frame * self.columns
+            places = torch.arange(first, first + image.shape[3], device=image.device)
+            noise = self.tile[..., places % self.tile.shape[3]]
+        added: Tensor = self.project(noise.contiguous(memory_format=torch.channels_last))
+        return image + added
+
+
+def noise_input(config: MelImageConfig, channels: int, scale: int) -> NoiseInput | None:
+    """Return the noise input of a stage with `scale` positions per token, or None."""
+    if not config.decoder_noise_channels:
+        return None
+    return NoiseInput(
+        config.decoder_noise_channels, channels, rows=scale * config.image_rows, columns=scale
+    )
 
 
 def unfold(image: Tensor, size: int) -> Tensor:

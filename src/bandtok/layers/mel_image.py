@@ -15,6 +15,9 @@ from typing import Any, Self
 from bandtok.errors import ConfigError
 from bandtok.mel import MelConfig
 
+FINE_PATCH = 2
+"""Mel bins, and mel frames, per position of the decoder's fine stage."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MelImageConfig(ABC):
@@ -23,6 +26,12 @@ class MelImageConfig(ABC):
     The mel image is cut into `patch` x `patch` squares, worked on at `base_channels`, folded once
     more by 2 x 2 to the image grid, and worked on at `grid_channels`. One cell of that grid stands
     for 2 * patch mel bins by 2 * patch mel frames.
+
+    Attributes:
+        decoder_fine_blocks: residual blocks of the decoder at half the mel's resolution; 0 for none.
+        decoder_fine_channels: their width.
+        decoder_noise_channels: channels of a fixed noise image that the decoder reads beside the
+            latents, for texture that the codes cannot carry; 0 for none.
     """
 
     mel: MelConfig = field(default_factory=MelConfig)
@@ -33,6 +42,9 @@ class MelImageConfig(ABC):
     encoder_grid_blocks: int = 3
     decoder_grid_blocks: int = 4
     decoder_base_blocks: int = 3
+    decoder_fine_blocks: int = 0
+    decoder_fine_channels: int = 48
+    decoder_noise_channels: int = 0
     codebook_size: int = 4096
     code_dim: int = 16
     mel_mean: float = -4.5
@@ -42,6 +54,11 @@ class MelImageConfig(ABC):
         if self.mel.n_mels % self.reduction:
             raise ConfigError(
                 f"got {self.mel.n_mels} mel bins; expected a multiple of {self.reduction}"
+            )
+        if self.decoder_fine_blocks and self.patch % FINE_PATCH:
+            raise ConfigError(
+                f"got patch {self.patch} with decoder_fine_blocks; "
+                f"expected a multiple of {FINE_PATCH}"
             )
         if not 2 <= self.codebook_size <= 65_536:
             raise ConfigError(f"got codebook_size {self.codebook_size}; expected 2 to 65536")
@@ -91,7 +108,9 @@ class MelImageConfig(ABC):
     def decoder_reach(self) -> int:
         """Token frames on either side that a decoded mel frame can depend on, rounded up."""
         mel_frames = 2 * (
-            self.decoder_base_blocks * self.patch + self.decoder_grid_blocks * self.reduction
+            self.decoder_fine_blocks * FINE_PATCH
+            + self.decoder_base_blocks * self.patch
+            + self.decoder_grid_blocks * self.reduction
         )
         return -(-mel_frames // self.reduction)
 

@@ -84,12 +84,29 @@ class MelTokenizer(nn.Module):
         latents: Tensor = self.encoder((mel - self.config.mel_mean) / self.config.mel_std)
         return latents
 
-    def decode_latents(self, latents: Tensor) -> Tensor:
-        """Return the ln-mel of latents [batch, code_dim, rows, frames], kept above the floor."""
-        mel = self.decoder(latents) * self.config.mel_std + self.config.mel_mean
+    def decode_latents(self, latents: Tensor, first_frame: int = 0) -> Tensor:
+        """Return the ln-mel of latents [batch, code_dim, rows, frames], kept above the floor.
+
+        `first_frame` is the position in the piece of the first frame; see `MelDecoder`.
+        """
+        mel = (
+            self.decoder(latents, first_frame).float() * self.config.mel_std + self.config.mel_mean
+        )
         if not self.training:
             mel = mel.clamp(min=self.config.mel.silence)
         return mel
+
+    def untrained_decoder_parts(self) -> dict[str, Tensor]:
+        """Return the state of those parts of the decoder that older weights do not have.
+
+        They change nothing before they are trained, so a grown decoder can start from such weights.
+        """
+        parts = ("noise.", "fine.")
+        return {
+            k: v
+            for k, v in self.state_dict().items()
+            if k.startswith("decoder.") and any(p in k for p in parts)
+        }
 
     @torch.no_grad()
     def encode_mel(self, mel: Tensor) -> Tensor:
@@ -97,6 +114,6 @@ class MelTokenizer(nn.Module):
         return self.quantizer.encode(self.encode_latents(mel))
 
     @torch.no_grad()
-    def decode_codes(self, codes: Tensor) -> Tensor:
+    def decode_codes(self, codes: Tensor, first_frame: int = 0) -> Tensor:
         """Return the ln-mel [batch, n_mels, mel_frames] of codes [batch, bands, frames]."""
-        return self.decode_latents(self.quantizer.decode(codes))
+        return self.decode_latents(self.quantizer.decode(codes), first_frame)

@@ -141,6 +141,8 @@ def _start_from(task: TrainingTask, start: nn.Module) -> None:
     if isinstance(task, TokenizerTask) and not task.recipe.freeze_codes:
         fresh = task.network.quantizer.state_dict(prefix="quantizer.")
         weights = {k: v for k, v in weights.items() if not k.startswith("quantizer.")} | fresh
+    if isinstance(target, MelTokenizer):
+        weights = target.untrained_decoder_parts() | weights
     if isinstance(target, MusicLM):
         weights = target.beat_weights() | weights
     check_shapes(target.state_dict(), {k: tuple(v.shape) for k, v in weights.items()}, "--init")

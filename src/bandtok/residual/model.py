@@ -43,10 +43,11 @@ class FrameDecoder(nn.Module):
         self.spread = nn.Conv2d(config.code_dim, config.band_dim * config.image_rows, 1)
         self.image = MelDecoder(config, config.band_dim)
 
-    def forward(self, quantized: Tensor) -> Tensor:
+    def forward(self, quantized: Tensor, first_frame: int = 0) -> Tensor:
         """Decode [batch, code_dim, 1, frames] to a mel image [batch, n_mels, mel_frames]."""
         columns = self.spread(quantized.contiguous(memory_format=torch.channels_last))
-        mel: Tensor = self.image(rearrange(columns, "b (c h) 1 w -> b c h w", h=self.rows))
+        columns = rearrange(columns, "b (c h) 1 w -> b c h w", h=self.rows)
+        mel: Tensor = self.image(columns, first_frame)
         return mel
 
 

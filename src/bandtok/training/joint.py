@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import WaveformStore
+from bandtok.evaluation.signal_measures import total_variation_ratio
 from bandtok.layers.mel_tokenizer import MelTokenizer
 from bandtok.networks import TOKENIZER_KIND, VOCODER_KIND, kind_of
+from bandtok.training.device import autocast
 from bandtok.training.loop import update
 from bandtok.training.vocoder import VocoderTask, VocoderTraining
 from bandtok.vocoder.model import Vocoder
@@ -46,9 +48,14 @@ class JointChain(nn.Module):
 
     def forward(self, mel: Tensor) -> tuple[Tensor, Tensor]:
         """Return the decoded ln-mel and the waveform [batch, 1, samples] of an original ln-mel."""
-        codes = self.tokenizer.encode_mel(mel)
-        decoded = self.tokenizer.decode_latents(self.tokenizer.quantizer.decode(codes))
+        decoded = self.decode(mel)
         return decoded, self.vocoder(decoded)
+
+    def decode(self, mel: Tensor) -> Tensor:
+        """Return the decoded ln-mel; codes are found in full precision, as they are in use."""
+        with torch.autocast(mel.device.type, enabled=False):
+            quantized = self.tokenizer.quantizer.decode(self.tokenizer.encode_mel(mel))
+        return self.tokenizer.decode_latents(quantized)
 
 
 class JointTask(VocoderTask):
@@ -72,22 +79,25 @@ class JointTask(VocoderTask):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         recipe, chain = self.recipe, self.network
+        parts = (
+            (chain.vocoder, recipe.learning_rate),
+            (chain.tokenizer.decoder, recipe.decoder_learning_rate),
+        )
         return [
-            {"params": list(chain.vocoder.parameters()), "lr": recipe.learning_rate},
-            {
-                "params": list(chain.tokenizer.decoder.parameters()),
-                "lr": recipe.decoder_learning_rate,
-            },
+            {"params": list(part.parameters()), "lr": rate, "initial_lr": rate}
+            for part, rate in parts
         ]
 
     def step(self, step: int) -> dict[str, float]:
         """Encode, decode, make a waveform, judge it and the mel between, update."""
         chain = self.network.train()
-        waveform = torch.from_numpy(self.crops.batch(step))
+        waveform = torch.from_numpy(self.crops.batch(step)).to(self.device)
         with torch.no_grad():
             mel = self.log_mel(waveform)
-        decoded, made = chain(mel)
-        total, losses = self.judge(made, waveform, mel, step)
+        with autocast(self.device, self.recipe.precision):
+            decoded = chain.decode(mel)
+        made = chain.vocoder(decoded)
+        total, losses = self.judge(made, waveform, mel, step, decoded)
         losses["decoded_mel_loss"] = (decoded - mel).abs().mean()
         total = total + self.recipe.decoded_mel_weight * losses["decoded_mel_loss"]
         norm = update(total, chain, self.optimizers["network"])
@@ -97,8 +107,17 @@ class JointTask(VocoderTask):
     def validate(self, network: nn.Module) -> dict[str, float]:
         mel = self.log_mel(self.validation)
         decoded, made = network(mel)
-        away = (self.log_mel(made) - mel).abs()
+        rebuilt = self.log_mel(made)
+        away = (rebuilt - mel).abs()
+        ratios = [
+            total_variation_ratio(mel, image, self.recipe.network.mel)
+            for image in (rebuilt, decoded)
+        ]
         return {
+            "flicker": ratios[0].flicker or 0.0,
+            "grain": ratios[0].grain or 0.0,
+            "decoded_flicker": ratios[1].flicker or 0.0,
+            "decoded_grain": ratios[1].grain or 0.0,
             "mel_loss": float(away.mean()),
             "mel_loss_below_15_khz": float(away[:, self.audible].mean()),
             "decoded_mel_loss_below_15_khz": float((decoded - mel).abs()[:, self.audible].mean()),

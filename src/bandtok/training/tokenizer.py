@@ -25,7 +25,8 @@ from bandtok.networks import kind_of, tokenizer_network
 from bandtok.tokenizer.config import TokenizerConfig
 from bandtok.training.adversary import Adversary
 from bandtok.training.codebooks import rule_for
-from bandtok.training.distances import loud_mel_loss
+from bandtok.training.device import autocast, training_device
+from bandtok.training.distances import flux_loss, loud_mel_loss, texture_loss
 from bandtok.training.images import mel_image, stack_images, usage_image
 from bandtok.training.loop import LoopConfig, update
 from bandtok.training.regularity import Foresight, smoothness_loss
@@ -47,6 +48,10 @@ class TokenizerTraining:
         revive_every: steps between replacements of dead entries; None for never.
         smoothness_weight: of how far latents move from frame to frame, in their own spread.
         prediction_weight: of how well a small causal network foresees the next frame's latents.
+        texture_weight: of how much the mel changes from cell to cell (`texture_loss`).
+        flux_weight: of when and how much it rises (`flux_loss`).
+        precision: "float32", or "bfloat16" for the convolutions of decoder and discriminators.
+        device: "auto", "cpu" or "cuda".
         adversarial_after: step from which the discriminators play; None for never.
         freeze_codes: train only the decoder, so that every code stays what it is.
     """
@@ -64,6 +69,8 @@ class TokenizerTraining:
     commitment_weight: float = 0.25
     adversarial_weight: float = 0.05
     feature_matching_weight: float = 0.5
+    texture_weight: float = 0.0
+    flux_weight: float = 0.0
     num_scales: int = 3
     adversarial_after: int | None = None
     quantize_after: int = 200
@@ -77,6 +84,8 @@ class TokenizerTraining:
     prediction_weight: float = 0.0
     freeze_codes: bool = False
     validation_crops: int = 48
+    precision: str = "float32"
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.crop_mel_frames % self.network.reduction:
@@ -100,9 +109,11 @@ class TokenizerTask:
     ) -> None:
         self.recipe = recipe
         torch.manual_seed(recipe.loop.seed)
-        self.network = tokenizer_network(recipe.network)
+        self.device = training_device(recipe.device)
+        self.network = tokenizer_network(recipe.network).to(self.device)
         self.adversary = Adversary(
-            MultiScaleMelDiscriminator(recipe.num_scales), recipe.discriminator_learning_rate
+            MultiScaleMelDiscriminator(recipe.num_scales).to(self.device),
+            recipe.discriminator_learning_rate,
         )
         self.network.quantizer.rotation = recipe.rotation
         for codebook in self.network.quantizer.codebooks():
@@ -110,7 +121,9 @@ class TokenizerTask:
         self.rule = rule_for(
             recipe.codebook_rule, self.network.quantizer, recipe.codebook_learning_rate
         )
-        self.foresight = Foresight(recipe.network.code_dim) if recipe.prediction_weight else None
+        self.foresight = (
+            Foresight(recipe.network.code_dim).to(self.device) if recipe.prediction_weight else None
+        )
         if recipe.freeze_codes:
             self.network.encoder.requires_grad_(False)
         self.modules: dict[str, nn.Module] = {
@@ -137,15 +150,18 @@ class TokenizerTask:
             "prediction_loss": recipe.prediction_weight,
             "adversarial_loss": recipe.adversarial_weight,
             "feature_matching_loss": recipe.feature_matching_weight,
+            "texture_loss": recipe.texture_weight,
+            "flux_loss": recipe.flux_weight,
         }
-        self.log_mel = LogMel(recipe.network.mel)
+        self.log_mel = LogMel(recipe.network.mel).to(self.device)
         samples = recipe.crop_mel_frames * recipe.network.mel.hop_length
         seed = recipe.loop.seed
         self.crops = CropSampler(train, samples, recipe.batch_size, recipe.augmentation, seed)
         held_out = CropSampler(valid, samples, recipe.validation_crops, seed=12_345)
         with torch.no_grad():
-            self.validation_mel = self.log_mel(torch.from_numpy(held_out.batch(0)))
+            self.validation_mel = self.log_mel(torch.from_numpy(held_out.batch(0)).to(self.device))
         self.audible = torch.from_numpy(mel_bin_centres_hz(recipe.network.mel) < 15_000)
+        self.audible = self.audible.to(self.device)
 
     def step(self, step: int) -> dict[str, float]:
         """Reconstruct, judge, sum up, update; then move the codebook."""
@@ -154,14 +170,20 @@ class TokenizerTask:
             self._initialise_codebook(step)
         quantize = recipe.freeze_codes or step >= recipe.quantize_after
         mel = self._mel(step)
-        output = network(mel, quantize=quantize)
+        output = self._forward(mel, quantize)
         losses = {"mel_loss": (output.mel - mel).abs().mean()}
         if recipe.loud_weight:
             losses["loud_mel_loss"] = loud_mel_loss(output.mel, mel)
+        real, fake = self._normalised(mel), self._normalised(output.mel)
+        if recipe.texture_weight:
+            losses["texture_loss"] = texture_loss(fake, real)
+        if recipe.flux_weight:
+            losses["flux_loss"] = flux_loss(fake, real)
         if not recipe.freeze_codes:
             losses |= self._latent_losses(output, quantize)
         if recipe.adversarial_after is not None and step >= recipe.adversarial_after:
-            losses |= self.adversary.play(self._normalised(mel), self._normalised(output.mel))
+            with autocast(self.device, recipe.precision):
+                losses |= self.adversary.play(real, fake)
         total = torch.stack([w * losses[n] for n, w in self.weights.items() if n in losses]).sum()
         numbers = {name: float(loss.detach()) for name, loss in losses.items()}
         numbers["gradient_norm"] = self._update(total)
@@ -198,6 +220,24 @@ class TokenizerTask:
     def export(self, network: nn.Module, folder: Path) -> None:
         save_network(network, folder, kind_of(network).name)
 
+    def _forward(self, mel: Tensor, quantize: bool) -> TokenizerOutput:
+        """Run the network; frozen codes are found in full precision, as they are in use."""
+        network = self.network
+        if not self.recipe.freeze_codes:
+            output: TokenizerOutput = network(mel, quantize=quantize)
+            return output
+        with torch.no_grad():
+            latents = network.encode_latents(mel)
+            result = network.quantizer(latents)
+        with autocast(self.device, self.recipe.precision):
+            decoded = network.decode_latents(result.quantized)
+        return TokenizerOutput(
+            mel=decoded,
+            latents=latents,
+            codes=result.codes,
+            commitment_loss=result.commitment_loss,
+        )
+
     def _latent_losses(self, output: TokenizerOutput, quantized: bool) -> dict[str, Tensor]:
         losses = {}
         if quantized:
@@ -218,7 +258,7 @@ class TokenizerTask:
 
     def _mel(self, step: int) -> Tensor:
         with torch.no_grad():
-            mel: Tensor = self.log_mel(torch.from_numpy(self.crops.batch(step)))
+            mel: Tensor = self.log_mel(torch.from_numpy(self.crops.batch(step)).to(self.device))
         return mel
 
     def _normalised(self, mel: Tensor) -> Tensor:

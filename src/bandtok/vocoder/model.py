@@ -35,6 +35,7 @@ class Vocoder(nn.Module):
     def __init__(self, config: VocoderConfig) -> None:
         super().__init__()
         self.config = config
+        self.bfloat16_blocks = False  # training may compute the blocks in half precision
         dim = config.model_dim
         self.conv_in = nn.Conv1d(
             config.mel.n_mels,
@@ -66,7 +67,9 @@ class Vocoder(nn.Module):
         """Return the waveform [batch, 1, mel_frames * hop_length] of an ln-mel."""
         signal = self.conv_in((mel - self.config.mel_mean) / self.config.mel_std)
         signal = self.norm_in(signal.transpose(1, 2)).transpose(1, 2)
-        signal = self.norm_out(self.blocks(signal).transpose(1, 2))
+        with torch.autocast(mel.device.type, torch.bfloat16, enabled=self.bfloat16_blocks):
+            signal = self.blocks(signal)
+        signal = self.norm_out(signal.float().transpose(1, 2))
         log_magnitude, phase = self.spectrum(signal).chunk(2, dim=-1)
         magnitude = log_magnitude.clamp(max=_MAX_LOG_MAGNITUDE).exp()
         waveform: Tensor = self.overlap_add(torch.polar(magnitude, phase))
