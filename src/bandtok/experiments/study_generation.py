@@ -42,7 +42,8 @@ from bandtok.grid import TokenGrid
 from bandtok.music_lm.decoding import StepWeights
 from bandtok.music_lm.generation import generate_batch
 from bandtok.music_lm.sampling import SamplingConfig
-from bandtok.music_lm.text import TextEncoder, load_text_encoder
+from bandtok.music_lm.text import TextEncoder
+from bandtok.music_lm.text_encoder import load_text_encoder
 from bandtok.pipeline import Tokenizer
 
 NAMES = ("band, 2D", "residual, 2D", "residual, 2D, delay")

@@ -5,7 +5,8 @@ from bandtok.music_lm.decoding import StepWeights
 from bandtok.music_lm.generation import complete_codes, generate_batch, generate_codes
 from bandtok.music_lm.model import MusicLM
 from bandtok.music_lm.sampling import SamplingConfig
-from bandtok.music_lm.text import TextEncoder, TextStates, load_text_encoder
+from bandtok.music_lm.text import TextEncoder, TextStates
+from bandtok.music_lm.text_encoder import load_text_encoder
 
 __all__ = [
     "DEBUG_MUSIC_LM",

