@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bandtok.errors import AudioError, ConfigError
+from bandtok.mel_filters import mel_frequencies, triangular_mel_filters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,16 +121,12 @@ class LogMel(nn.Module):
 
 def mel_filterbank(config: MelConfig) -> np.ndarray:
     """Return the area-normalised Slaney filterbank, float32 [n_mels, n_fft // 2 + 1]."""
-    return librosa.filters.mel(
-        sr=config.sample_rate,
-        n_fft=config.n_fft,
-        n_mels=config.n_mels,
-        fmin=config.f_min,
-        fmax=config.f_max,
-    ).astype(np.float32)
+    return triangular_mel_filters(
+        config.sample_rate, config.n_fft, config.n_mels, f_min=config.f_min, f_max=config.f_max
+    )
 
 
 def mel_bin_centres_hz(config: MelConfig) -> np.ndarray:
     """Return the centre frequency of every mel bin in Hz, float [n_mels]."""
-    edges = librosa.mel_frequencies(config.n_mels + 2, fmin=config.f_min, fmax=config.f_max)
+    edges = mel_frequencies(config.n_mels + 2, config.f_min, config.f_max)
     return edges[1:-1]

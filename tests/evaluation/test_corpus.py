@@ -335,7 +335,7 @@ def test_optional_packages_that_are_missing_leave_columns_out(
 
     monkeypatch.setattr("bandtok.evaluation.corpus.load_embedder", absent)
     monkeypatch.setattr("bandtok.evaluation.embedding_measures.load_embedder", absent)
-    monkeypatch.setattr("bandtok.evaluation.corpus.import_extra", absent)
+    monkeypatch.setattr("bandtok.evaluation.corpus.require", absent)
     settings = ReconstructionSettings(excerpt_seconds=0.3, systems=("bandtok",), max_clips=1)
     found = evaluate_reconstruction(corpus, tokenizer, settings)
     assert [line for line in found.left_out if "install" in line] == [

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from bandtok.errors import ConfigError, GridError
+from bandtok.evaluation.textbook_griffin_lim import textbook_griffin_lim
 from bandtok.mel import LogMel, MelConfig
-from bandtok.vocoder.griffin_lim import _Framing, griffin_lim, textbook_griffin_lim
+from bandtok.vocoder.griffin_lim import _Framing, griffin_lim
 
 CONFIG = MelConfig()
 SAMPLES = 40 * CONFIG.hop_length

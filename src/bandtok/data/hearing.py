@@ -9,8 +9,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
+
+from bandtok.extras import missing
+from bandtok.mel_filters import mel_frequencies
+
+try:
+    import librosa
+except ImportError as error:
+    raise missing(error, "data") from None
 
 HEARING_SAMPLE_RATE = 22_050
 _N_FFT, _HOP_LENGTH = 2048, 512
@@ -68,7 +75,7 @@ def hear(waveform: np.ndarray) -> Heard | None:
     envelope = np.pad(rise.mean(axis=0), (1, 0))
     bpm, pulse = _tempo(envelope)
     tonic, minor, clearness = _key(power)
-    mel_hz = librosa.mel_frequencies(n_mels=_N_MELS, fmax=HEARING_SAMPLE_RATE / 2)
+    mel_hz = mel_frequencies(_N_MELS, 0.0, HEARING_SAMPLE_RATE / 2)
     total = power.sum()
     high = power[frequencies > _BRIGHT_HZ].sum()
     return Heard(

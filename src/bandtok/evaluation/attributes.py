@@ -11,18 +11,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 
 from bandtok.audio import Audio
 from bandtok.data.hearing import HEARING_SAMPLE_RATE, hear
 from bandtok.data.rendered.instruments import INSTRUMENTS
 from bandtok.data.segments import Segment
 from bandtok.errors import DataError
+from bandtok.extras import missing
 from bandtok.tagger import Tagger
+
+try:
+    import librosa
+    from sklearn.pipeline import Pipeline, make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+except ImportError as error:
+    raise missing(error, "evaluate") from None
 
 PACES = ("slow", "medium", "fast")
 _N_FFT, _HOP_LENGTH, _N_MELS = 2048, 512, 96

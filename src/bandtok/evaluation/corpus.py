@@ -29,7 +29,7 @@ from bandtok.evaluation.embedding_measures import (
     mmd_by_system,
 )
 from bandtok.evaluation.excerpts import Excerpt, choose_excerpts, load_track, spread
-from bandtok.evaluation.extras import import_extra
+from bandtok.extras import require
 from bandtok.evaluation.frechet import Frechet
 from bandtok.evaluation.measured_clips import (
     ClipMeasurer,
@@ -312,7 +312,7 @@ def _measurer(
         pitch_and_onsets = settings.pitch_and_onsets
     if pitch_and_onsets:
         try:
-            import_extra("librosa", "librosa")
+            require("librosa", "evaluate")
         except MissingDependency as error:
             pitch_and_onsets = False
             missing.append(f"pitch and onsets: {error}")

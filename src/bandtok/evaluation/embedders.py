@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -23,6 +22,8 @@ from torch import Tensor, nn
 from bandtok.errors import CheckpointError, ConfigError, MissingDependency
 from bandtok.evaluation.pretrained import mono_samples, read_plain_checkpoint, run_in_batches
 from bandtok.evaluation.vggish import load_vggish
+from bandtok.extras import require
+from bandtok.mel_filters import triangular_mel_filters
 from bandtok.tagger import Tagger, load_tagger
 
 AISFX_PACKAGE = "aisfx"
@@ -85,10 +86,10 @@ class AisfxEmbedder:
     def __init__(self, network: nn.Module, device: str = "cpu") -> None:
         self._network = network.eval().requires_grad_(False).to(device)
         self._device = device
-        filters = librosa.filters.mel(
-            sr=self._rate, n_fft=self._n_fft, n_mels=self._n_mels, htk=True, norm=1
+        filters = triangular_mel_filters(
+            self._rate, self._n_fft, self._n_mels, htk=True, norm="sum"
         )
-        self._filterbank = torch.from_numpy(filters.astype(np.float32))
+        self._filterbank = torch.from_numpy(filters)
 
     def embed(self, waveform: Tensor | np.ndarray, sample_rate: int, /) -> np.ndarray:
         """Return float32 [windows, 512].
@@ -165,7 +166,7 @@ class ClapJudge:
 
     def __init__(self, name_or_path: str | os.PathLike[str], device: str = "cpu") -> None:
         # transformers takes seconds to import, and only this judge needs it.
-        transformers = importlib.import_module("transformers")
+        transformers = require("transformers", "text")
         local = Path(name_or_path).is_dir()
         bars = transformers.utils.logging.is_progress_bar_enabled()
         transformers.utils.logging.disable_progress_bar()

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
 import torch
 
 from bandtok.audio import Audio
 from bandtok.errors import AudioError
+from bandtok.extras import require
 from bandtok.mel import LogMel, MelConfig
 
 _SILENT_DBFS = -60.0
@@ -105,7 +105,7 @@ def _onsets(mel: np.ndarray, config: MelConfig) -> int:
     strength = np.maximum(np.diff(mel, axis=1), 0).mean(axis=0)
     if strength.max() < _STILL:
         return 0
-    found = librosa.onset.onset_detect(
+    found = require("librosa", "evaluate").onset.onset_detect(
         onset_envelope=strength, sr=config.sample_rate, hop_length=config.hop_length
     )
     return len(found)

@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 
 from bandtok.errors import AudioError
-from bandtok.evaluation.extras import import_extra
+from bandtok.extras import require
 
 _HOP_LENGTH = 512
 _LOWEST_HZ = 55.0
@@ -54,7 +54,7 @@ def pitch_onset_features(waveform: np.ndarray, sample_rate: int) -> PitchOnsetFe
             f"got a waveform of shape {waveform.shape} at {sample_rate} Hz; expected mono samples "
             "[samples] at 8,000 Hz or more"
         )
-    librosa = import_extra("librosa", "librosa")
+    librosa = require("librosa", "evaluate")
     strength = rate = None
     if len(waveform) >= _ONSET_FFT:
         strength = librosa.onset.onset_strength(

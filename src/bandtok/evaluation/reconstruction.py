@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bandtok.audio import Audio
 from bandtok.errors import AudioError, ConfigError, GridError
-from bandtok.evaluation.extras import import_extra
+from bandtok.extras import require
 from bandtok.mel import LogMel, MelConfig, mel_bin_centres_hz
 
 VISQOL_SAMPLE_RATE = 48_000
@@ -271,7 +271,7 @@ def _log_mel(config: MelConfig) -> LogMel:
 
 @functools.cache
 def _stft_module() -> torch.nn.Module:
-    module: torch.nn.Module = import_extra("auraloss.freq", "auraloss").MultiResolutionSTFTLoss(
+    module: torch.nn.Module = require("auraloss.freq", "evaluate").MultiResolutionSTFTLoss(
         output="full"
     )
     return module
@@ -279,6 +279,6 @@ def _stft_module() -> torch.nn.Module:
 
 @functools.cache
 def _visqol_meter() -> Any:
-    meter = import_extra("visqol", "visqol-python").VisqolApi()
+    meter = require("visqol", "evaluate").VisqolApi()
     meter.create(mode="audio")
     return meter

@@ -37,10 +37,11 @@ from bandtok.evaluation.signal_measures import (
     peak_dbfs,
     total_variation_ratio,
 )
+from bandtok.evaluation.textbook_griffin_lim import textbook_griffin_lim
 from bandtok.grid import TokenGrid
 from bandtok.mel import LogMel, MelConfig
 from bandtok.pipeline import Tokenizer
-from bandtok.vocoder.griffin_lim import griffin_lim, textbook_griffin_lim
+from bandtok.vocoder.griffin_lim import griffin_lim
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from bandtok.checkpoint import check_shapes, hub_folder
 from bandtok.errors import CheckpointError
 from bandtok.evaluation.pretrained import mono_samples, read_plain_checkpoint, run_in_batches
+from bandtok.mel_filters import hz_to_mel
 
 SAMPLE_RATE = 16_000
 PATCH_FRAMES, MEL_BANDS = 96, 64
@@ -127,8 +127,8 @@ def mel_weights() -> Tensor:
     Triangles over the HTK mel scale, 1 at their tips, evenly spaced from 125 to 7500 Hz, so that
     the bin at 0 Hz counts in none. librosa's are straight in Hz instead.
     """
-    bins = librosa.hz_to_mel(np.fft.rfftfreq(_N_FFT, 1 / SAMPLE_RATE), htk=True)
-    lowest, highest = librosa.hz_to_mel(np.array([_MIN_HZ, _MAX_HZ]), htk=True)
+    bins = hz_to_mel(np.fft.rfftfreq(_N_FFT, 1 / SAMPLE_RATE), htk=True)
+    lowest, highest = hz_to_mel([_MIN_HZ, _MAX_HZ], htk=True)
     tips = np.linspace(lowest, highest, MEL_BANDS + 2)[1:-1]
     distances = np.abs(bins[:, None] - tips) / ((highest - lowest) / (MEL_BANDS + 1))
     return torch.from_numpy((1 - distances).clip(min=0).astype(np.float32))

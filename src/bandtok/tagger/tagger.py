@@ -9,13 +9,13 @@ import functools
 from dataclasses import dataclass
 from typing import Literal
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor
 
 from bandtok.audio import check_finite, resample_blocks
 from bandtok.errors import AudioError, ConfigError
+from bandtok.mel_filters import triangular_mel_filters
 from bandtok.tagger.labels import MSD_LABELS, MTT_LABELS
 from bandtok.tagger.network import EMBEDDING_DIM, N_MELS, MusicnnNetwork
 from bandtok.tagger.weights import read_musicnn
@@ -174,6 +174,4 @@ def _log_mel(samples: np.ndarray) -> Tensor:
 
 @functools.cache
 def _filterbank() -> Tensor:
-    return torch.from_numpy(
-        librosa.filters.mel(sr=TAGGER_SAMPLE_RATE, n_fft=_N_FFT, n_mels=N_MELS).astype(np.float32)
-    )
+    return torch.from_numpy(triangular_mel_filters(TAGGER_SAMPLE_RATE, _N_FFT, N_MELS))

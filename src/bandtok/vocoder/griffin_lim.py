@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import math
 
-import librosa
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -145,42 +143,6 @@ def _random_phase(target: Tensor, config: MelConfig, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     angle = torch.rand(shape, generator=generator).to(target.device) * 2 * math.pi
     return torch.polar(torch.ones_like(angle), angle)
-
-
-def textbook_griffin_lim(
-    mel: Tensor, config: MelConfig | None = None, *, num_iterations: int = 32
-) -> Tensor:
-    """Find a waveform as it is commonly done: magnitudes once, phases by iteration.
-
-    Magnitudes are the non-negative least squares solution for the mel and stay fixed; 32 rounds of
-    the fast algorithm, as librosa has them. Weaker than :func:`griffin_lim`, and better known.
-
-    Args:
-        mel: ln-mel, float [batch, n_mels, mel_frames].
-        config: settings the mel was made with; None means the package's default.
-        num_iterations: rounds.
-
-    Returns:
-        float32 waveform [batch, 1, mel_frames * hop_length].
-    """
-    config = config or MelConfig()
-    hop = config.hop_length
-    waveforms = []
-    for image in nn.functional.pad(mel.float().exp(), (1, 1), mode="replicate").cpu().numpy():
-        magnitude = librosa.feature.inverse.mel_to_stft(
-            image,
-            sr=config.sample_rate,
-            n_fft=config.n_fft,
-            power=1.0,
-            fmin=config.f_min,
-            fmax=config.f_max,
-        )
-        waveform = librosa.griffinlim(
-            magnitude, n_iter=num_iterations, hop_length=hop, n_fft=config.n_fft, random_state=0
-        )
-        # librosa centres frame i on sample i * hop; ours lies half a hop later
-        waveforms.append(waveform[hop // 2 : hop // 2 + mel.shape[2] * hop])
-    return torch.from_numpy(np.stack(waveforms)).float()[:, None]
 
 
 def _check(
