@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-import huggingface_hub
 import safetensors
 import torch
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from bandtok.atomic import write_bytes
 from bandtok.errors import CheckpointError
+from bandtok.extras import require
 
 BUNDLED = Path(__file__).parent / "weights"
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
@@ -213,10 +212,18 @@ def hub_folder(name: str, patterns: Sequence[str]) -> Path:
 
     Raises:
         CheckpointError: if there is no such model, or the hub cannot be reached.
+        MissingDependency: if huggingface_hub is not installed.
     """
+    hub = require("huggingface_hub", "hub")
+    failures = (
+        hub.errors.HfHubHTTPError,
+        hub.errors.HFValidationError,
+        hub.errors.LocalEntryNotFoundError,
+        OSError,
+    )
     try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=list(patterns)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        return Path(hub.snapshot_download(name, allow_patterns=list(patterns)))
+    except failures as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(
             f"no folder {name!r}, and no such model on the hub: {reason}"

@@ -11,10 +11,10 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from matplotlib import colormaps
 from PIL import Image
 
-from bandtok.evaluation.plots import DECIBELS, RANGE_DB, narrowed, token_colours
+from bandtok.colormaps import Colormap, colors
+from bandtok.evaluation.picture_scales import DECIBELS, RANGE_DB, narrowed, token_colours
 
 MEL_LEVELS = 64
 """Colours of a spectrogram: 1.4 dB each, and half the bytes of 256."""
@@ -39,10 +39,10 @@ def bare_tokens(codes: np.ndarray) -> bytes:
     return _palette_png(np.floor(token_colours(codes) * 256), "turbo", 256)
 
 
-def _palette_png(levels: np.ndarray, colours: str, count: int) -> bytes:
+def _palette_png(levels: np.ndarray, colours: Colormap, count: int) -> bytes:
     """Write levels [rows, columns], each in [0, count), upside down, as a PNG with a palette."""
     picture = Image.fromarray(levels[::-1].astype(np.uint8), mode="P")
-    palette = colormaps[colours](np.linspace(0, 1, count), bytes=True)[:, :3]
+    palette = colors(np.linspace(0, 1, count), colours)
     picture.putpalette(palette.tobytes())
     content = io.BytesIO()
     picture.save(content, format="PNG", optimize=True)

@@ -12,9 +12,6 @@ import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from bandtok import atomic
 from bandtok.audio import Audio
@@ -22,18 +19,27 @@ from bandtok.errors import AudioError
 from bandtok.evaluation.dependence import Dependence, TokenDependence
 from bandtok.evaluation.error_spread import ErrorSpread
 from bandtok.evaluation.perplexity import LanguageModelScore
+from bandtok.evaluation.picture_scales import (
+    DECIBELS,
+    RANGE_DB,
+    frequency_marks,
+    narrowed,
+    token_colours,
+)
 from bandtok.evaluation.reconstruction import log_mel_of, matched_waveforms
 from bandtok.evaluation.usage import CodebookUsage
+from bandtok.extras import missing
 from bandtok.grid import TokenGrid
-from bandtok.mel import MelConfig, mel_bin_centres_hz
+from bandtok.mel import MelConfig
 
-_TICKS_HZ = (100, 300, 1_000, 3_000, 10_000, 20_000)
-_MAX_COLUMNS = 1_600
+try:
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+except ImportError as error:
+    raise missing(error, "plot") from None
+
 _DIFFERENCE_LIMIT = 2.0
-RANGE_DB = 90.0
-"""How far below the loudest moment a spectrogram's darkest colour is."""
-DECIBELS = 20 / np.log(10)
-"""dB in one unit of an ln-mel."""
 
 
 def plot_reconstruction(
@@ -386,11 +392,6 @@ def _draw_mel(
     _frequency_axis(axis, config)
 
 
-def token_colours(codes: np.ndarray) -> np.ndarray:
-    """Scatter codes over [0, 1): neighbouring ids mean nothing, so only equality shows."""
-    return (codes.astype(np.uint64) * 2_654_435_761 % 2**32 / 2**32).astype(np.float32)
-
-
 def _draw_tokens(axis: Axes, grid: TokenGrid, config: MelConfig, rows_are_bands: bool) -> None:
     colours = token_colours(grid.codes)
     # Bands stand where their frequencies do, lowest below; layers are counted downwards from 0,
@@ -423,28 +424,10 @@ def _draw_tokens(axis: Axes, grid: TokenGrid, config: MelConfig, rows_are_bands:
         axis.set_ylabel("layer, coarsest first")
 
 
-def frequency_marks(config: MelConfig) -> dict[int, float]:
-    """Return round frequencies in Hz and where they lie on the mel axis, in bins from its foot."""
-    centres = mel_bin_centres_hz(config)
-    shown = [hertz for hertz in _TICKS_HZ if centres[0] <= hertz <= centres[-1]]
-    places = np.interp(shown, centres, np.arange(config.n_mels) + 0.5)
-    return dict(zip(shown, places.tolist(), strict=True))
-
-
 def _frequency_axis(axis: Axes, config: MelConfig) -> None:
     marks = frequency_marks(config)
     axis.set_yticks(list(marks.values()), [f"{hertz:,}" for hertz in marks])
     axis.set_ylabel("frequency (Hz)")
-
-
-def narrowed(image: np.ndarray) -> np.ndarray:
-    """Average neighbouring columns of a recording longer than the picture is wide."""
-    group = -(-image.shape[1] // _MAX_COLUMNS)
-    if group == 1:
-        return image
-    starts = np.arange(0, image.shape[1], group)
-    sums = np.add.reduceat(image, starts, axis=1)
-    return sums / np.diff(np.append(starts, image.shape[1]))
 
 
 def _save(figure: Figure, path: str | os.PathLike[str]) -> None:

@@ -20,7 +20,7 @@ from bandtok.audio import Audio, probe_audio, stream_audio
 from bandtok.errors import AudioError
 from bandtok.evaluation.bare_pictures import bare_mel, bare_tokens
 from bandtok.evaluation.html_page import Html, data_uri, escaped, paragraph, plot
-from bandtok.evaluation.plots import frequency_marks
+from bandtok.evaluation.picture_scales import frequency_marks
 from bandtok.evaluation.reconstruction import log_mel_of
 from bandtok.grid import TokenGrid
 from bandtok.mel import MelConfig

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 from torch import Tensor
+
+from bandtok.colormaps import Colormap, colors
 
 _GAP = 4
 
@@ -34,7 +35,5 @@ def stack_images(images: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(pieces[:-1])
 
 
-def _coloured(values: np.ndarray, colours: str) -> np.ndarray:
-    rgba = matplotlib.colormaps[colours](np.clip(values, 0, 1), bytes=True)
-    image: np.ndarray = rgba[..., :3]
-    return image
+def _coloured(values: np.ndarray, colours: Colormap) -> np.ndarray:
+    return colors(values, colours)

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from matplotlib.image import imsave
+from PIL import Image
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -229,7 +229,7 @@ def _validate(
     tracker.numbers("valid", step, minutes, numbers)
     (out / "pictures").mkdir(exist_ok=True)
     for name, image in images.items():
-        imsave(out / "pictures" / f"{name}-{step:08d}.png", image)
+        Image.fromarray(image).save(out / "pictures" / f"{name}-{step:08d}.png")
         tracker.image(name, step, image)
     task.export(averaged, out / "model")
     return numbers

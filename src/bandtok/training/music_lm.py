@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
 from bandtok.checkpoint import save_network
+from bandtok.colormaps import colors
 from bandtok.data.shards import TokenCorpus
 from bandtok.errors import ConfigError
 from bandtok.grid import ReadingOrder, flatten, unflatten, window_order
@@ -368,8 +368,7 @@ def grid_image(codes: Tensor, codebook_size: int, size: int = 8) -> np.ndarray:
     """Draw codes [bands, frames], lowest band at the bottom, each code in a colour of its own."""
     # Neighbouring ids need not sound alike; the golden ratio sets their colours apart.
     hues = (codes.numpy()[::-1] * 0.618034) % 1.0 if codebook_size > 1 else codes.numpy()
-    rgb: np.ndarray = matplotlib.colormaps["hsv"](hues, bytes=True)[..., :3]
-    return rgb.repeat(size, 0).repeat(size, 1)
+    return colors(hues, "hsv").repeat(size, 0).repeat(size, 1)
 
 
 def _tempo_loss(network: MusicLM, batch: _Batch) -> Tensor:

@@ -1,0 +1,37 @@
+"""What pictures of spectrograms and token grids share: level range, frequency marks, columns."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bandtok.mel import MelConfig, mel_bin_centres_hz
+
+_TICKS_HZ = (100, 300, 1_000, 3_000, 10_000, 20_000)
+_MAX_COLUMNS = 1_600
+RANGE_DB = 90.0
+"""How far below the loudest moment a spectrogram's darkest color is."""
+DECIBELS = 20 / np.log(10)
+"""dB in one unit of an ln-mel."""
+
+
+def token_colours(codes: np.ndarray) -> np.ndarray:
+    """Scatter codes over [0, 1): neighbouring ids mean nothing, so only equality shows."""
+    return (codes.astype(np.uint64) * 2_654_435_761 % 2**32 / 2**32).astype(np.float32)
+
+
+def frequency_marks(config: MelConfig) -> dict[int, float]:
+    """Return round frequencies in Hz and where they lie on the mel axis, in bins from its foot."""
+    centres = mel_bin_centres_hz(config)
+    shown = [hertz for hertz in _TICKS_HZ if centres[0] <= hertz <= centres[-1]]
+    places = np.interp(shown, centres, np.arange(config.n_mels) + 0.5)
+    return dict(zip(shown, places.tolist(), strict=True))
+
+
+def narrowed(image: np.ndarray) -> np.ndarray:
+    """Average neighbouring columns of a recording longer than the picture is wide."""
+    group = -(-image.shape[1] // _MAX_COLUMNS)
+    if group == 1:
+        return image
+    starts = np.arange(0, image.shape[1], group)
+    sums = np.add.reduceat(image, starts, axis=1)
+    return sums / np.diff(np.append(starts, image.shape[1]))
