@@ -6,7 +6,6 @@ needs only the standard library.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,27 +32,31 @@ __all__ = [
     "__version__",
 ]
 
-_HOMES = {
-    "Tokenizer": "bandtok.pipeline",
-    "MusicModel": "bandtok.pipeline",
-    "TokenGrid": "bandtok.grid",
-    "Audio": "bandtok.audio",
-    "Clip": "bandtok.pipeline",
-    "Region": "bandtok.region",
-    "EncodingJournal": "bandtok.journal",
-    "BandTokError": "bandtok.errors",
-    "ClippingWarning": "bandtok.audio_writer",
-}
-
 
 def __getattr__(name: str) -> object:
     """Load a public name on first use (PEP 562)."""
-    if name not in _HOMES:
+    value: object
+    if name in ("Tokenizer", "MusicModel", "Clip"):
+        from bandtok import pipeline
+
+        value = getattr(pipeline, name)
+    elif name == "TokenGrid":
+        from bandtok.grid import TokenGrid as value
+    elif name == "Audio":
+        from bandtok.audio import Audio as value
+    elif name == "Region":
+        from bandtok.region import Region as value
+    elif name == "EncodingJournal":
+        from bandtok.journal import EncodingJournal as value
+    elif name == "BandTokError":
+        from bandtok.errors import BandTokError as value
+    elif name == "ClippingWarning":
+        from bandtok.audio_writer import ClippingWarning as value
+    else:
         raise AttributeError(f"module 'bandtok' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -6,19 +6,15 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from torch import nn
 
 import bandtok
 from bandtok.cli.console import Report, print_json, progress_bars
 from bandtok.cli.options import ChosenDevice, Device, Json, Model, Quiet
-from bandtok.codec import ExternalVocoder
-from bandtok.data.captions import split_captions
-from bandtok.data.describe import describe_corpus
 from bandtok.data.manifest import (
     MANIFEST_NAME,
     SPLITS,
@@ -27,11 +23,9 @@ from bandtok.data.manifest import (
     save_manifest,
     scan_folder,
 )
-from bandtok.data.openmusic import build_corpus
-from bandtok.data.rendered.corpus import build_rendered
-from bandtok.data.segments import ATTRIBUTES_NAME
-from bandtok.data.shards import TokenCorpus, Variants, tokenize_corpus
-from bandtok.tagger import Tagger, load_tagger
+
+if TYPE_CHECKING:
+    from bandtok.tagger import Tagger
 
 app = typer.Typer(help="Build and describe corpora.", no_args_is_help=True)
 
@@ -46,6 +40,8 @@ def openmusic(
     json: Json = False,
 ) -> None:
     """Fetch about 20 hours of openly licensed music from Debian packages and describe it."""
+    from bandtok.data.openmusic import build_corpus
+
     with _steps(quiet) as report:
         corpus = build_corpus(out, packages_from=packages_from, on_progress=report)
     for line in corpus.left_out:
@@ -70,6 +66,8 @@ def rendered(
     json: Json = False,
 ) -> None:
     """Render tunes in many styles, all attributes known; goes on where it stopped."""
+    from bandtok.data.rendered.corpus import build_rendered
+
     with _steps(quiet) as report:
         corpus = build_rendered(
             out,
@@ -117,6 +115,9 @@ def describe(
     json: Json = False,
 ) -> None:
     """Describe what is heard in every 20 s of a corpus, for captions; goes on where it stopped."""
+    from bandtok.data.describe import describe_corpus
+    from bandtok.data.segments import ATTRIBUTES_NAME
+
     with progress_bars(quiet) as bars, bars.task("describing") as report:
         done = describe_corpus(
             corpus, load_tagger=None if no_tagger else _load_tagger, jobs=jobs, progress=report
@@ -155,6 +156,8 @@ def tokenize(
     json: Json = False,
 ) -> None:
     """Encode corpora into token shards for training a language model; goes on where it stopped."""
+    from bandtok.data.shards import Variants, tokenize_corpus
+
     load = functools.partial(_load_encoder, model, device.value)
     variants = Variants(
         count=offsets, gains_db=tuple(gain_db or (0.0,)), semitones=tuple(semitones or (0,))
@@ -195,6 +198,9 @@ def captions(
 
     Without --vary each says all that is known, in a fixed wording.
     """
+    from bandtok.data.captions import split_captions
+    from bandtok.data.shards import TokenCorpus
+
     for caption in split_captions(
         TokenCorpus(shards), split, count, frames=frames, package=source, seed=vary
     ):
@@ -203,11 +209,17 @@ def captions(
 
 def _load_encoder(model: str | None, device: str) -> bandtok.Tokenizer:
     """Load what encodes; tokenising never decodes, so nothing stands where the vocoder would."""
+    from torch import nn
+
+    from bandtok.codec import ExternalVocoder
+
     nothing = ExternalVocoder(nn.Identity(), reach=0)
     return bandtok.Tokenizer.from_pretrained(model, vocoder=nothing, device=device)
 
 
 def _load_tagger() -> Tagger:
+    from bandtok.tagger import load_tagger
+
     return load_tagger("msd")
 
 

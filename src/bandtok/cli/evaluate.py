@@ -5,56 +5,36 @@ from __future__ import annotations
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from bandtok.audio import Audio
-from bandtok.checkpoint import load_network
 from bandtok.cli import options
 from bandtok.cli.console import print_json, progress_bars
-from bandtok.data.manifest import manifest_folder
-from bandtok.evaluation.attribute_control import (
-    AttributePrompt,
-    AttributeSettings,
-    evaluate_attributes,
-)
-from bandtok.evaluation.attribute_tables import accuracy_rows
-from bandtok.evaluation.corpus import (
-    ReconstructionSettings,
-    evaluate_reconstruction,
-)
-from bandtok.evaluation.excerpts import Excerpt
-from bandtok.evaluation.generation import GenerationSettings, evaluate_generation
-from bandtok.evaluation.prompts import ControlPrompt, bundled_prompts, load_prompts
-from bandtok.evaluation.reconstruction_tables import mean_tables
-from bandtok.evaluation.report import (
-    coded_rows,
-    control_rows,
-    generation_rows,
-    usage_table,
-    write_attribute_report,
-    write_generation_report,
-    write_reconstruction_report,
-    write_token_report,
-)
-from bandtok.evaluation.system_audio import parse_system_audio, save_system_audio
-from bandtok.evaluation.systems import ALL_SYSTEMS, DEFAULT_SYSTEMS
-from bandtok.evaluation.token_tables import (
-    dependence_table,
-    language_model_table,
-    spread_table,
-)
-from bandtok.evaluation.tokens import TokenReport, TokenSettings, evaluate_tokens
-from bandtok.networks import MUSIC_LM_KIND
-from bandtok.pipeline import Clip, MusicModel, Tokenizer
+
+if TYPE_CHECKING:
+    from bandtok.audio import Audio
+    from bandtok.evaluation.attribute_control import AttributePrompt
+    from bandtok.evaluation.excerpts import Excerpt
+    from bandtok.evaluation.prompts import ControlPrompt
+    from bandtok.evaluation.tokens import TokenReport
+    from bandtok.pipeline import Clip
 
 app = typer.Typer(help="Measure reconstructions, generated clips and tokens.", no_args_is_help=True)
 
 _WIDTH_OF_FILES = 160  # a table that goes to a file or a pipe is not folded
-_SYSTEM_NAMES = ", ".join(system.name for system in ALL_SYSTEMS)
+# The names of `bandtok.evaluation.systems.ALL_SYSTEMS`, whose module brings torch along.
+SYSTEM_NAMES = (
+    "bandtok",
+    "griffin-lim",
+    "textbook-griffin-lim",
+    "refined",
+    "mel-only",
+    "vocoder-only",
+    "griffin-lim-only",
+)
 
 
 class UsageOf(StrEnum):
@@ -87,7 +67,8 @@ def reconstruction(
         int | None, typer.Option("--max-clips", min=1, help="At most this many clips.")
     ] = None,
     system: Annotated[
-        list[str] | None, typer.Option("--system", help=f"Repeatable, of: {_SYSTEM_NAMES}.")
+        list[str] | None,
+        typer.Option("--system", help=f"Repeatable, of: {', '.join(SYSTEM_NAMES)}."),
     ] = None,
     visqol: Annotated[
         int, typer.Option("--visqol", min=0, help="Rate this many clips by ViSQOL (slow).")
@@ -123,6 +104,14 @@ def reconstruction(
     as_json: options.Json = False,
 ) -> None:
     """Compare original and reconstruction, and show where in the chain the error arises."""
+    from bandtok.data.manifest import manifest_folder
+    from bandtok.evaluation.corpus import ReconstructionSettings, evaluate_reconstruction
+    from bandtok.evaluation.reconstruction_tables import mean_tables
+    from bandtok.evaluation.report import write_reconstruction_report
+    from bandtok.evaluation.system_audio import parse_system_audio, save_system_audio
+    from bandtok.evaluation.systems import DEFAULT_SYSTEMS
+    from bandtok.pipeline import Tokenizer
+
     tokenizer = Tokenizer.from_pretrained(model, vocoder=vocoder, device=device.value)
     settings = ReconstructionSettings(
         split=None if split == "all" else split,
@@ -204,6 +193,15 @@ def generation(
     as_json: options.Json = False,
 ) -> None:
     """Compare generated clips with real music and with their prompts, and look for copies."""
+    from bandtok.evaluation.generation import GenerationSettings, evaluate_generation
+    from bandtok.evaluation.report import (
+        coded_rows,
+        control_rows,
+        generation_rows,
+        write_generation_report,
+    )
+    from bandtok.pipeline import Tokenizer
+
     settings = GenerationSettings(
         split=None if split == "all" else split,
         seconds=seconds,
@@ -267,6 +265,11 @@ def attributes(
     Judges learn from rendered music, whose truth is known, and are tested on held-out pieces of it.
     The clips are kept in a folder "clips" of the report.
     """
+    from bandtok.evaluation.attribute_control import AttributeSettings, evaluate_attributes
+    from bandtok.evaluation.attribute_tables import accuracy_rows
+    from bandtok.evaluation.report import write_attribute_report
+    from bandtok.pipeline import MusicModel
+
     settings = AttributeSettings(
         clips=clips,
         seconds=seconds,
@@ -333,6 +336,12 @@ def tokens(
     as_json: options.Json = False,
 ) -> None:
     """Measure the tokens of whole tracks: how codes are used, and what rows tell of one another."""
+    from bandtok.checkpoint import load_network
+    from bandtok.evaluation.report import write_token_report
+    from bandtok.evaluation.tokens import TokenSettings, evaluate_tokens
+    from bandtok.networks import MUSIC_LM_KIND
+    from bandtok.pipeline import Tokenizer
+
     settings = TokenSettings(
         split=None if split == "all" else split,
         max_frames=max_frames,
@@ -364,10 +373,15 @@ def tokens(
 def _control_prompts(name: str | None) -> list[ControlPrompt] | None:
     if name is None:
         return None
+    from bandtok.evaluation.prompts import bundled_prompts, load_prompts
+
     return bundled_prompts() if name == "bundled" else load_prompts(Path(name))
 
 
 def _print_token_tables(report: TokenReport) -> None:
+    from bandtok.evaluation.report import usage_table
+    from bandtok.evaluation.token_tables import dependence_table, language_model_table, spread_table
+
     _print_table(usage_table(report.usage))
     if report.dependence:
         _print_table(dependence_table(report.dependence))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -59,22 +58,21 @@ def experiment(
     if LIST in names:
         _print_list(scale, as_json)
         return
-    module = importlib.import_module("bandtok.experiments.run")
-    recipes = importlib.import_module("bandtok.recipes.run")
+    from bandtok.experiments.run import open_bench, run_experiments, run_row
+    from bandtok.recipes.run import RunReport
+
     with progress_bars(quiet) as bars, bars.task("experiment") as progress:
-        report = recipes.RunReport(
+        report = RunReport(
             preparing=lambda done, total: progress(done, total, "reading audio"),
             training=lambda done, total, _: progress(done, total, "training"),
             warn=lambda line: typer.echo(f"bandtok: {line}", err=True),
         )
         say = None if quiet else lambda line: typer.echo(line, err=True)
-        bench = module.open_bench(data, runs, scale.value, say=say, report=report)
+        bench = open_bench(data, runs, scale.value, say=say, report=report)
         if row is not None:
-            _print_row(module.run_row(bench, row), as_json)
+            _print_row(run_row(bench, row), as_json)
             return
-        results = module.run_experiments(
-            bench, names, out, command=_command(scale, data), listen=listen
-        )
+        results = run_experiments(bench, names, out, command=_command(scale, data), listen=listen)
     if as_json:
         print_json({"results": [asdict(one) for one in results]})
         return
@@ -96,8 +94,10 @@ def _print_row(trained: Any, as_json: bool) -> None:
 
 
 def _print_list(scale: ScaleName, as_json: bool) -> None:
-    catalogue = importlib.import_module("bandtok.experiments.catalogue")
-    budget = importlib.import_module("bandtok.experiments.scales").scale_named(scale.value)
+    from bandtok.experiments import catalogue
+    from bandtok.experiments.scales import scale_named
+
+    budget = scale_named(scale.value)
     found = [
         {
             "name": one.name,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 import time
@@ -292,8 +291,9 @@ class ClipMaker:
     def _streamed(self, jobs: Sequence[ClipJob], report: Report) -> list[tuple[Clip, int]]:
         # Not through a temporary file: the point is that the file can be played as it grows.
         (job,) = jobs
-        streaming = importlib.import_module("bandtok.streaming")
-        blocks = streaming.ClipStream(
+        from bandtok.streaming import ClipStream
+
+        blocks = ClipStream(
             self.model.tokenizer,
             lambda on_column: self._written(job, report, on_column),
             self.loudness_lufs,

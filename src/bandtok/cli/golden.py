@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,11 +37,12 @@ def golden(
         raise typer.BadParameter("--write needs --vectors: a folder that holds input.flac")
     tokenizer = bandtok.Tokenizer.from_pretrained(model, device=device.value)
     name = Path(model).name if model else "bundled"
-    module = importlib.import_module("bandtok.golden")
-    if write:
-        module.write_golden(tokenizer, name, vectors)
+    from bandtok.golden import VECTORS, compare_golden, write_golden
+
+    if write and vectors is not None:
+        write_golden(tokenizer, name, vectors)
         return
-    result = module.compare_golden(tokenizer, name, vectors or module.VECTORS)
+    result = compare_golden(tokenizer, name, vectors or VECTORS)
     if json:
         snr = result.snr_db if math.isfinite(result.snr_db) else None
         print_json({**dataclasses.asdict(result), "snr_db": snr, "passed": result.passed})

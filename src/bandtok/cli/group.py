@@ -1,26 +1,18 @@
-"""How the program behaves as a whole: errors in one line, exit codes, sub-programs loaded late.
+"""How the program behaves as a whole: errors in one line, exit codes.
 
 Exit codes: 0 done, 1 a job failed, 2 wrong usage, 130 stopped from the keyboard.
 """
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_group
 
 from bandtok.errors import BandTokError, printable
-
-# Name -> (module with a typer `app`, help). Loaded when used: they bring large libraries along.
-SUB_PROGRAMS = {
-    "data": ("bandtok.cli.data", "Build and describe corpora."),
-    "evaluate": ("bandtok.cli.evaluate", "Measure reconstructions and tokens."),
-}
 
 
 class OneLineErrors(TyperGroup):
@@ -50,35 +42,6 @@ class OneLineErrors(TyperGroup):
         except KeyboardInterrupt:
             code = 130
         sys.exit(code if isinstance(code, int) else 0)
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *SUB_PROGRAMS]
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name in SUB_PROGRAMS:
-            module, help_text = SUB_PROGRAMS[cmd_name]
-            return _LateGroup(name=cmd_name, module=module, help=help_text)
-        return super().get_command(ctx, cmd_name)
-
-
-class _LateGroup(TyperGroup):
-    """A sub-program whose module is imported when one of its commands is asked for."""
-
-    def __init__(self, *, name: str, module: str, help: str) -> None:
-        super().__init__(name=name, help=help)
-        self._module = module
-        self._group: TyperGroup | None = None
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        return self._loaded().list_commands(ctx)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return self._loaded().get_command(ctx, cmd_name)
-
-    def _loaded(self) -> TyperGroup:
-        if self._group is None:
-            self._group = get_group(importlib.import_module(self._module).app)
-        return self._group
 
 
 def one_line(error: BaseException) -> str:

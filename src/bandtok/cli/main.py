@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bandtok import __version__
+from bandtok.cli import data, evaluate
 from bandtok.cli.decode import decode
 from bandtok.cli.edit import edit
 from bandtok.cli.encode import encode
@@ -42,6 +43,8 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(data.app, name="data")
+app.add_typer(evaluate.app, name="evaluate")
 
 
 def _show_version(wanted: bool) -> None:

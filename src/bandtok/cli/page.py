@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
@@ -101,13 +100,14 @@ def report(
     if out.suffix.lower() not in (".html", ".htm"):
         raise typer.BadParameter(f"the page {out} must end in .html")
     refuse_existing(out, overwrite)
-    pages = importlib.import_module("bandtok.experiments.page")
-    records = importlib.import_module("bandtok.experiments.page_records")
-    catalogue = importlib.import_module("bandtok.experiments.catalogue")
+    from bandtok.experiments import page as pages
+
     with silent_codecs(), progress_bars(quiet) as bars:
         content = pages.PageContent(
             title=title,
-            records=records.load_records(results, tuple(catalogue.EXPERIMENTS)) if results else (),
+            records=page_records.load_records(results, tuple(catalogue.EXPERIMENTS))
+            if results
+            else (),
             generated=_generated(generated or [], prompts, clips, clip_seconds),
             reconstructions=_reconstructed(reconstruct, model or [], device, files, seconds, bars),
             clip_seconds=clip_seconds,
@@ -163,7 +163,8 @@ def _reconstructed(
 ) -> list[ClipGroup]:
     if source is None:
         return []
-    made = importlib.import_module("bandtok.experiments.page_made")
+    from bandtok.experiments import page_made as made
+
     named = labelled(models, "bandtok") if models else {"bandtok": None}
     tokenizers = {
         label: bandtok.Tokenizer.from_pretrained(name, device=device.value)
@@ -180,7 +181,8 @@ def _generated(
 ) -> list[ClipGroup]:
     if not folders:
         return []
-    made = importlib.import_module("bandtok.experiments.page_made")
+    from bandtok.experiments import page_made as made
+
     named = {label: Path(path) for label, path in labelled(folders, "generated").items()}
     texts = None
     if prompts is not None:

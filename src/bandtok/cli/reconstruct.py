@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +19,7 @@ from bandtok.cli.encode import describe_grid, mixing_note, one_line_grid
 from bandtok.cli.suffixes import AUDIO_INPUTS, AUDIO_OUTPUTS
 
 if TYPE_CHECKING:
-    from bandtok.evaluation.reconstruction import MelDistance, MelDistanceMeter
+    from bandtok.evaluation.reconstruction import MelDistance
     from bandtok.grid import TokenGrid
     from bandtok.pipeline import Progress, Tokenizer
 
@@ -62,6 +61,8 @@ def reconstruct(
     if plot is not None and not plan.many and plot.suffix.lower() != ".png":
         raise typer.BadParameter(f"the picture {plot} must end in .png")
     options.check_sample_format((job.target for job in plan.jobs), sample_format)
+    if plot is not None:
+        import bandtok.evaluation.plots  # a missing extra shows before the work, not after it
     tokenizer = bandtok.Tokenizer.from_pretrained(model, vocoder=vocoder, device=device.value)
 
     def work(job: Job, report: Report) -> Done:
@@ -118,10 +119,9 @@ def _decode_and_measure(
     Of stereo, each channel is compared with its own, and the mean is returned.
     """
     # Measuring brings large libraries along; they are loaded when there is something to measure.
-    module = importlib.import_module("bandtok.evaluation.reconstruction")
-    meters: list[MelDistanceMeter] = [
-        module.MelDistanceMeter(tokenizer.sample_rate) for _ in range(grid.channels)
-    ]
+    from bandtok.evaluation.reconstruction import MelDistanceMeter
+
+    meters = [MelDistanceMeter(tokenizer.sample_rate) for _ in range(grid.channels)]
     source = stream_audio(path, tokenizer.sample_rate, mono=grid.channels == 1)
     reference = np.zeros((1, 0), np.float32)
     for estimate in tokenizer.decode_stream(grid, progress=report):
@@ -151,7 +151,8 @@ def _mean(distances: list[MelDistance | None]) -> MelDistance | None:
 
 def _draw(path: Path, job: Job, grid: TokenGrid, rows_are_bands: bool) -> bool:
     """Draw the first minute or less; return whether there was enough to draw."""
-    module = importlib.import_module("bandtok.evaluation.plots")
+    from bandtok.evaluation.plots import plot_reconstruction
+
     frames = min(grid.num_frames, int(_PLOT_SECONDS * grid.frame_rate))
     samples = min(frames * grid.samples_per_frame, grid.num_samples or 0)
     if samples < _MIN_PLOT_SAMPLES:
@@ -161,7 +162,7 @@ def _draw(path: Path, job: Job, grid: TokenGrid, rows_are_bands: bool) -> bool:
     first, second = (
         _beginning(path, samples, grid.sample_rate) for path in (job.source, job.target)
     )
-    module.plot_reconstruction(path, first, second, part, rows_are_bands=rows_are_bands)
+    plot_reconstruction(path, first, second, part, rows_are_bands=rows_are_bands)
     return True
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -63,7 +62,8 @@ def train(
 ) -> None:
     """Train a network with a recipe on any folder of audio."""
     settings = _settings(set_ or [])
-    runs = importlib.import_module("bandtok.recipes.run")
+    from bandtok.recipes import run as runs
+
     with progress_bars(quiet) as bars, bars.task(f"training {kind.value}") as report:
         result = runs.train(
             kind.value,
