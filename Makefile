@@ -8,7 +8,9 @@ BIN := $(VENV)/bin
 # Weights of pretrained judges; what the packages themselves ask for is years old and not needed.
 JUDGES := musicnn aisfx
 
-.PHONY: help install demo test test-fast mutants lint format check docs bench reliability clean
+MINIMUMS := .venv-minimums
+
+.PHONY: help install demo test test-fast test-minimums mutants lint format check docs bench reliability clean
 
 help:
 	@echo "make demo   install, then run the main job on real music with the bundled weights"
@@ -16,6 +18,7 @@ help:
 	@echo "make test-fast  the test suite without the tests marked slow"
 	@echo "make mutants  break the source on purpose, once per entry of tests/mutants.toml, and"
 	@echo "            expect the tests to fail"
+	@echo "make test-minimums  the core's tests with the oldest dependencies that are allowed"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make check  test, docs and the build of the package"
 	@echo "make docs   check that the documentation agrees with the program"
@@ -29,7 +32,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "BandTok needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[train,evaluate,rendered,dev]'
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[data,plot,hub,text,train,evaluate,rendered,dev]'
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt --no-deps $(JUDGES)
 	touch $@
 
@@ -49,6 +52,17 @@ test-fast: $(VENV)/.installed
 
 mutants: $(VENV)/.installed
 	$(BIN)/python tools/run_mutants.py
+
+# Only what needs no extra: the libraries of the extras are not installed there.
+test-minimums: $(MINIMUMS)/.installed
+	OMP_NUM_THREADS=1 $(MINIMUMS)/bin/python -m pytest -q -p no:cacheprovider \
+		tests/test_grid.py tests/test_token_file.py tests/test_audio.py tests/test_golden.py \
+		tests/cli/test_program.py tests/cli/test_encode_decode.py tests/cli/test_info.py
+
+$(MINIMUMS)/.installed: pyproject.toml constraints-min.txt
+	test -x $(MINIMUMS)/bin/python || $(PYTHON) -m venv $(MINIMUMS)
+	$(MINIMUMS)/bin/python -m pip install --quiet $(PIP_ARGS) -c constraints-min.txt -e . pytest hypothesis
+	touch $@
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -82,6 +96,6 @@ reliability: $(VENV)/.installed
 	$(BIN)/python -m reliability.long_input --hours 3 --write docs/reliability/long-input.md
 
 clean:
-	rm -rf $(VENV) build dist demo-output .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf $(VENV) $(MINIMUMS) build dist demo-output .mypy_cache .ruff_cache .pytest_cache \
 		.import_linter_cache .hypothesis src/*.egg-info
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

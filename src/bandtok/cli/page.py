@@ -101,13 +101,13 @@ def report(
         raise typer.BadParameter(f"the page {out} must end in .html")
     refuse_existing(out, overwrite)
     from bandtok.experiments import page as pages
+    from bandtok.experiments.catalogue import EXPERIMENTS
+    from bandtok.experiments.page_records import load_records
 
     with silent_codecs(), progress_bars(quiet) as bars:
         content = pages.PageContent(
             title=title,
-            records=page_records.load_records(results, tuple(catalogue.EXPERIMENTS))
-            if results
-            else (),
+            records=load_records(results, tuple(EXPERIMENTS)) if results else (),
             generated=_generated(generated or [], prompts, clips, clip_seconds),
             reconstructions=_reconstructed(reconstruct, model or [], device, files, seconds, bars),
             clip_seconds=clip_seconds,
