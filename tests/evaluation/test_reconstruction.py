@@ -11,7 +11,7 @@ import torch
 
 from bandtok.audio import Audio
 from bandtok.errors import AudioError, ConfigError, GridError, MissingDependency
-from bandtok.evaluation import extras
+from bandtok.evaluation import reconstruction
 from bandtok.evaluation.reconstruction import (
     MelDistanceMeter,
     compare_mels,

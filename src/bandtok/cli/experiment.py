@@ -98,7 +98,7 @@ def _print_list(scale: ScaleName, as_json: bool) -> None:
     from bandtok.experiments.scales import scale_named
 
     budget = scale_named(scale.value)
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "name": one.name,
             "title": one.title,

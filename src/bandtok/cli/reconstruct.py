@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-import bandtok
 from bandtok.audio import Audio, probe_audio, stream_audio
 from bandtok.audio_writer import AudioWriter
 from bandtok.cli import options
@@ -62,7 +61,8 @@ def reconstruct(
         raise typer.BadParameter(f"the picture {plot} must end in .png")
     options.check_sample_format((job.target for job in plan.jobs), sample_format)
     if plot is not None:
-        import bandtok.evaluation.plots  # a missing extra shows before the work, not after it
+        # A missing extra shows before the work, not after it.
+        from bandtok.evaluation import plots  # noqa: F401
     tokenizer = bandtok.Tokenizer.from_pretrained(model, vocoder=vocoder, device=device.value)
 
     def work(job: Job, report: Report) -> Done:

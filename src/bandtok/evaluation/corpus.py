@@ -29,7 +29,6 @@ from bandtok.evaluation.embedding_measures import (
     mmd_by_system,
 )
 from bandtok.evaluation.excerpts import Excerpt, choose_excerpts, load_track, spread
-from bandtok.extras import require
 from bandtok.evaluation.frechet import Frechet
 from bandtok.evaluation.measured_clips import (
     ClipMeasurer,
@@ -47,6 +46,7 @@ from bandtok.evaluation.systems import (
     named_systems,
 )
 from bandtok.evaluation.usage import CodebookUsage, UsageCounter
+from bandtok.extras import require
 from bandtok.pipeline import Tokenizer
 
 Progress = Callable[[int, int], None]

@@ -64,7 +64,7 @@ class Bert(nn.Module):
         """
         states = self.embeddings(ids)
         attended = None if mask is None else mask[:, None, None, :]
-        for layer in self.encoder["layer"]:  # type: ignore[union-attr]
+        for layer in self.encoder["layer"]:  # type: ignore[union-attr, attr-defined]
             states = layer(states, attended)
         return states
 
