@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from typer.testing import Result
 
 from bandtok.errors import TrainingError
+from bandtok.recipes import run as runs
 from bandtok.training.loop import LoopResult
 
 Run = Callable[..., Result]
@@ -30,11 +29,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
         arguments["report"].warn("a track is broken")
         return LoopResult(step=7, validation={"mel_loss": 0.25}, finished=False)
 
-    monkeypatch.setitem(
-        sys.modules,
-        "bandtok.recipes.run",
-        SimpleNamespace(train=train, RunReport=SimpleNamespace),
-    )
+    monkeypatch.setattr(runs, "train", train)
     return recorded
 
 
@@ -87,9 +82,7 @@ def test_a_failed_run_is_one_line(
     def fail(*_: object, **__: object) -> None:
         raise TrainingError("the loss is not finite")
 
-    monkeypatch.setitem(
-        sys.modules, "bandtok.recipes.run", SimpleNamespace(train=fail, RunReport=SimpleNamespace)
-    )
+    monkeypatch.setattr(runs, "train", fail)
     result = run("train", "tokenizer", "tiny", "--data", tmp_path, "--out", tmp_path / "run")
     assert result.exit_code == 1
     assert result.stderr == "bandtok: the loss is not finite\n"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+import bandtok
+
 from bandtok.audio import Audio, probe_audio, stream_audio
 from bandtok.audio_writer import AudioWriter
 from bandtok.cli import options

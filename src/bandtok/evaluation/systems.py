@@ -322,10 +322,10 @@ def _vocoded(mel: Tensor, tokenizer: Tokenizer) -> Tensor:
     """Run the learned vocoder on an ln-mel that stands in silence, as the codec does."""
     codec = tokenizer.codec
     config = tokenizer.config.mel
-    reach = codec.vocoder.reach
+    reach = codec.vocoder.reach + -(-codec.rumble_filter.context_samples // config.hop_length)
     surrounded = torch.nn.functional.pad(mel, (reach, reach), value=config.silence)
     with torch.no_grad():
-        waveform = codec.vocoder(surrounded.to(codec.device)).cpu()
+        waveform = codec.rumble_filter(codec.vocoder(surrounded.to(codec.device))).cpu()
     start = reach * config.hop_length
     return waveform[..., start : start + mel.shape[2] * config.hop_length]
 
