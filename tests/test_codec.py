@@ -95,6 +95,54 @@ def test_codes_far_from_a_cut_do_not_depend_on_it(
     assert torch.equal(part[:, reach:-reach], whole[:, 40 + reach : 90 - reach])
 
 
+@pytest.mark.parametrize("direction", [1, -1], ids=["future", "past"])
+def test_windows_hold_all_that_a_code_depends_on(
+    tokenizer: bandtok.Tokenizer,
+    music: torch.Tensor,
+    monkeypatch: pytest.MonkeyPatch,
+    direction: int,
+) -> None:
+    """With an encoder that looks exactly as far as the real one can, in one direction."""
+    config = tokenizer.config
+    reach = config.encoder_reach
+
+    def encode(shift: int) -> torch.Tensor:
+        def encode_mel(mel: torch.Tensor) -> torch.Tensor:
+            frames = mel.mean(1).unflatten(1, (-1, config.reduction)).mean(2)
+            codes = (frames * 1000).long().remainder(64)[:, None].expand(-1, 16, -1)
+            return codes.roll(-shift, dims=2)
+
+        monkeypatch.setattr(tokenizer.codec.network, "encode_mel", encode_mel)
+        return tokenizer.encode_waveform(music[None, None])[0]
+
+    still, moved = encode(0), encode(direction * reach)
+    before, after = (moved, still) if direction > 0 else (still, moved)
+    assert still.shape[1] > 256
+    assert torch.equal(before[:, :-reach], after[:, reach:])
+
+
+@pytest.mark.parametrize("direction", [1, -1], ids=["future", "past"])
+def test_windows_hold_all_that_a_decoded_mel_depends_on(
+    tokenizer: bandtok.Tokenizer, monkeypatch: pytest.MonkeyPatch, direction: int
+) -> None:
+    config = tokenizer.config
+    reach = config.decoder_reach
+    codes = torch.from_numpy(np.random.default_rng(0).integers(0, 64, (16, 280)))
+
+    def decode(shift: int) -> torch.Tensor:
+        def decode_codes(codes: torch.Tensor) -> torch.Tensor:
+            frames = codes[:, :1].float().roll(-shift, dims=2)
+            return frames.repeat_interleave(config.reduction, 2).expand(-1, config.mel.n_mels, -1)
+
+        monkeypatch.setattr(tokenizer.codec.network, "decode_codes", decode_codes)
+        return tokenizer.codec.decode_mel(codes)
+
+    still, moved = decode(0), decode(direction * reach)
+    before, after = (moved, still) if direction > 0 else (still, moved)
+    columns = reach * config.reduction
+    assert torch.equal(before[:, :-columns], after[:, columns:])
+
+
 @pytest.mark.parametrize("samples", [0, 1, 767, 768, 769, 4095, 4096, 4097, 9000])
 def test_length_is_kept_to_the_sample(
     tokenizer: bandtok.Tokenizer, music: torch.Tensor, samples: int
