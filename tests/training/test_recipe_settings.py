@@ -58,13 +58,15 @@ def debug_recipe(name: str) -> Any:
             "tokenizer": tokenizer_recipes.debug,
             "residual": tokenizer_recipes.residual_debug,
         }[name]()
-        start = {"quantize_after": "0", "start_vectors_per_entry": "2", "crop_mel_frames": "32"}
+        start = {"quantize_after": "0"}
+        if name == "tokenizer":  # layers of residuals need more music to differ
+            start |= {"start_vectors_per_entry": "2", "crop_mel_frames": "32"}
         return override(recipe, {**small, **start})
     if name in ("vocoder", "joint"):
         recipe = vocoder_recipes.debug()
         if name == "joint":
             recipe = replace(vocoder_recipes.joint(), network=recipe.network, loop=recipe.loop)
-        sizes = {"batch_size": "1", "crop_mel_frames": "16", "tokenizer": "debug"}
+        sizes = {"batch_size": "1", "crop_mel_frames": "8", "tokenizer": "debug"}
         return override(recipe, {**small, **sizes})
     if name == "lm":
         recipe = music_lm_recipes.debug()
