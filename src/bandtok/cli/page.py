@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bandtok.experiments.page import WrittenPage
     from bandtok.experiments.page_clips import ClipGroup
 
+_EXAMPLES = Path("examples/audio")
+
 
 class PageAudio(StrEnum):
     """How sounds are stored in the page."""
@@ -52,6 +54,23 @@ def report(
             "--model",
             metavar="[LABEL=]NAME_OR_PATH",
             help="Tokenizer that reconstructs; repeat it to set several side by side.",
+        ),
+    ] = None,
+    ab: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--ab",
+            metavar="AUDIO",
+            help="Add a listening comparison of this file or folder; may be repeated.",
+        ),
+    ] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--compare",
+            metavar="NAME=MODEL_FOLDER",
+            help="Another model in the listening comparison; may be repeated. "
+            "Without --ab it reads examples/audio.",
         ),
     ] = None,
     files: Annotated[
@@ -89,10 +108,11 @@ def report(
     json: options.Json = False,
 ) -> None:
     """Write one self-contained page: tables, plots, players with spectrograms and tokens."""
-    if results is None and reconstruct is None and not generated:
-        raise typer.BadParameter("give RESULTS, --reconstruct or --generated")
+    ab = [_EXAMPLES] if compare and not ab else ab or []
+    if results is None and reconstruct is None and not generated and not ab:
+        raise typer.BadParameter("give RESULTS, --reconstruct, --ab or --generated")
     for needed, name, value in (
-        (reconstruct, "--model", model),
+        (reconstruct or ab, "--model", model),
         (generated, "--prompts", prompts),
     ):
         if value and not needed:
@@ -110,6 +130,7 @@ def report(
             records=load_records(results, tuple(EXPERIMENTS)) if results else (),
             generated=_generated(generated or [], prompts, clips, clip_seconds),
             reconstructions=_reconstructed(reconstruct, model or [], device, files, seconds, bars),
+            comparisons=_compared(ab, compare or [], model or [], device, files, seconds, bars),
             clip_seconds=clip_seconds,
         )
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -165,15 +186,46 @@ def _reconstructed(
         return []
     from bandtok.experiments import page_made as made
 
-    named = labelled(models, "bandtok") if models else {"bandtok": None}
-    tokenizers = {
-        label: bandtok.Tokenizer.from_pretrained(name, device=device.value)
-        for label, name in named.items()
-    }
+    tokenizers = _loaded(models, "bandtok", device)
     with bars.task("reconstructing") as advance:
         return made.reconstruction_groups(
             source, tokenizers, files=files, seconds=seconds, progress=advance
         )
+
+
+def _compared(
+    sources: Sequence[Path],
+    compare: Sequence[str],
+    models: Sequence[str],
+    device: options.Device,
+    files: int,
+    seconds: float,
+    bars: ProgressBars,
+) -> list[ClipGroup]:
+    if not sources:
+        return []
+    for value in compare:
+        if not value.partition("=")[2]:
+            raise typer.BadParameter(f"got --compare {value}; expected NAME=MODEL_FOLDER")
+    from bandtok.experiments.page_ab import comparison_groups
+
+    compared = _loaded(compare, "", device) if compare else {}
+    current = _loaded(models, "reconstruction", device)
+    with bars.task("comparing") as advance:
+        return comparison_groups(
+            sources, compared, current, files=files, seconds=seconds, progress=advance
+        )
+
+
+def _loaded(
+    values: Sequence[str], alone: str, device: options.Device
+) -> dict[str, bandtok.Tokenizer]:
+    """Load tokenizers by label; the bundled one, labeled `alone`, if none is named."""
+    named = labelled(values, alone) if values else {alone: None}
+    return {
+        label: bandtok.Tokenizer.from_pretrained(name, device=device.value)
+        for label, name in named.items()
+    }
 
 
 def _generated(

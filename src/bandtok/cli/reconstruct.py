@@ -10,7 +10,6 @@ import numpy as np
 import typer
 
 import bandtok
-
 from bandtok.audio import Audio, probe_audio, stream_audio
 from bandtok.audio_writer import AudioWriter
 from bandtok.cli import options

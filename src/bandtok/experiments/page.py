@@ -59,6 +59,7 @@ class PageContent:
         title: of the page.
         records: results, in order.
         reconstructions: groups of an original and its reconstructions.
+        comparisons: groups of versions of one excerpt, to switch between.
         generated: groups of generated clips.
         clip_seconds: ready-made clips are cut to this length.
     """
@@ -66,6 +67,7 @@ class PageContent:
     title: str
     records: Sequence[ExperimentRecord] = ()
     reconstructions: Sequence[ClipGroup] = ()
+    comparisons: Sequence[ClipGroup] = ()
     generated: Sequence[ClipGroup] = ()
     clip_seconds: float = 10.0
 
@@ -101,7 +103,8 @@ def write_page(
         chosen = Coding.OPUS
         text = _page(content, groups, chosen)
     atomic.write_text(path, text)
-    shown = [*content.reconstructions, *content.generated, *(g for of in groups for g in of)]
+    made = (content.comparisons, content.reconstructions, content.generated)
+    shown = [group for part in (*made, *groups) for group in part]
     return WrittenPage(
         path=Path(path),
         size_bytes=len(text.encode()),
@@ -124,13 +127,15 @@ def _page(content: PageContent, groups: Sequence[Sequence[ClipGroup]], coding: C
     for record, own in zip(content.records, groups, strict=True):
         sections.append(Section(title=record.title, parts=_record_parts(record, own, coding)))
     for title, made, words in (
+        ("Listening comparison", content.comparisons, _COMPARISON),
         ("Reconstructions", content.reconstructions, _RECONSTRUCTIONS),
         ("Generated clips", content.generated, _GENERATED),
     ):
         if made:
             parts = [paragraph(words), *groups_html(made, coding)]
             sections.append(Section(title=title, parts=parts))
-    has_clips = any((content.reconstructions, content.generated, *groups))
+    made = (content.comparisons, content.reconstructions, content.generated)
+    has_clips = any((*made, *groups))
     return document(
         content.title,
         _lead(content.records, coding if has_clips else None),
@@ -140,6 +145,16 @@ def _page(content: PageContent, groups: Sequence[Sequence[ClipGroup]], coding: C
     )
 
 
+_COMPARISON = (
+    "Versions of the same excerpt. Click a name, or press 1 to 9 in the order shown, to switch at "
+    "the same position; click a spectrogram to jump there. Hide names shuffles the versions and "
+    "hides everything that identifies them.\n"
+    "Playback is level-matched: the stated gain gives each version the loudness of the original "
+    "(ITU-R BS.1770-4), and lowers all together where one would exceed -1 dBFS. Measures are of "
+    "the versions before that gain. Mel distance: mean absolute difference of the ln-mels, 0 is "
+    "best. Flicker and grain: total variation of the ln-mel over time and over frequency, relative "
+    "to the original; 1 is right, less is blurred. Pitch and onset correlation: 1 is best."
+)
 _RECONSTRUCTIONS = (
     "Excerpts of recordings, encoded to tokens and decoded again. Mel distance: mean absolute "
     "difference of the ln-mels, lower is better."

@@ -8,8 +8,8 @@ Clips of a group stand beside one another, and their spectrograms share one scal
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -31,6 +31,7 @@ _OPUS_LEVEL = 0.6  # of libsndfile: about 110 kbit/s mono
 _FLAC_RATES = (8_000, 48_000)  # that every browser plays; others are resampled
 _BLOCK = 1 << 14
 _MARK_ROOM = 0.11  # of a spectrogram's height: a line of text
+_BLIND = '<p><button type="button" class="blind" aria-pressed="false">Hide names</button></p>'
 
 
 class Coding(StrEnum):
@@ -51,6 +52,7 @@ class PageClip:
         grid: its tokens, for as long as the sound is; None draws none.
         picture: PNG or SVG bytes and their media type, shown where there is no grid.
         missing: why there is no sound or picture; shown on the page.
+        measures: formatted values by name, listed below the pictures.
     """
 
     label: str
@@ -59,15 +61,25 @@ class PageClip:
     grid: TokenGrid | None = None
     picture: tuple[bytes, str] | None = None
     missing: str = ""
+    measures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipGroup:
-    """Clips to be compared, under one title."""
+    """Clips to be compared, under one title.
+
+    Attributes:
+        title: heading.
+        clips: side by side.
+        note: a line below the heading; "" for none.
+        switchable: versions of one sound, of equal length: the reader switches between them at the
+            same position, by button or key, and can hide their names.
+    """
 
     title: str
     clips: Sequence[PageClip]
     note: str = ""
+    switchable: bool = False
 
 
 def load_beginning(path: Path, seconds: float) -> tuple[Audio, str]:
@@ -145,8 +157,11 @@ def group_html(group: ClipGroup, coding: Coding) -> Html:
         _figure(clip, group, mel, top, coding) for clip, mel in zip(group.clips, mels, strict=True)
     )
     note = paragraph(group.note, "soft") if group.note else ""
+    kind = "group switchable" if group.switchable else "group"
+    blind = _BLIND if sum(clip.audio is not None for clip in group.clips) > 1 else ""
     return Html(
-        f'<div class="group"><h3>{escaped(group.title)}</h3>{note}'
+        f'<div class="{kind}"><h3>{escaped(group.title)}</h3>{note}'
+        f"{blind if group.switchable else ''}"
         f'<div class="clips">{figures}</div></div>'
     )
 
@@ -156,7 +171,10 @@ def _figure(
 ) -> str:
     what = f"{clip.label}, {group.title}"
     note = f'<span class="soft">{escaped(clip.note)}</span>' if clip.note else ""
-    parts = [f"<figcaption><strong>{escaped(clip.label)}</strong> {note}</figcaption>"]
+    name = f"<strong>{escaped(clip.label)}</strong>"
+    if group.switchable and clip.audio:
+        name = f'<button type="button" class="version">{name}</button>'
+    parts = [f"<figcaption>{name} {note}</figcaption>"]
     if clip.audio:
         parts.append(_player(clip.audio, what, coding))
     if clip.missing:
@@ -167,9 +185,19 @@ def _figure(
         parts.append(_token_grid(clip.grid, what))
     if clip.audio and mel is not None:
         parts.append(_time_axis(clip.audio.seconds))
+    if clip.measures:
+        parts.append(_measure_list(clip.measures))
     if clip.picture:
         parts.append(plot(*clip.picture, f"Picture of {what}"))
     return f'<figure class="clip">{"".join(parts)}</figure>'
+
+
+def _measure_list(measures: Mapping[str, str]) -> str:
+    items = "".join(
+        f"<div><dt>{escaped(name)}</dt><dd>{escaped(value)}</dd></div>"
+        for name, value in measures.items()
+    )
+    return f'<dl class="measures">{items}</dl>'
 
 
 def _player(audio: Audio, what: str, coding: Coding) -> str:

@@ -110,6 +110,30 @@ def load_grid(path: Path, seconds: float) -> TokenGrid:
     return grid if frames >= grid.num_frames else grid.part(0, frames)
 
 
+def load_middle(path: Path, samples: int, sample_rate: int) -> tuple[Audio, str]:
+    """Read `samples` from the middle of a file as mono, fewer only if it holds fewer.
+
+    Returns:
+        the sound, and a line that says from where it is.
+
+    Raises:
+        AudioError: if it cannot be read or holds less than a tenth of a second.
+    """
+    info = probe_audio(path)
+    start = max(info.samples - round(samples / sample_rate * info.sample_rate), 0) // 2
+    blocks, held = [np.zeros((1, 0), np.float32)], 0
+    for block in stream_audio(path, sample_rate, mono=True, start=start):
+        blocks.append(block[:, : samples - held])
+        held += blocks[-1].shape[1]
+        if held >= samples:
+            break
+    if held < sample_rate // 10:
+        raise AudioError(f"{path.name!r} holds less than a tenth of a second")
+    mixed = ", mixed to mono" if info.channels > 1 else ""
+    where = f"from {start / info.sample_rate:.1f} s{mixed}"
+    return Audio(np.concatenate(blocks, axis=1), sample_rate), where
+
+
 def _keyed(folder: Path, prompts: Sequence[str] | None) -> dict[tuple[int, int] | str, Path]:
     """Return the folder's clips by prompt and number of the clip, or by name without prompts."""
     paths = find_audio_files(folder)
@@ -152,7 +176,7 @@ def _reconstructed(
     first = next(iter(tokenizers.values()))
     frames = max(round(seconds * first.frame_rate), 1)
     try:
-        original, note = _middle(path, frames * first.samples_per_frame, first.sample_rate)
+        original, note = load_middle(path, frames * first.samples_per_frame, first.sample_rate)
     except (BandTokError, OSError) as error:
         return [PageClip(label="original", missing=f"Cannot be played: {error}")]
     clips = [PageClip(label="original", audio=original, note=note)]
@@ -163,24 +187,3 @@ def _reconstructed(
         note = f"{grid.bit_rate_bps / 1000:.2f} kbit/s, mel distance {distance.all_bins:.3f}"
         clips.append(PageClip(label=label, note=note, audio=audio, grid=grid))
     return clips
-
-
-def _middle(path: Path, samples: int, sample_rate: int) -> tuple[Audio, str]:
-    """Read `samples` from the middle of a file as mono, fewer only if it holds fewer.
-
-    Returns:
-        the sound, and a line that says from where it is.
-    """
-    info = probe_audio(path)
-    start = max(info.samples - round(samples / sample_rate * info.sample_rate), 0) // 2
-    blocks, held = [np.zeros((1, 0), np.float32)], 0
-    for block in stream_audio(path, sample_rate, mono=True, start=start):
-        blocks.append(block[:, : samples - held])
-        held += blocks[-1].shape[1]
-        if held >= samples:
-            break
-    if held < sample_rate // 10:
-        raise AudioError(f"{path.name!r} holds less than a tenth of a second")
-    mixed = ", mixed to mono" if info.channels > 1 else ""
-    where = f"from {start / info.sample_rate:.1f} s{mixed}"
-    return Audio(np.concatenate(blocks, axis=1), sample_rate), where
