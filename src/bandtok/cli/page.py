@@ -122,6 +122,7 @@ def report(
     refuse_existing(out, overwrite)
     from bandtok.experiments import page as pages
     from bandtok.experiments.catalogue import EXPERIMENTS
+    from bandtok.experiments.page_clips import Coding
     from bandtok.experiments.page_records import load_records
 
     with silent_codecs(), progress_bars(quiet) as bars:
@@ -134,7 +135,7 @@ def report(
             clip_seconds=clip_seconds,
         )
         out.parent.mkdir(parents=True, exist_ok=True)
-        coding = None if audio is PageAudio.AUTO else pages.Coding(audio.value)
+        coding = None if audio is PageAudio.AUTO else Coding(audio.value)
         written = pages.write_page(content, out, coding)
     _tell(written, pages.PAGE_LIMIT_BYTES, quiet=quiet, json=json)
 

@@ -134,8 +134,8 @@ def _page(content: PageContent, groups: Sequence[Sequence[ClipGroup]], coding: C
         if made:
             parts = [paragraph(words), *groups_html(made, coding)]
             sections.append(Section(title=title, parts=parts))
-    made = (content.comparisons, content.reconstructions, content.generated)
-    has_clips = any((*made, *groups))
+    shown = (content.comparisons, content.reconstructions, content.generated)
+    has_clips = any((*shown, *groups))
     return document(
         content.title,
         _lead(content.records, coding if has_clips else None),

@@ -81,7 +81,7 @@ def _unpack_named(packed: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     except KeyError as error:
         raise CheckpointError(f"packed weights lack tensor {error}") from None
     fits = (
-        (high.dtype, low.dtype, scale.dtype) == (np.int8, np.uint8, np.float16)
+        [part.dtype.name for part in (high, low, scale)] == ["int8", "uint8", "float16"]
         and high.ndim == 2
         and low.shape == (high.shape[0], high.shape[1] // 4)
         and scale.shape == (high.shape[0],)
