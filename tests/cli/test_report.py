@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +64,8 @@ def test_too_large_a_page_is_told(
     ("arguments", "message"),
     [
         (["--out", "p.html"], "give RESULTS"),
+        (["--out", "p.html", "--ab", "x", "--compare", "debug"], "NAME=MODEL_FOLDER"),
+        (["--out", "p.html", "--compare", "a=debug", "--compare", "a=debug"], "label of its own"),
         (["--out", "p.txt", "--generated", "x"], "must end in .html"),
         (["--out", "p.html", "--generated", "x", "--model", "debug"], "--model says nothing"),
         (["--out", "p.html", "--reconstruct", "x", "--prompts", "y"], "--prompts says nothing"),
@@ -73,6 +76,45 @@ def test_wrong_usage(run: Run, arguments: list[str], message: str) -> None:
     done = run("report", *arguments)
     assert done.exit_code == 2
     assert message in done.stderr
+
+
+def test_listening_comparison(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
+    song, out = make_song("in/song.wav"), tmp_path / "ab.html"
+    arguments = ["--ab", song.parent, "--compare", "old <1>=debug", "--model", "debug"]
+    done = run("report", *arguments, "--device", "cpu", "--seconds", 0.4, "--out", out, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["clips"] == 4
+    text = out.read_text(encoding="utf-8")
+    names = re.findall(r'class="version"><strong>(.*?)</strong>', text)
+    assert names == ["original", "Griffin-Lim", "old &lt;1&gt;", "reconstruction"]
+    assert text.count("data:audio/flac;base64,") == 4
+    assert text.count("<dt>flicker</dt>") == 4
+    assert not re.search(r"https?:|//[a-z]+\.[a-z]", re.sub(r"base64,[\w+/=]+", "", text))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--ab", "none"], "got none, which does not exist"),
+        (["--ab", "."], "no audio in ."),
+        (["--compare", "old=debug"], "examples/audio, which does not exist"),
+        (["--ab", ".", "--compare", "original=debug"], "expected distinct labels"),
+        (["--ab", ".", "--compare", "old=./none"], "none"),
+    ],
+)
+def test_unusable_comparisons_end_in_one_line(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run("report", *arguments, "--model", "debug", "--device", "cpu", "--out", "p.html")
+    assert done.exit_code == 1
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert not Path("p.html").exists()
 
 
 def test_damaged_results_end_it_in_one_line(run: Run, tmp_path: Path) -> None:

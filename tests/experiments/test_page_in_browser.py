@@ -173,5 +173,45 @@ def test_the_policy_stops_what_is_put_into_the_page(page: Path, tmp_path: Path) 
         assert all("Content Security Policy" in line for line in told)
 
 
+@pytest.mark.slow
+def test_versions_switch_at_the_same_position(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).standard_normal((1, 8 * 44_100)).astype(np.float32)
+    audio = Audio(0.05 * noise, 44_100)
+    clips = [PageClip(label=f"name {n}", audio=audio, measures={"grain": "1"}) for n in range(3)]
+    group = ClipGroup(title="An excerpt", clips=clips, switchable=True)
+    path = tmp_path / "ab.html"
+    write_page(PageContent(title="A page", comparisons=[group]), path, Coding.FLAC)
+    with opened(path, tmp_path / "profile") as browser:
+        players = "[...document.querySelectorAll('audio')]"
+        names = "[...document.querySelectorAll('.version')].map(button => button.textContent)"
+        browser.until(f"{players}.every(player => player.readyState >= 1)")
+        assert browser.evaluate(names) == ["1 name 0", "2 name 1", "3 name 2"]
+        browser.evaluate(f"{players}[0].currentTime = 3, {players}[0].play()")
+        press = "document.dispatchEvent(new KeyboardEvent('keydown', {key: '3'}))"
+        for switch, target in ((press, 2), ("document.querySelectorAll('.version')[1].click()", 1)):
+            browser.evaluate(switch)
+            browser.until(f"{players}.every((player, n) => player.paused === (n !== {target}))")
+            assert 3 <= browser.evaluate(f"{players}[{target}].currentTime") < 7
+            assert browser.evaluate(
+                "[...document.querySelectorAll('figure')].findIndex("
+                "figure => figure.classList.contains('active'))"
+            ) == target  # fmt: skip
+        lines = "[...document.querySelectorAll('.playhead')].map(line => line.style.left)"
+        assert len(set(browser.evaluate(lines))) == 1
+
+        browser.evaluate("document.querySelector('.blind').click()")
+        assert browser.evaluate(f"{players}.every(player => player.paused)")
+        assert browser.evaluate(names) == ["Version 1", "Version 2", "Version 3"]
+        assert "name" not in browser.evaluate("document.querySelector('.clips').innerText")
+        assert browser.evaluate("document.querySelector('.strip').getClientRects().length") == 0
+        labels = browser.evaluate(f"{players}.map(player => player.getAttribute('aria-label'))")
+        assert labels == ["Version 1", "Version 2", "Version 3"]
+        browser.evaluate("document.querySelector('.blind').click()")
+        shown = browser.evaluate(names)
+        assert [name[0] for name in shown] == ["1", "2", "3"]
+        assert sorted(name[2:] for name in shown) == ["name 0", "name 1", "name 2"]
+        assert named(browser, "Runtime.exceptionThrown") == named(browser, "Log.entryAdded") == []
+
+
 def named(browser: Browser, method: str) -> list[dict[str, Any]]:
     return [event for event in browser.events if event.get("method") == method]

@@ -134,11 +134,11 @@ def _page(content: PageContent, groups: Sequence[Sequence[ClipGroup]], coding: C
         if made:
             parts = [paragraph(words), *groups_html(made, coding)]
             sections.append(Section(title=title, parts=parts))
-    shown = (content.comparisons, content.reconstructions, content.generated)
-    has_clips = any((*shown, *groups))
+    other = (content.reconstructions, content.generated, *groups)
+    has_clips = any((content.comparisons, *other))
     return document(
         content.title,
-        _lead(content.records, coding if has_clips else None),
+        _lead(content.records, coding if has_clips else None, pictures=any(other)),
         sections,
         style=_read("player.css") if has_clips else "",
         script=_read("player.js") if has_clips else "",
@@ -150,10 +150,12 @@ _COMPARISON = (
     "the same position; click a spectrogram to jump there. Hide names shuffles the versions and "
     "hides everything that identifies them.\n"
     "Playback is level-matched: the stated gain gives each version the loudness of the original "
-    "(ITU-R BS.1770-4), and lowers all together where one would exceed -1 dBFS. Measures are of "
-    "the versions before that gain. Mel distance: mean absolute difference of the ln-mels, 0 is "
-    "best. Flicker and grain: total variation of the ln-mel over time and over frequency, relative "
-    "to the original; 1 is right, less is blurred. Pitch and onset correlation: 1 is best."
+    "(ITU-R BS.1770-4), and lowers all together where one would exceed -1 dBFS. Spectrograms of "
+    "one excerpt share one color scale of 90 dB.\n"
+    "Measures are of the versions before that gain. Mel distance: mean absolute difference of the "
+    "ln-mels, 0 is best. Flicker and grain: total variation of the ln-mel over time and over "
+    "frequency, relative to the original; 1 is right, less is blurred. Pitch and onsets: "
+    "correlation of constant-Q spectra and of onset strength with the original, 1 is best."
 )
 _RECONSTRUCTIONS = (
     "Excerpts of recordings, encoded to tokens and decoded again. Mel distance: mean absolute "
@@ -172,11 +174,14 @@ _PICTURES = (
 )
 
 
-def _lead(records: Sequence[ExperimentRecord], coding: Coding | None) -> list[Html]:
+def _lead(
+    records: Sequence[ExperimentRecord], coding: Coding | None, *, pictures: bool
+) -> list[Html]:
     count = f" {len(records)} experiment{'s' * (len(records) > 1)}." if records else ""
     lead = [paragraph(f"BandTok {__version__}.{count}", "soft")]
     if coding:
-        lead.append(paragraph(f"{_PICTURES} {_CODINGS[coding]}", "soft"))
+        words = f"{_PICTURES} {_CODINGS[coding]}" if pictures else _CODINGS[coding]
+        lead.append(paragraph(words, "soft"))
     return lead
 
 

@@ -100,7 +100,7 @@ def reconstruction_measures(
     if features:
         own = pitch_onset_features(estimate.waveform[0], estimate.sample_rate)
         values["pitch"] = pitch_correlation(features, own)
-        values["onset correlation"] = onset_correlation(features, own)
+        values["onsets"] = onset_correlation(features, own)
     return {name: "–" if value is None else f"{value:.2f}" for name, value in values.items()}
 
 
