@@ -149,7 +149,7 @@ def _versions(
     clip = prepare(original, first)
     (griffin_lim,) = named_systems(["griffin-lim"])
     sounds = {ORIGINAL: original, GRIFFIN_LIM: reconstruct(griffin_lim, clip, first)}
-    notes = {ORIGINAL: where, GRIFFIN_LIM: "the same tokens, no learned vocoder"}
+    notes = {ORIGINAL: where, GRIFFIN_LIM: "same tokens"}
     for label, tokenizer in {**compared, **current}.items():
         sounds[label], notes[label] = _decoded(clip, tokenizer)
     features = _features(original)
@@ -168,9 +168,9 @@ def _versions(
 
 def _decoded(clip: PreparedClip, tokenizer: Tokenizer) -> tuple[Audio, str]:
     """Decode the clip's tokens, or the tokenizer's own if its codes mean something else."""
-    reference, grid, note = clip.reference, clip.grid, "the same tokens"
+    reference, grid, note = clip.reference, clip.grid, "same tokens"
     if grid.fingerprint != tokenizer.fingerprint:
-        grid, note = tokenizer.encode(reference), "its own tokens"
+        grid, note = tokenizer.encode(reference), "own tokens"
     waveform = tokenizer.decode(grid).mono().resampled(reference.sample_rate).waveform
     length = reference.waveform.shape[1]
     missing = max(0, length - waveform.shape[1])
