@@ -17,7 +17,7 @@ import torch
 import bandtok
 from bandtok.checkpoint import load_network
 from bandtok.music_lm import DEBUG_MUSIC_LM, MusicLM
-from bandtok.music_lm.text import load_text_encoder
+from bandtok.music_lm.text_encoder import load_text_encoder
 from bandtok.networks import LISTENER_KIND
 
 GUIDANCE = {"guidance_scale": 2.0, "beat_scale": 2.0}
@@ -47,6 +47,7 @@ GENERATE = {
     "candidates": 1,
     "bpm": 200.0,
     "continue_from": "grid",
+    "loudness_lufs": -40.0,
 }
 """Another value of every argument that shapes the result; callbacks are passed by their name."""
 OTHERS: dict[str, dict[str, Any]] = {
@@ -98,7 +99,7 @@ def model() -> bandtok.MusicModel:
 
 @pytest.fixture(scope="module")
 def result_of(model: bandtok.MusicModel) -> Callable[..., list[np.ndarray]]:
-    """Return the codes that a call gives with one argument changed."""
+    """Return the codes that a call gives with one argument changed; of a level, the samples."""
 
     def call(function: str, **changed: Any) -> list[np.ndarray]:
         arguments = BASES[function] | changed
@@ -106,7 +107,10 @@ def result_of(model: bandtok.MusicModel) -> Callable[..., list[np.ndarray]]:
             if isinstance(value, str) and value in GRIDS:
                 arguments[name] = grid(GRIDS[value])
         clips = getattr(model, function)(**arguments)
-        return [clip.grid.codes for clip in (clips if isinstance(clips, list) else [clips])]
+        listed = clips if isinstance(clips, list) else [clips]
+        if changed.keys() == {"loudness_lufs"}:
+            return [clip.audio.waveform for clip in listed]
+        return [clip.grid.codes for clip in listed]
 
     return call
 
@@ -130,6 +134,8 @@ def test_each_argument_changes_the_result(
         return
     found = result_of(function, **{name: OTHERS[function][name]})
     before = unchanged[function]
+    if name == "loudness_lufs":
+        before = result_of(function, loudness_lufs=None)
     assert any(a.shape != b.shape or (a != b).any() for a, b in zip(found, before, strict=True))
 
 
