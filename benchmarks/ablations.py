@@ -49,7 +49,10 @@ def table(rows: Sequence[tuple[Lever, Mapping[str, Any]]]) -> Iterator[str]:
     yield "| " + " | ".join(["lever", *heads, "settings"]) + " |"
     yield "|" + " --- |" * (len(heads) + 2)
     for lever, numbers in rows:
-        cells = [format(numbers[key], kind) for key, (_, kind) in _COLUMNS.items()]
+        cells = [
+            format(numbers[key], kind) if key in numbers else "–"
+            for key, (_, kind) in _COLUMNS.items()
+        ]
         told = " ".join(f"{name}={value}" for name, value in lever.settings.items())
         yield "| " + " | ".join([lever.name, *cells, told and f"`{told}`"]) + " |"
 

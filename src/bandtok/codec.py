@@ -255,6 +255,7 @@ class Codec:
         plan, reduction = self._decoder_plan, self.config.reduction
         moved = (block.to(self.device) for block in blocks)
         for window in cut_windows(moved, plan, self._silent_codes):
+            # Cores begin at multiples of the noise's period, in a part of a piece as in the whole.
             mel = self.network.decode_codes(window.columns[None], first_frame=-plan.halo)[0]
             yield mel[:, plan.halo * reduction : (plan.halo + window.valid) * reduction]
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from torch import nn
 
 from bandtok.checkpoint import NetworkKind
+from bandtok.errors import ConfigError
 from bandtok.layers.mel_image import MelImageConfig
 from bandtok.layers.mel_tokenizer import MelTokenizer
 from bandtok.music_lm.config import DEBUG_MUSIC_LM, MusicLMConfig
@@ -47,6 +51,39 @@ def tokenizer_network(config: MelImageConfig) -> MelTokenizer:
             assert isinstance(network, MelTokenizer)
             return network
     raise AssertionError(f"no tokenizer is described by a {type(config).__name__}")
+
+
+def grow_decoder(
+    network: MelTokenizer, *, fine_blocks: int | None = None, noise_channels: int | None = None
+) -> MelTokenizer:
+    """Return the tokenizer with parts added to its decoder that have no effect until trained.
+
+    Encoder, codebook and so the codes are the same.
+
+    Args:
+        network: tokenizer; returned as it is if nothing is to be added.
+        fine_blocks: `decoder_fine_blocks` of the result; None for those of `network`.
+        noise_channels: `decoder_noise_channels` of the result; None for those of `network`.
+
+    Raises:
+        ConfigError: if the decoder has such a part of another size already.
+    """
+    sizes = {"decoder_fine_blocks": fine_blocks, "decoder_noise_channels": noise_channels}
+    wanted: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
+    for name, size in wanted.items():
+        current = getattr(network.config, name)
+        if current not in (0, size):
+            raise ConfigError(
+                f"got {name} {size}, but the tokenizer has {current} already; "
+                f"expected {current}, or none to leave it as it is"
+            )
+    config = replace(network.config, **wanted)
+    if config == network.config:
+        return network
+    grown = tokenizer_network(config)
+    weights = network.state_dict()
+    grown.load_state_dict(grown.untrained_decoder_parts(weights) | weights)
+    return grown
 
 
 def kind_of(network: nn.Module) -> NetworkKind:

@@ -1,7 +1,9 @@
 """Vectors on the image grid to a normalized mel image: the mirror of the encoder.
 
+    latents [batch, in_dim, rows, frames] -> mel [batch, n_mels, mel_frames]
+
 Optionally with a fine stage at half the mel's resolution and with noise as a second input. Knows
-nothing of codes; where in the piece a frame lies matters only for which noise it gets.
+nothing of codes; the position of a frame in the piece only selects its noise.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from bandtok.layers.blocks import ChannelNorm2d, ResidualBlock2d, RowEmbedding
 from bandtok.layers.mel_image import FINE_PATCH, MelImageConfig
 
 NOISE_PERIOD_FRAMES = 128
-"""Token frames after which the noise repeats; windows of the codec begin at multiples of it."""
+"""Token frames after which the noise repeats; the cores of the codec's windows begin at multiples
+of it, so that the same frame always has the same noise."""
 
 
 class MelDecoder(nn.Module):
-    """Convolutions at an eighth, then at a quarter, then (optionally) at half of the mel's size."""
+    """Convolutions at an eighth, at a quarter and (optionally) at half of the mel's resolution."""
 
     def __init__(self, config: MelImageConfig, in_dim: int) -> None:
         super().__init__()
@@ -44,7 +47,8 @@ class MelDecoder(nn.Module):
 
         Args:
             quantized: [batch, in_dim, rows, frames].
-            first_frame: position in the piece of the first of them, which chooses the noise.
+            first_frame: position of the first frame in the piece, which selects the noise; may be
+                negative (context before the beginning).
 
         Returns:
             [batch, n_mels, mel_frames].
@@ -87,12 +91,19 @@ class FineStage(nn.Module):
 
 
 class NoiseInput(nn.Module):
-    """Adds a projection of a noise image, fresh in training and a stored one in use.
+    """Adds a projection of a noise image: random in training, a stored one in evaluation.
 
-    The stored image repeats every `NOISE_PERIOD_FRAMES` token frames, so that what is decoded
-    depends on the place in the piece alone, however it is cut.
+    The stored image repeats every `NOISE_PERIOD_FRAMES` token frames, so that a decoded frame
+    depends on its position in the piece and not on how the codes are cut. It has no effect before
+    it is trained.
 
     Source: the noise inputs of StyleGAN (Karras et al. 2019); ours is tied to the time axis.
+
+    Args:
+        noise_channels: of the noise image.
+        channels: of the image that it is added to.
+        rows: of both images.
+        columns: of both images, per token frame.
     """
 
     tile: Tensor
@@ -103,17 +114,18 @@ class NoiseInput(nn.Module):
         self.project = nn.Conv2d(noise_channels, channels, 1, bias=False)
         nn.init.zeros_(self.project.weight)
         tile = torch.randn(1, noise_channels, rows, NOISE_PERIOD_FRAMES * columns)
-        self.register_buffer("tile", tile.half().float())
+        self.register_buffer("tile", tile.half().float())  # exported weights are float16
 
     def forward(self, image: Tensor, first_frame: int) -> Tensor:
+        """Return [batch, channels, rows, columns] with noise added, from token `first_frame` on."""
         if self.training:
             noise = torch.randn(
                 len(image), *self.tile.shape[1:3], image.shape[3], device=image.device
             )
         else:
             first = first_frame * self.columns
-            places = torch.arange(first, first + image.shape[3], device=image.device)
-            noise = self.tile[..., places % self.tile.shape[3]]
+            positions = torch.arange(first, first + image.shape[3], device=image.device)
+            noise = self.tile[..., positions % self.tile.shape[3]]
         added: Tensor = self.project(noise.contiguous(memory_format=torch.channels_last))
         return image + added
 

@@ -28,10 +28,10 @@ class MelImageConfig(ABC):
     for 2 * patch mel bins by 2 * patch mel frames.
 
     Attributes:
-        decoder_fine_blocks: residual blocks of the decoder at half the mel's resolution; 0 for none.
+        decoder_fine_blocks: residual blocks of the decoder at half the mel's resolution; 0: none.
         decoder_fine_channels: their width.
-        decoder_noise_channels: channels of a fixed noise image that the decoder reads beside the
-            latents, for texture that the codes cannot carry; 0 for none.
+        decoder_noise_channels: channels of a fixed noise image that the decoder has as a second
+            input, for texture that the codes cannot carry; 0 for none.
     """
 
     mel: MelConfig = field(default_factory=MelConfig)
@@ -54,6 +54,11 @@ class MelImageConfig(ABC):
         if self.mel.n_mels % self.reduction:
             raise ConfigError(
                 f"got {self.mel.n_mels} mel bins; expected a multiple of {self.reduction}"
+            )
+        if self.decoder_fine_blocks < 0 or self.decoder_noise_channels < 0:
+            raise ConfigError(
+                f"got decoder_fine_blocks {self.decoder_fine_blocks} and decoder_noise_channels "
+                f"{self.decoder_noise_channels}; expected 0 or more"
             )
         if self.decoder_fine_blocks and self.patch % FINE_PATCH:
             raise ConfigError(

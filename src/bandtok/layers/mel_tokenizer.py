@@ -7,12 +7,14 @@ Knows nothing of waveforms, files or windows, nor of what the rows of codes stan
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from bandtok.errors import GridError
+from bandtok.layers.mel_decoder import FineStage, NoiseInput
 from bandtok.layers.mel_image import MelImageConfig
 from bandtok.layers.quantizer import LatentQuantizer
 
@@ -85,28 +87,34 @@ class MelTokenizer(nn.Module):
         return latents
 
     def decode_latents(self, latents: Tensor, first_frame: int = 0) -> Tensor:
-        """Return the ln-mel of latents [batch, code_dim, rows, frames], kept above the floor.
+        """Return the ln-mel [batch, n_mels, mel_frames] of latents; in evaluation above the floor.
 
-        `first_frame` is the position in the piece of the first frame; see `MelDecoder`.
+        Args:
+            latents: [batch, code_dim, rows, frames].
+            first_frame: position of the first frame in the piece; see `MelDecoder`.
         """
-        mel = (
-            self.decoder(latents, first_frame).float() * self.config.mel_std + self.config.mel_mean
-        )
+        normalized = self.decoder(latents, first_frame).float()
+        mel = normalized * self.config.mel_std + self.config.mel_mean
         if not self.training:
             mel = mel.clamp(min=self.config.mel.silence)
         return mel
 
-    def untrained_decoder_parts(self) -> dict[str, Tensor]:
-        """Return the state of those parts of the decoder that older weights do not have.
+    def untrained_decoder_parts(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the state of the optional decoder parts that are missing from older weights.
 
-        They change nothing before they are trained, so a grown decoder can start from such weights.
+        These parts have no effect before they are trained, so that the decoder decodes as the
+        older one does.
+
+        Args:
+            weights: state dict of a tokenizer with a smaller decoder.
         """
-        parts = ("noise.", "fine.")
-        return {
-            k: v
-            for k, v in self.state_dict().items()
-            if k.startswith("decoder.") and any(p in k for p in parts)
-        }
+        optional = [
+            f"decoder.{name}."
+            for name, part in self.decoder.named_modules()
+            if isinstance(part, FineStage | NoiseInput)
+        ]
+        missing = tuple(p for p in optional if not any(key.startswith(p) for key in weights))
+        return {key: value for key, value in self.state_dict().items() if key.startswith(missing)}
 
     @torch.no_grad()
     def encode_mel(self, mel: Tensor) -> Tensor:
@@ -115,5 +123,8 @@ class MelTokenizer(nn.Module):
 
     @torch.no_grad()
     def decode_codes(self, codes: Tensor, first_frame: int = 0) -> Tensor:
-        """Return the ln-mel [batch, n_mels, mel_frames] of codes [batch, bands, frames]."""
+        """Return the ln-mel [batch, n_mels, mel_frames] of codes [batch, bands, frames].
+
+        `first_frame` is the position of the first of them in the piece; see `MelDecoder`.
+        """
         return self.decode_latents(self.quantizer.decode(codes), first_frame)

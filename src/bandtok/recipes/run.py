@@ -132,8 +132,9 @@ def train(
 
 
 def _start_from(task: TrainingTask, start: nn.Module) -> None:
-    """Take over weights; not a codebook that this run will start by k-means anyway. A beat clock
-    that the weights know nothing of is learned from nothing.
+    """Take over weights; not a codebook that this run will start by k-means anyway.
+
+    A beat clock or optional parts of the decoder that the weights lack are learned from nothing.
     """
     weights, target = start.state_dict(), task.network
     if isinstance(task, JointTask):
@@ -142,7 +143,7 @@ def _start_from(task: TrainingTask, start: nn.Module) -> None:
         fresh = task.network.quantizer.state_dict(prefix="quantizer.")
         weights = {k: v for k, v in weights.items() if not k.startswith("quantizer.")} | fresh
     if isinstance(target, MelTokenizer):
-        weights = target.untrained_decoder_parts() | weights
+        weights = target.untrained_decoder_parts(weights) | weights
     if isinstance(target, MusicLM):
         weights = target.beat_weights() | weights
     check_shapes(target.state_dict(), {k: tuple(v.shape) for k, v in weights.items()}, "--init")

@@ -58,6 +58,19 @@ class MusicnnNetwork(nn.Module):
         Returns:
             Logits [batch, labels] and embedding [batch, 200].
         """
+        embedding = self.hidden_layers(mel)[-1]
+        return self.output(embedding), embedding
+
+    def hidden_layers(self, mel: Tensor) -> list[Tensor]:
+        """Return the outputs of the layers, from the first filters to the embedding.
+
+        Args:
+            mel: as for `forward`; any number of frames.
+
+        Returns:
+            The filters' [batch, 561, mel_frames], three layers over time [batch, 64, mel_frames],
+            and the embedding [batch, 200].
+        """
         image = self.input_norm(mel[:, None])
         front = torch.cat([block(image) for block in self.front], dim=1)
         levels, state = [front], self.middle[0](front)
@@ -68,8 +81,8 @@ class MusicnnNetwork(nn.Module):
         over_time = torch.cat(levels, dim=1)
         # A channel's maximum stands beside its mean.
         pooled = torch.stack([over_time.amax(dim=2), over_time.mean(dim=2)], dim=2).flatten(1)
-        embedding = self.dense_norm(self.dense(self.pool_norm(pooled)).relu())
-        return self.output(embedding), embedding
+        embedding: Tensor = self.dense_norm(self.dense(self.pool_norm(pooled)).relu())
+        return [*levels, embedding]
 
 
 class _Front(nn.Module):

@@ -1,7 +1,8 @@
-"""The tokenizer's decoder and the vocoder as one player: codes in, waveform out, codes frozen.
+"""Joint training of the tokenizer's decoder and the vocoder: codes in, waveform out, codes frozen.
 
-Each alone minds its own half: the decoder a mel that may be no waveform's, the vocoder a mel that
-it is given. Together they are trained on what is heard at the end of the chain.
+Trained apart, the decoder minimizes the error of a mel that may belong to no waveform, and the
+vocoder is given mels that it was not trained on. Here both minimize the error of the waveform at
+the end of the chain.
 """
 
 from __future__ import annotations
@@ -10,35 +11,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import WaveformStore
-from bandtok.evaluation.signal_measures import total_variation_ratio
 from bandtok.layers.mel_tokenizer import MelTokenizer
-from bandtok.networks import TOKENIZER_KIND, VOCODER_KIND, kind_of
+from bandtok.networks import TOKENIZER_KIND, VOCODER_KIND, grow_decoder, kind_of
 from bandtok.training.device import autocast
-from bandtok.training.loop import update
-from bandtok.training.vocoder import VocoderTask, VocoderTraining
+from bandtok.training.mel_losses import mel_loss
+from bandtok.training.mel_task import comparison_image, reconstruction_numbers
+from bandtok.training.vocoder import VocoderTask, VocoderTraining, parameter_group
 from bandtok.vocoder.model import Vocoder
 
 
 @dataclass(frozen=True, kw_only=True)
 class JointTraining(VocoderTraining):
-    """A complete joint run; `tokenizer` names where its decoder starts.
+    """A complete joint run; `tokenizer` names the model whose decoder is trained on.
 
     Attributes:
-        decoder_learning_rate: for the tokenizer's decoder.
+        decoder_learning_rate: for the tokenizer's decoder; `learning_rate` is the vocoder's.
         decoded_mel_weight: of the decoded mel's own distance, which keeps it a mel.
+        decoder_fine_blocks: residual blocks at half the mel's resolution that the decoder is to
+            have; they start without effect. None leaves the decoder as it was loaded.
+        decoder_noise_channels: channels of its noise input, likewise.
     """
 
     decoder_learning_rate: float = 2e-4
     decoded_mel_weight: float = 0.25
+    decoder_fine_blocks: int | None = None
+    decoder_noise_channels: int | None = None
 
 
 class JointChain(nn.Module):
-    """A tokenizer and a vocoder; only what stands after the codes is trained."""
+    """A tokenizer and a vocoder; only what follows the codes is trained."""
 
     def __init__(self, tokenizer: MelTokenizer, vocoder: Vocoder) -> None:
         super().__init__()
@@ -59,7 +66,7 @@ class JointChain(nn.Module):
 
 
 class JointTask(VocoderTask):
-    """Plays joint training for the loop; see loop.TrainingTask."""
+    """Joint training for the loop; see loop.TrainingTask."""
 
     recipe: JointTraining
     network: JointChain
@@ -73,55 +80,58 @@ class JointTask(VocoderTask):
     ) -> None:
         super().__init__(recipe, train, valid, tokenizer)
 
-    def player(self, vocoder: Vocoder) -> nn.Module:
+    def build_network(self, vocoder: Vocoder) -> nn.Module:
         assert self.tokenizer is not None
-        return JointChain(self.tokenizer, vocoder)
+        recipe = self.recipe
+        grown = grow_decoder(
+            self.tokenizer,
+            fine_blocks=recipe.decoder_fine_blocks,
+            noise_channels=recipe.decoder_noise_channels,
+        )
+        return JointChain(grown.to(self.device), vocoder)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        recipe, chain = self.recipe, self.network
-        parts = (
-            (chain.vocoder, recipe.learning_rate),
-            (chain.tokenizer.decoder, recipe.decoder_learning_rate),
-        )
+        chain, recipe = self.network, self.recipe
         return [
-            {"params": list(part.parameters()), "lr": rate, "initial_lr": rate}
-            for part, rate in parts
+            parameter_group(chain.vocoder, recipe.learning_rate),
+            parameter_group(chain.tokenizer.decoder, recipe.decoder_learning_rate),
         ]
 
     def step(self, step: int) -> dict[str, float]:
-        """Encode, decode, make a waveform, judge it and the mel between, update."""
+        """Encode, decode, make a waveform, compute the losses of it and of the mel, update."""
         chain = self.network.train()
-        waveform = torch.from_numpy(self.crops.batch(step)).to(self.device)
+        waveform = self.waveforms(step)
         with torch.no_grad():
             mel = self.log_mel(waveform)
         with autocast(self.device, self.recipe.precision):
             decoded = chain.decode(mel)
-        made = chain.vocoder(decoded)
-        total, losses = self.judge(made, waveform, mel, step, decoded)
-        losses["decoded_mel_loss"] = (decoded - mel).abs().mean()
-        total = total + self.recipe.decoded_mel_weight * losses["decoded_mel_loss"]
-        norm = update(total, chain, self.optimizers["network"])
-        numbers = {name: float(loss.detach()) for name, loss in losses.items()}
-        return {**numbers, "gradient_norm": norm}
+        pair = self.shifted_pair(chain.vocoder(decoded), waveform, step)
+        compared = self.discriminator_pairs(pair)
+        if "mel" in compared:
+            compared["mel"] = self._with_decoded(compared["mel"], decoded, mel)
+        weight = self.recipe.decoded_mel_weight
+        return self.update_network(
+            {
+                **self.waveform_losses(pair),
+                "decoded_mel_loss": (weight, lambda: mel_loss(decoded, mel)),
+                **self.adversarial_losses(step, compared),
+            }
+        )
 
     def validate(self, network: nn.Module) -> dict[str, float]:
+        """Measure the mel of the waveform, and the decoded mel before it ("decoded_...")."""
         mel = self.log_mel(self.validation)
-        decoded, made = network(mel)
-        rebuilt = self.log_mel(made)
-        away = (rebuilt - mel).abs()
-        ratios = [
-            total_variation_ratio(mel, image, self.recipe.network.mel)
-            for image in (rebuilt, decoded)
-        ]
+        decoded, waveform = network(mel)
+        config = self.recipe.network.mel
+        before = reconstruction_numbers(mel, decoded, config)
         return {
-            "flicker": ratios[0].flicker or 0.0,
-            "grain": ratios[0].grain or 0.0,
-            "decoded_flicker": ratios[1].flicker or 0.0,
-            "decoded_grain": ratios[1].grain or 0.0,
-            "mel_loss": float(away.mean()),
-            "mel_loss_below_15_khz": float(away[:, self.audible].mean()),
-            "decoded_mel_loss_below_15_khz": float((decoded - mel).abs()[:, self.audible].mean()),
+            **reconstruction_numbers(mel, self.log_mel(waveform), config),
+            **{f"decoded_{name}": value for name, value in before.items()},
         }
+
+    def pictures(self, network: nn.Module) -> dict[str, np.ndarray]:
+        mel = self.log_mel(self.validation)
+        return {"mel-before-after": comparison_image(mel, self.log_mel(network(mel)[1]))}
 
     def export(self, network: nn.Module, folder: Path) -> None:
         """Write folder/tokenizer and folder/vocoder: two models that belong together."""
@@ -129,6 +139,13 @@ class JointTask(VocoderTask):
         for kind, part in ((TOKENIZER_KIND, network.tokenizer), (VOCODER_KIND, network.vocoder)):
             save_network(part, folder / kind.name, kind_of(part).name)
 
-    def _reconstruct(self, network: nn.Module) -> tuple[Tensor, Tensor]:
-        mel = self.log_mel(self.validation)
-        return mel, self.log_mel(network(mel)[1])
+    def _with_decoded(
+        self, pair: tuple[Tensor, Tensor], decoded: Tensor, mel: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Put the decoded mel and its original behind the pair, cut to the pair's length."""
+        frames = pair[0].shape[-1]
+        both = zip(pair, (decoded, mel), strict=True)
+        estimate, reference = (
+            torch.cat((image, self.normalized(more)[..., :frames])) for image, more in both
+        )
+        return estimate, reference

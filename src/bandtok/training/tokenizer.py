@@ -1,8 +1,8 @@
-"""The tokenizer's game: reconstruct the mel; later on, against patch discriminators."""
+"""Tokenizer training: reconstruct the mel; later on, against patch discriminators."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -12,67 +12,51 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from bandtok.adversarial.discriminators import MultiScaleMelDiscriminator
 from bandtok.checkpoint import save_network
-from bandtok.data.waveforms import Augmentation, CropSampler, WaveformStore
+from bandtok.data.waveforms import WaveformStore
 from bandtok.errors import ConfigError
-from bandtok.evaluation.signal_measures import total_variation_ratio
 from bandtok.evaluation.usage import code_statistics
 from bandtok.layers.mel_image import MelImageConfig
 from bandtok.layers.mel_tokenizer import MelTokenizer, TokenizerOutput
-from bandtok.mel import LogMel, mel_bin_centres_hz
 from bandtok.networks import kind_of, tokenizer_network
 from bandtok.tokenizer.config import TokenizerConfig
-from bandtok.training.adversary import Adversary
 from bandtok.training.codebooks import rule_for
-from bandtok.training.device import autocast, training_device
-from bandtok.training.distances import flux_loss, loud_mel_loss, texture_loss
-from bandtok.training.images import mel_image, stack_images, usage_image
-from bandtok.training.loop import LoopConfig, update
+from bandtok.training.device import autocast
+from bandtok.training.images import usage_image
+from bandtok.training.loop import update
+from bandtok.training.loss_table import LossTable, weighted_sum
+from bandtok.training.mel_losses import flux_loss, loud_mel_loss, mel_loss, texture_loss
+from bandtok.training.mel_task import (
+    MelTask,
+    MelTraining,
+    comparison_image,
+    reconstruction_numbers,
+)
 from bandtok.training.regularity import Foresight, smoothness_loss
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenizerTraining:
+class TokenizerTraining(MelTraining):
     """A complete tokenizer run.
 
     Attributes:
-        crop_mel_frames: length of a training crop in mel frames.
+        num_scales: of the mel discriminator.
         quantize_after: steps without the codebook; k-means over fresh batches then starts it.
         codebook_rule: how entries follow the data: "ema", "gradient", "simvq" or "lattice".
         codebook_learning_rate: for the rules that have one.
         codebook_decay: a step, of the moving averages that entries follow.
         start_vectors_per_entry: latents of fresh batches that k-means has for each entry.
         rotation: gradients pass the codebook by rotation instead of straight through.
-        loud_weight: of the distance in the loudest cells of each frame (`loud_mel_loss`).
         revive_every: steps between replacements of dead entries; None for never.
         smoothness_weight: of how far latents move from frame to frame, in their own spread.
         prediction_weight: of how well a small causal network foresees the next frame's latents.
-        texture_weight: of how much the mel changes from cell to cell (`texture_loss`).
-        flux_weight: of when and how much it rises (`flux_loss`).
-        precision: "float32", or "bfloat16" for the convolutions of decoder and discriminators.
-        device: "auto", "cpu" or "cuda".
-        adversarial_after: step from which the discriminators play; None for never.
-        freeze_codes: train only the decoder, so that every code stays what it is.
+        freeze_codes: train only the decoder, so that every code stays what it is. `precision` then
+            applies to the decoder; without it, to the discriminators alone.
     """
 
     network: MelImageConfig = field(default_factory=TokenizerConfig)
-    loop: LoopConfig = field(default_factory=LoopConfig)
-    batch_size: int = 8
-    crop_mel_frames: int = 128
-    learning_rate: float = 6e-4
-    weight_decay: float = 0.01
-    discriminator_learning_rate: float = 2e-4
-    augmentation: Augmentation = field(default_factory=lambda: Augmentation(gain_db=(-12.0, 3.0)))
-    mel_weight: float = 1.0
-    loud_weight: float = 0.0
     commitment_weight: float = 0.25
-    adversarial_weight: float = 0.05
-    feature_matching_weight: float = 0.5
-    texture_weight: float = 0.0
-    flux_weight: float = 0.0
     num_scales: int = 3
-    adversarial_after: int | None = None
     quantize_after: int = 200
     codebook_rule: str = "ema"
     codebook_learning_rate: float = 2e-3
@@ -83,11 +67,9 @@ class TokenizerTraining:
     smoothness_weight: float = 0.0
     prediction_weight: float = 0.0
     freeze_codes: bool = False
-    validation_crops: int = 48
-    precision: str = "float32"
-    device: str = "cpu"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.crop_mel_frames % self.network.reduction:
             raise ConfigError(
                 f"got crop_mel_frames {self.crop_mel_frames}; "
@@ -101,20 +83,17 @@ class TokenizerTraining:
             )
 
 
-class TokenizerTask:
-    """Plays tokenizer training for the loop; see loop.TrainingTask."""
+class TokenizerTask(MelTask):
+    """Tokenizer training for the loop; see loop.TrainingTask."""
+
+    recipe: TokenizerTraining
 
     def __init__(
         self, recipe: TokenizerTraining, train: WaveformStore, valid: WaveformStore
     ) -> None:
-        self.recipe = recipe
-        torch.manual_seed(recipe.loop.seed)
-        self.device = training_device(recipe.device)
+        super().__init__(recipe, train, valid)
         self.network = tokenizer_network(recipe.network).to(self.device)
-        self.adversary = Adversary(
-            MultiScaleMelDiscriminator(recipe.num_scales).to(self.device),
-            recipe.discriminator_learning_rate,
-        )
+        self.add_discriminators("mel", num_scales=recipe.num_scales)
         self.network.quantizer.rotation = recipe.rotation
         for codebook in self.network.quantizer.codebooks():
             codebook.decay = recipe.codebook_decay
@@ -126,9 +105,10 @@ class TokenizerTask:
         )
         if recipe.freeze_codes:
             self.network.encoder.requires_grad_(False)
+        adversary = self.adversaries["mel"]
         self.modules: dict[str, nn.Module] = {
             "network": self.network,
-            "discriminator": self.adversary.discriminator,
+            "discriminator": adversary.discriminator,
             "codebook": self.rule.module,
         }
         trained = [p for p in self.network.parameters() if p.requires_grad]
@@ -136,57 +116,33 @@ class TokenizerTask:
             "network": AdamW(
                 trained, recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay
             ),
-            "discriminator": self.adversary.optimizer,
+            "discriminator": adversary.optimizer,
             **self.rule.optimizers,
         }
         if self.foresight is not None:
             self.modules["foresight"] = self.foresight
             self.optimizers["foresight"] = AdamW(self.foresight.parameters(), recipe.learning_rate)
-        self.weights = {
-            "mel_loss": recipe.mel_weight,
-            "loud_mel_loss": recipe.loud_weight,
-            "commitment_loss": recipe.commitment_weight,
-            "smoothness_loss": recipe.smoothness_weight,
-            "prediction_loss": recipe.prediction_weight,
-            "adversarial_loss": recipe.adversarial_weight,
-            "feature_matching_loss": recipe.feature_matching_weight,
-            "texture_loss": recipe.texture_weight,
-            "flux_loss": recipe.flux_weight,
-        }
-        self.log_mel = LogMel(recipe.network.mel).to(self.device)
-        samples = recipe.crop_mel_frames * recipe.network.mel.hop_length
-        seed = recipe.loop.seed
-        self.crops = CropSampler(train, samples, recipe.batch_size, recipe.augmentation, seed)
-        held_out = CropSampler(valid, samples, recipe.validation_crops, seed=12_345)
         with torch.no_grad():
-            self.validation_mel = self.log_mel(torch.from_numpy(held_out.batch(0)).to(self.device))
-        self.audible = torch.from_numpy(mel_bin_centres_hz(recipe.network.mel) < 15_000)
-        self.audible = self.audible.to(self.device)
+            self.validation_mel = self.log_mel(self.validation)
 
     def step(self, step: int) -> dict[str, float]:
-        """Reconstruct, judge, sum up, update; then move the codebook."""
-        recipe, network = self.recipe, self.network.train()
+        """Reconstruct, compute the losses, update; then move the codebook."""
+        recipe = self.recipe
+        self.network.train()
         if step == recipe.quantize_after and not recipe.freeze_codes:
             self._initialise_codebook(step)
         quantize = recipe.freeze_codes or step >= recipe.quantize_after
         mel = self._mel(step)
         output = self._forward(mel, quantize)
-        losses = {"mel_loss": (output.mel - mel).abs().mean()}
-        if recipe.loud_weight:
-            losses["loud_mel_loss"] = loud_mel_loss(output.mel, mel)
-        real, fake = self._normalised(mel), self._normalised(output.mel)
-        if recipe.texture_weight:
-            losses["texture_loss"] = texture_loss(fake, real)
-        if recipe.flux_weight:
-            losses["flux_loss"] = flux_loss(fake, real)
-        if not recipe.freeze_codes:
-            losses |= self._latent_losses(output, quantize)
-        if recipe.adversarial_after is not None and step >= recipe.adversarial_after:
-            with autocast(self.device, recipe.precision):
-                losses |= self.adversary.play(real, fake)
-        total = torch.stack([w * losses[n] for n, w in self.weights.items() if n in losses]).sum()
-        numbers = {name: float(loss.detach()) for name, loss in losses.items()}
-        numbers["gradient_norm"] = self._update(total)
+        pair = (self.normalized(output.mel), self.normalized(mel))
+        losses = weighted_sum(
+            {
+                **self._mel_losses(output.mel, mel),
+                **({} if recipe.freeze_codes else self._latent_losses(output, quantize)),
+                **self.adversarial_losses(step, {"mel": pair}),
+            }
+        )
+        numbers = losses.numbers() | {"gradient_norm": self._update(losses.total)}
         if quantize and not recipe.freeze_codes:
             numbers |= self._move_codebook(step, output)
         return numbers
@@ -194,27 +150,18 @@ class TokenizerTask:
     def validate(self, network: nn.Module) -> dict[str, float]:
         assert isinstance(network, MelTokenizer)
         rebuilt, codes = self._reconstruct(network)
-        error = (rebuilt - self.validation_mel).abs()
-        variation = total_variation_ratio(self.validation_mel, rebuilt, network.config.mel)
         return {
-            "mel_loss": float(error.mean()),
-            "mel_loss_below_15_khz": float(error[:, self.audible].mean()),
+            **reconstruction_numbers(self.validation_mel, rebuilt, network.config.mel),
             "loud_mel_loss": float(loud_mel_loss(rebuilt, self.validation_mel)),
-            "flicker": variation.flicker or 0.0,
-            "grain": variation.grain or 0.0,
             **usage_numbers(network.quantizer.rows_by_codebook(codes)),
         }
 
     def pictures(self, network: nn.Module) -> dict[str, np.ndarray]:
         assert isinstance(network, MelTokenizer)
         rebuilt, codes = self._reconstruct(network)
-        rows = [
-            stack_images([mel_image(before), mel_image(after)])
-            for before, after in zip(self.validation_mel[:4], rebuilt[:4], strict=True)
-        ]
         return {
-            "mel-before-after": stack_images(rows),
-            "usage-per-band": usage_image(codes, network.config.codebook_size),
+            "mel-before-after": comparison_image(self.validation_mel, rebuilt),
+            "usage-per-band": usage_image(codes.cpu(), network.config.codebook_size),
         }
 
     def export(self, network: nn.Module, folder: Path) -> None:
@@ -238,15 +185,32 @@ class TokenizerTask:
             commitment_loss=result.commitment_loss,
         )
 
-    def _latent_losses(self, output: TokenizerOutput, quantized: bool) -> dict[str, Tensor]:
-        losses = {}
+    def _mel_losses(self, estimate: Tensor, mel: Tensor) -> LossTable:
+        recipe = self.recipe
+        pair = (self.normalized(estimate), self.normalized(mel))
+        return {
+            "mel_loss": (recipe.mel_weight, lambda: mel_loss(estimate, mel)),
+            "loud_mel_loss": (recipe.loud_weight, lambda: loud_mel_loss(estimate, mel)),
+            "texture_loss": (recipe.texture_weight, lambda: texture_loss(*pair)),
+            "flux_loss": (recipe.flux_weight, lambda: flux_loss(*pair)),
+        }
+
+    def _latent_losses(self, output: TokenizerOutput, quantized: bool) -> LossTable:
+        recipe, foresight = self.recipe, self.foresight
+        table: dict[str, tuple[float, Callable[[], Tensor]]] = {
+            "smoothness_loss": (
+                recipe.smoothness_weight,
+                lambda: smoothness_loss(output.latents),
+            )
+        }
         if quantized:
-            losses["commitment_loss"] = output.commitment_loss
-        if self.recipe.smoothness_weight:
-            losses["smoothness_loss"] = smoothness_loss(output.latents)
-        if self.foresight is not None:
-            losses["prediction_loss"] = self.foresight(output.latents)
-        return losses
+            table["commitment_loss"] = (recipe.commitment_weight, lambda: output.commitment_loss)
+        if foresight is not None:
+            table["prediction_loss"] = (
+                recipe.prediction_weight,
+                lambda: foresight(output.latents),
+            )
+        return table
 
     def _update(self, total: Tensor) -> float:
         if self.foresight is not None:
@@ -258,12 +222,8 @@ class TokenizerTask:
 
     def _mel(self, step: int) -> Tensor:
         with torch.no_grad():
-            mel: Tensor = self.log_mel(torch.from_numpy(self.crops.batch(step)).to(self.device))
+            mel: Tensor = self.log_mel(self.waveforms(step))
         return mel
-
-    def _normalised(self, mel: Tensor) -> Tensor:
-        config = self.recipe.network
-        return (mel - config.mel_mean) / config.mel_std
 
     def _initialise_codebook(self, step: int) -> None:
         """Run k-means over latents of fresh batches."""
@@ -299,7 +259,7 @@ def usage_numbers(rows: Sequence[Tensor]) -> dict[str, float]:
     Args:
         rows: the codes that each codebook gave, int64 of any shape with at least one.
     """
-    found = [code_statistics(torch.bincount(codes.reshape(-1)).numpy()) for codes in rows]
+    found = [code_statistics(torch.bincount(codes.reshape(-1)).cpu().numpy()) for codes in rows]
     numbers = {
         "codes_used": fmean(float(one.used_codes) for one in found),
         "entropy_bits": fmean(one.entropy_bits for one in found),
