@@ -130,7 +130,7 @@ def test_windows_hold_all_that_a_decoded_mel_depends_on(
     codes = torch.from_numpy(np.random.default_rng(0).integers(0, 64, (16, 280)))
 
     def decode(shift: int) -> torch.Tensor:
-        def decode_codes(codes: torch.Tensor) -> torch.Tensor:
+        def decode_codes(codes: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
             frames = codes[:, :1].float().roll(-shift, dims=2)
             return frames.repeat_interleave(config.reduction, 2).expand(-1, config.mel.n_mels, -1)
 
