@@ -93,9 +93,9 @@ def test_growing_in_two_steps_keeps_what_was_trained(older: MelTokenizer) -> Non
 
 def test_a_part_of_another_size_is_refused(older: MelTokenizer) -> None:
     grown = grow_decoder(older, fine_blocks=2, noise_channels=4)
-    with pytest.raises(ConfigError, match="got decoder_fine_blocks 1, but .* has 2 already"):
+    with pytest.raises(ConfigError, match=r"got decoder_fine_blocks 1, but .* has 2 already"):
         grow_decoder(grown, fine_blocks=1)
-    with pytest.raises(ConfigError, match="got decoder_noise_channels 0, but .* has 4 already"):
+    with pytest.raises(ConfigError, match=r"got decoder_noise_channels 0, but .* has 4 already"):
         grow_decoder(grown, noise_channels=0)
     with pytest.raises(ConfigError, match="expected 0 or more"):
         grow_decoder(older, fine_blocks=-1)

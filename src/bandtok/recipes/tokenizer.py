@@ -54,18 +54,28 @@ def foreseeable() -> TokenizerTraining:
 
 
 def sharpen() -> TokenizerTraining:
-    """A second phase with the codes frozen: the decoder against three scales of patch judges.
+    """A second phase with the codes frozen: the decoder against three scales of discriminators.
 
-    Start it from a trained tokenizer. Not part of the bundled weights. In ten minutes the
-    flicker of the decoded mel rose from .365 to .408 of the original's, at .0007 of distance.
+    Start it from a trained tokenizer; the decoder grows by a fine stage and a noise input. Strong
+    feature matching does most of the work. With these weights and no growth, 30 minutes from the
+    bundled tokenizer raised the flicker of the decoded mel from 0.45 to 0.77 and halved the
+    embedding distance at 0.035 of mel distance (ten excerpts of rock and pop). Not part of the
+    bundled weights. Hardware: one CPU core with bfloat16, about 0.5 to 1 s per step.
 
         bandtok train tokenizer sharpen --data CORPUS --init runs/tokenizer --out runs/sharpened
     """
     return TokenizerTraining(
-        loop=LoopConfig(steps=1500, warmup_steps=200),
-        learning_rate=2e-4,
+        network=TokenizerConfig(decoder_fine_blocks=2, decoder_noise_channels=4),
+        loop=LoopConfig(steps=1600, warmup_steps=50, validate_every=150, ema_decay=0.99),
+        batch_size=6,
+        learning_rate=3e-4,
+        discriminator_learning_rate=4e-4,
+        augmentation=Augmentation(gain_db=(-24.0, 12.0), synthetic_share=0.06, bandwidth_power=2.0),
         freeze_codes=True,
-        adversarial_after=200,
+        adversarial_after=1,
+        adversarial_weight=0.3,
+        feature_matching_weight=4.0,
+        precision="bfloat16",
     )
 
 

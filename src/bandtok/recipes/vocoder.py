@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from bandtok.data.waveforms import Augmentation
 from bandtok.training.joint import JointTraining
 from bandtok.training.loop import LoopConfig
 from bandtok.training.vocoder import VocoderTraining
@@ -53,6 +56,66 @@ def joint() -> JointTraining:
         crop_mel_frames=96,
         learning_rate=4e-4,
         tokenizer="bundled",
+    )
+
+
+def joint_sharp() -> JointTraining:
+    """`joint` with losses on texture, onsets, pitch and a tagger, and mel discriminators.
+
+    Start it from a trained vocoder, and name a tokenizer whose decoder was trained by
+    `train tokenizer sharpen` (any other grows the same untrained parts). Needs the musicnn package
+    (`--set tagger_weight=0` leaves it out). Hardware: one CPU core with bfloat16, 2.5 GB of memory.
+
+        bandtok train vocoder joint_sharp --data CORPUS --init runs/vocoder --out runs/sharp \\
+            --set tokenizer=runs/sharpened
+    """
+    return JointTraining(
+        loop=LoopConfig(
+            steps=2400,
+            warmup_steps=40,
+            validate_every=200,
+            save_every=200,
+            ema_decay=0.99,
+        ),
+        batch_size=5,
+        crop_mel_frames=96,
+        learning_rate=5e-4,
+        decoder_learning_rate=4e-4,
+        discriminator_learning_rate=4e-4,
+        augmentation=Augmentation(gain_db=(-12.0, 3.0), synthetic_share=0.06, bandwidth_power=2.0),
+        mel_weight=0.6,
+        resolution_weight=0.25,
+        loud_weight=0.1,
+        decoded_mel_weight=0.1,
+        texture_weight=0.2,
+        flux_weight=0.1,
+        onset_weight=0.3,
+        pitch_weight=0.5,
+        tagger_weight=0.5,
+        discriminators="mel",
+        adversarial_after=1,
+        adversarial_weight=0.3,
+        feature_matching_weight=4.0,
+        tokenizer="bundled",
+        decoder_fine_blocks=2,
+        decoder_noise_channels=4,
+        precision="bfloat16",
+    )
+
+
+def joint_sharp_gpu() -> JointTraining:
+    """`joint_sharp` for an accelerator: larger batches, and spectrum discriminators as well.
+
+    `tools/train_sound_gpu.sh` runs it for nine minutes. Not yet measured on a GPU.
+
+        bandtok train vocoder joint_sharp_gpu --data CORPUS --init runs/vocoder --out runs/sharp
+    """
+    return replace(
+        joint_sharp(),
+        batch_size=32,
+        crop_mel_frames=128,
+        discriminators="mel+spectrum",
+        device="cuda",
     )
 
 

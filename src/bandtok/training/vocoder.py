@@ -19,6 +19,7 @@ from torch.optim import AdamW, Optimizer
 
 from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import WaveformStore
+from bandtok.errors import ConfigError
 from bandtok.layers.mel_tokenizer import MelTokenizer
 from bandtok.networks import VOCODER_KIND
 from bandtok.training.device import autocast
@@ -42,6 +43,9 @@ from bandtok.training.perceptual import TaggerFeatureLoss
 from bandtok.training.waveform_losses import MultiResolutionMelLoss, PitchLoss
 from bandtok.vocoder.config import VocoderConfig
 from bandtok.vocoder.model import Vocoder
+
+_MIN_DISCRIMINATOR_FRAMES = 33
+"""The coarsest scale needs 32 frames, and the random shift takes one away."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +115,10 @@ class VocoderTask(MelTask):
         vocoder = Vocoder(recipe.network).to(self.device)
         vocoder.bfloat16_blocks = recipe.precision == "bfloat16"
         self.network = self.build_network(vocoder)
-        self.add_discriminators(*named_discriminators(recipe.discriminators))
+        kinds = named_discriminators(recipe.discriminators)
+        if "mel" in kinds and recipe.adversarial_after is not None:
+            check_mel_frames(recipe.crop_mel_frames)
+        self.add_discriminators(*kinds)
         adversaries = self.named_adversaries()
         self.modules: Mapping[str, nn.Module] = {
             "network": self.network,
@@ -222,6 +229,15 @@ class VocoderTask(MelTask):
         """Return original and rebuilt ln-mel of the validation crops."""
         mel = self.log_mel(self.validation)
         return mel, self.log_mel(network(self._vocoder_input(mel)))
+
+
+def check_mel_frames(crop_mel_frames: int) -> None:
+    """Raise ConfigError if crops are too short for the coarsest mel discriminator."""
+    if crop_mel_frames < _MIN_DISCRIMINATOR_FRAMES:
+        raise ConfigError(
+            f"got crop_mel_frames {crop_mel_frames}; expected {_MIN_DISCRIMINATOR_FRAMES} or more "
+            "for mel discriminators"
+        )
 
 
 def parameter_group(module: nn.Module, learning_rate: float) -> dict[str, Any]:
