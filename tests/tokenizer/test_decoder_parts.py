@@ -150,6 +150,14 @@ def test_with_noise_a_range_is_cut_out_of_the_whole(
     assert np.array_equal(part, whole)
 
 
+def test_windows_have_the_noise_of_the_whole_piece(noisy: bandtok.Tokenizer) -> None:
+    """No seam: a window's context has the noise of the frames that it repeats."""
+    codes = codes_of(noisy.codec.network, 200)
+    whole = noisy.codec.network.decode_codes(codes, 0)[0]
+    inside = slice(8 * 20, 8 * 180)
+    assert torch.allclose(noisy.codec.decode_mel(codes[0])[:, inside], whole[:, inside], atol=1e-3)
+
+
 def test_noise_differs_between_positions_and_repeats_with_its_period() -> None:
     network = debug_network(TOKENIZER_KIND)
     assert isinstance(network, MelTokenizer)
