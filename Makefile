@@ -81,19 +81,19 @@ docs: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/cli/test_docs.py
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m benchmarks.codec_speed
+	$(BIN)/python -m research.benchmarks.codec_speed
 
 reliability: $(VENV)/.installed
-	$(BIN)/python -m reliability.equality --cases 525 --model debug --max-seconds 30 \
+	$(BIN)/python -m research.reliability.equality --cases 525 --model debug --max-seconds 30 \
 		--write docs/reliability/equality-debug.md
-	$(BIN)/python -m reliability.equality --cases 105 --seed 1 --max-seconds 15 \
+	$(BIN)/python -m research.reliability.equality --cases 105 --seed 1 --max-seconds 15 \
 		--write docs/reliability/equality-bundled.md
-	$(BIN)/python -m reliability.numerics --write docs/reliability/numerics.md
-	$(BIN)/python -m reliability.fuzz_reader --inputs 1000000 --write docs/reliability/fuzz-reader.md
-	$(BIN)/python -m reliability.fuzz_audio --inputs 20000 --write docs/reliability/fuzz-audio.md
-	$(BIN)/python -m reliability.bad_input --write docs/reliability/bad-input.md
-	$(BIN)/python -m reliability.kills --kills 200 --write docs/reliability/kills.md
-	$(BIN)/python -m reliability.long_input --hours 3 --write docs/reliability/long-input.md
+	$(BIN)/python -m research.reliability.numerics --write docs/reliability/numerics.md
+	$(BIN)/python -m research.reliability.fuzz_reader --inputs 1000000 --write docs/reliability/fuzz-reader.md
+	$(BIN)/python -m research.reliability.fuzz_audio --inputs 20000 --write docs/reliability/fuzz-audio.md
+	$(BIN)/python -m research.reliability.bad_input --write docs/reliability/bad-input.md
+	$(BIN)/python -m research.reliability.kills --kills 200 --write docs/reliability/kills.md
+	$(BIN)/python -m research.reliability.long_input --hours 3 --write docs/reliability/long-input.md
 
 clean:
 	rm -rf $(VENV) $(MINIMUMS) build dist demo-output .mypy_cache .ruff_cache .pytest_cache \

@@ -16,11 +16,11 @@ import torch
 
 import bandtok
 from bandtok.checkpoint import load_network
-from bandtok.music_lm import DEBUG_MUSIC_LM, MusicLM
-from bandtok.music_lm.text_encoder import load_text_encoder
-from bandtok.networks import LISTENER_KIND
+from bandtok.lm import DEBUG_MUSIC_LM, MusicLM
+from bandtok.lm.text_encoder import load_text_encoder
+from bandtok.model_specs import RERANKER_SPEC
 
-GUIDANCE = {"guidance_scale": 2.0, "beat_scale": 2.0}
+GUIDANCE = {"guidance_scale": 2.0, "beat_guidance_scale": 2.0}
 BASES: dict[str, dict[str, Any]] = {
     "generate": {"prompt": "a calm piano", "duration_seconds": 0.4, **GUIDANCE},
     "generate_batch": {"prompts": ["a calm piano"] * 2, "duration_seconds": 0.4, **GUIDANCE},
@@ -43,7 +43,7 @@ GENERATE = {
     **SAMPLING,
     "prompt": "loud drums",
     "duration_seconds": 0.2,
-    "beat_scale": 0.0,
+    "beat_guidance_scale": 0.0,
     "candidates": 1,
     "bpm": 200.0,
     "continue_from": "grid",
@@ -94,7 +94,7 @@ def model() -> bandtok.MusicModel:
             parameter.add_(torch.randn_like(parameter) * 0.1)
     encoder = load_text_encoder(network.config.text_encoder)
     tokenizer = bandtok.Tokenizer.from_pretrained("debug", device="cpu")
-    return bandtok.MusicModel(network, encoder, tokenizer, load_network(LISTENER_KIND, "debug"))
+    return bandtok.MusicModel(network, encoder, tokenizer, load_network(RERANKER_SPEC, "debug"))
 
 
 @pytest.fixture(scope="module")

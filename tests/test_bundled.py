@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import bandtok
-from bandtok.audio import load_audio
 from bandtok.checkpoint import BUNDLED
 from bandtok.evaluation.reconstruction import mel_distance
+from bandtok.signal.audio import load_audio
 
 EXCERPT = Path(__file__).parents[1] / "examples" / "audio" / "greece.flac"
 
@@ -23,7 +23,7 @@ def tokenizer() -> bandtok.Tokenizer:
 
 def test_all_weights_together_are_small_and_have_cards() -> None:
     files = list(BUNDLED.rglob("*.safetensors"))
-    names = {"tokenizer", "vocoder", "music_lm", "listener", "text_encoder"}
+    names = {"tokenizer", "vocoder", "lm", "reranker", "text_encoder"}
     assert {file.parent.name for file in files} == names
     everything = [file for file in BUNDLED.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in everything) <= 90e6

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from bandtok.api.tokenizer import Tokenizer
 from bandtok.checkpoint import (
     debug_network,
     find_model_folder,
@@ -17,18 +18,17 @@ from bandtok.checkpoint import (
     save_network,
 )
 from bandtok.errors import CheckpointError
-from bandtok.networks import MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
-from bandtok.pipeline import Tokenizer
+from bandtok.model_specs import LM_SPEC, TOKENIZER_SPEC, VOCODER_SPEC
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save_network(debug_network(VOCODER_KIND), tmp_path / "model", "vocoder", card="# A card\n")
+    save_network(debug_network(VOCODER_SPEC), tmp_path / "model", "vocoder", card="# A card\n")
     return tmp_path / "model"
 
 
 def test_a_saved_network_comes_back_in_half_precision(folder: Path) -> None:
-    before, after = debug_network(VOCODER_KIND), load_network(VOCODER_KIND, folder)
+    before, after = debug_network(VOCODER_SPEC), load_network(VOCODER_SPEC, folder)
     assert after.config == before.config
     for name, tensor in before.state_dict().items():
         assert torch.equal(after.state_dict()[name], tensor.half().float()), name
@@ -42,7 +42,7 @@ def test_a_run_folder_is_a_name_too(folder: Path) -> None:
     assert find_model_folder("vocoder", folder.parent) == folder
 
 
-@pytest.mark.parametrize("kind", [TOKENIZER_KIND, VOCODER_KIND, MUSIC_LM_KIND])
+@pytest.mark.parametrize("kind", [TOKENIZER_SPEC, VOCODER_SPEC, LM_SPEC])
 def test_debug_networks_are_always_the_same(kind: object) -> None:
     torch.manual_seed(1)
     first = load_network(kind, "debug")  # type: ignore[arg-type]
@@ -62,7 +62,7 @@ def change_config(folder: Path, **values: object) -> None:
 def test_shapes_that_do_not_fit_are_refused_before_loading(folder: Path) -> None:
     change_config(folder, model_dim=64)
     with pytest.raises(CheckpointError, match="shape"):
-        load_network(VOCODER_KIND, folder)
+        load_network(VOCODER_SPEC, folder)
 
 
 @pytest.mark.parametrize("change", [{"model_dim": 10**6}, {"model_dim": 10**5, "expansion": 900}])
@@ -73,7 +73,7 @@ def test_a_config_cannot_ask_for_memory_that_the_weights_do_not_fill(
     monkeypatch.setattr(torch.nn.init, "trunc_normal_", lambda t, **_: built.append(t.device.type))
     change_config(folder, **change)
     with pytest.raises(CheckpointError, match="shape"):
-        load_network(VOCODER_KIND, folder)
+        load_network(VOCODER_SPEC, folder)
     assert set(built) <= {"meta"}
 
 
@@ -91,7 +91,7 @@ def test_a_config_cannot_ask_for_memory_that_the_weights_do_not_fill(
 def test_absurd_sizes_in_a_config_are_refused(folder: Path, change: dict[str, object]) -> None:
     change_config(folder, **change)
     with pytest.raises(CheckpointError, match=r"config\.json: got .* expected at most"):
-        load_network(VOCODER_KIND, folder)
+        load_network(VOCODER_SPEC, folder)
 
 
 def test_missing_and_unknown_tensors_are_refused(folder: Path) -> None:
@@ -99,44 +99,44 @@ def test_missing_and_unknown_tensors_are_refused(folder: Path) -> None:
     renamed = {("x" if k == "norm_in.bias" else k): v for k, v in tensors.items()}
     save_file(renamed, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"misses tensor 'norm_in\.bias'"):
-        load_network(VOCODER_KIND, folder)
+        load_network(VOCODER_SPEC, folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"kind": "vocoder"}'])
 def test_damaged_configs_are_refused(folder: Path, content: bytes) -> None:
     (folder / "config.json").write_bytes(content)
     with pytest.raises(CheckpointError, match="config"):
-        load_network(VOCODER_KIND, folder)
+        load_network(VOCODER_SPEC, folder)
 
 
 def test_damaged_weights_are_refused(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"\x80" * 100)
     with pytest.raises(CheckpointError, match="cannot read weights"):
-        load_network(VOCODER_KIND, folder)
+        load_network(VOCODER_SPEC, folder)
 
 
 def test_another_kind_or_setting_is_refused(folder: Path) -> None:
     with pytest.raises(CheckpointError, match="holds a vocoder; expected a tokenizer"):
-        load_network(TOKENIZER_KIND, folder)
+        load_network(TOKENIZER_SPEC, folder)
     change_config(folder, nonsense=1)
     with pytest.raises(CheckpointError, match="nonsense"):
-        load_network(VOCODER_KIND, folder)
+        load_network(VOCODER_SPEC, folder)
 
 
 def test_a_name_that_is_nothing_says_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="expected a folder"):
-        load_network(VOCODER_KIND, tmp_path / "nowhere")
+        load_network(VOCODER_SPEC, tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match="expected a folder"):
-        load_network(VOCODER_KIND, "nowhere")
+        load_network(VOCODER_SPEC, "nowhere")
 
 
 @pytest.mark.parametrize("place", [".", "model"])
 def test_a_vocoder_beside_its_tokenizer_is_the_one_that_is_used(tmp_path: Path, place: str) -> None:
     """As `train vocoder joint` leaves them in a run folder; the bundled one would not belong."""
     folder = tmp_path / "run" / place
-    for kind in (TOKENIZER_KIND, VOCODER_KIND):
+    for kind in (TOKENIZER_SPEC, VOCODER_SPEC):
         save_network(debug_network(kind), folder / kind.name, kind.name)
     tokenizer = Tokenizer.from_pretrained(tmp_path / "run")
-    assert tokenizer.codec.vocoder.config == VOCODER_KIND.debug
+    assert tokenizer.codec.vocoder.config == VOCODER_SPEC.debug
     assert holds_network("vocoder", tmp_path / "run")
-    assert not holds_network("music_lm", tmp_path / "run")
+    assert not holds_network("lm", tmp_path / "run")

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import bandtok
+from bandtok.checkpoint import model_id
 from bandtok.codec import code_fingerprint
 from bandtok.errors import AudioError, GridError, ModelMismatch
-from bandtok.pipeline import model_id
-from bandtok.windows import Window, WindowPlan, cut_windows, reflect_padded
+from bandtok.signal.windows import Window, WindowPlan, cut_windows, reflect_padded
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +24,10 @@ def tokenizer() -> bandtok.Tokenizer:
 @pytest.fixture(scope="module")
 def music() -> torch.Tensor:
     """25 s: more than two windows."""
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     time = np.arange(25 * 44_100) / 44_100
     tones = sum(np.sin(2 * np.pi * f * time * (1 + 0.01 * time)) for f in (110, 440, 3000))
-    return torch.from_numpy((0.1 * tones + draw.normal(0, 0.02, len(time))).astype(np.float32))
+    return torch.from_numpy((0.1 * tones + rng.normal(0, 0.02, len(time))).astype(np.float32))
 
 
 def encode_in_blocks(tokenizer: bandtok.Tokenizer, music: torch.Tensor, size: int) -> torch.Tensor:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reliability.make_conformance import example_codes, example_fields, write_set
-from reliability.raw_token_file import raw_file
 
 from bandtok import errors
-from bandtok.token_file import TokenFile, read_token_file, salvage_token_file
-from bandtok.token_format import TokenFileHeader, file_bytes
+from bandtok.tokens.token_file import TokenFile, read_token_file, salvage_token_file
+from bandtok.tokens.token_format import TokenFileHeader, file_bytes
+from research.reliability.make_conformance import example_codes, example_fields, write_set
+from research.reliability.raw_token_file import raw_file
 
 FOLDER = Path(__file__).parent / "conformance"
 INDEX = json.loads((FOLDER / "conformance.json").read_text(encoding="utf-8"))
@@ -65,7 +65,7 @@ def test_the_numpy_only_reader_answers_the_whole_set() -> None:
     program = (
         "import json, pathlib, sys\n"
         "from bandtok.errors import TokenFileError\n"
-        "from bandtok.token_file import TokenFile\n"
+        "from bandtok.tokens.token_file import TokenFile\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "index = json.loads((folder / 'conformance.json').read_text(encoding='utf-8'))\n"
         "for entry in index['good'] + index['bad']:\n"

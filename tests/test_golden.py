@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import bandtok
-from bandtok.audio import Audio
 from bandtok.errors import DataError
 from bandtok.golden import VECTORS, compare_golden, snr_db, write_golden
+from bandtok.signal.audio import Audio
 
 
 @pytest.mark.parametrize(("model", "name"), [(None, "bundled"), ("debug", "debug")])

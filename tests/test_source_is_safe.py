@@ -25,7 +25,9 @@ CALLS = {
     *("yaml.load", "yaml.unsafe_load", "yaml.full_load", "torch.hub.load", "pandas.read_pickle"),
     *("tempfile.mktemp", "ssl._create_unverified_context", "shutil.unpack_archive"),
 }
-CHECKED = {"data/debian.py"}  # extracts members whose names and total size it has checked
+CHECKED = {
+    "research/corpus/debian.py"
+}  # extracts members whose names and total size it has checked
 EXTRACTING = {"extract", "extractall"}  # of archives: writes where the archive says
 
 

@@ -5,7 +5,7 @@
 UPSTREAM_FOLDER holds model.safetensors, config.json and vocab.txt of the hub model
 sentence-transformers/all-MiniLM-L6-v2; their SHA-256 must be those below. The pooler, which nothing
 uses, and the position ids, which are 0, 1, 2, ..., are left out; matrices are packed to 10 bits
-with one scale per row (see bandtok.music_lm.packed_weights), vectors stay in float32.
+with one scale per row (see bandtok.lm.packed_weights), vectors stay in float32.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from pathlib import Path
 
 from safetensors.numpy import load, save
 
-from bandtok.atomic import write_bytes
-from bandtok.music_lm.bert import BertConfig
-from bandtok.music_lm.packed_weights import pack_tensors
-from bandtok.music_lm.text_encoder import (
+from bandtok.lm.bert import BertConfig
+from bandtok.lm.packed_weights import pack_tensors
+from bandtok.lm.text_encoder import (
     BUNDLED_TEXT_ENCODER,
     CONFIG_FILE,
     VOCABULARY_FILE,
     WEIGHTS_FILE,
 )
+from bandtok.tokens.atomic import write_bytes
 
 UPSTREAM_SHA256 = {
     WEIGHTS_FILE: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",

@@ -40,10 +40,10 @@ PYTHON=${PYTHON:-python3}
 bandtok() { "$PYTHON" -c 'from bandtok.cli.main import run; run()' "$@"; }
 
 if [ ! -e "$DATA" ]; then
-    bandtok data openmusic --out "$DATA"
+    bandtok data openmusic --output "$DATA"
 fi
 
-arguments=(--data "$DATA" --out "$OUT" --max-minutes "$MINUTES" --set "tokenizer=$TOKENIZER"
+arguments=(--data "$DATA" --output "$OUT" --max-minutes "$MINUTES" --set "tokenizer=$TOKENIZER"
     --set "loop.steps=$STEPS" --set "device=$DEVICE")
 for setting in ${SETTINGS:-}; do
     arguments+=(--set "$setting")
@@ -60,7 +60,7 @@ import sys
 
 from bandtok.checkpoint import load_network
 from bandtok.codec import code_fingerprint
-from bandtok.networks import TOKENIZER_KIND
+from bandtok.model_specs import TOKENIZER_KIND
 
 before, after = (
     code_fingerprint(load_network(TOKENIZER_KIND, None if name == "bundled" else name))

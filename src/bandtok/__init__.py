@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bandtok.audio import Audio
-    from bandtok.audio_writer import ClippingWarning
+    from bandtok.api.music_model import Clip, MusicModel
+    from bandtok.api.tokenizer import Tokenizer
     from bandtok.errors import BandTokError
-    from bandtok.grid import TokenGrid
-    from bandtok.journal import EncodingJournal
-    from bandtok.pipeline import Clip, MusicModel, Tokenizer
-    from bandtok.region import Region
+    from bandtok.signal.audio import Audio
+    from bandtok.signal.audio_writer import ClippingWarning
+    from bandtok.tokens.grid import TokenGrid
+    from bandtok.tokens.journal import EncodingJournal
+    from bandtok.tokens.region import Region
 
 __version__ = "0.1.0"
 
@@ -36,22 +37,24 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Load a public name on first use (PEP 562)."""
     value: object
-    if name in ("Tokenizer", "MusicModel", "Clip"):
-        from bandtok import pipeline
-
-        value = getattr(pipeline, name)
+    if name == "Tokenizer":
+        from bandtok.api.tokenizer import Tokenizer as value
+    elif name == "MusicModel":
+        from bandtok.api.music_model import MusicModel as value
+    elif name == "Clip":
+        from bandtok.api.music_model import Clip as value
     elif name == "TokenGrid":
-        from bandtok.grid import TokenGrid as value
+        from bandtok.tokens.grid import TokenGrid as value
     elif name == "Audio":
-        from bandtok.audio import Audio as value
+        from bandtok.signal.audio import Audio as value
     elif name == "Region":
-        from bandtok.region import Region as value
+        from bandtok.tokens.region import Region as value
     elif name == "EncodingJournal":
-        from bandtok.journal import EncodingJournal as value
+        from bandtok.tokens.journal import EncodingJournal as value
     elif name == "BandTokError":
         from bandtok.errors import BandTokError as value
     elif name == "ClippingWarning":
-        from bandtok.audio_writer import ClippingWarning as value
+        from bandtok.signal.audio_writer import ClippingWarning as value
     else:
         raise AttributeError(f"module 'bandtok' has no attribute {name!r}")
     globals()[name] = value

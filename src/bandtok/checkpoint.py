@@ -18,9 +18,9 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from bandtok.atomic import write_bytes
 from bandtok.errors import CheckpointError
 from bandtok.extras import require
+from bandtok.tokens.atomic import write_bytes
 
 BUNDLED = Path(__file__).parent / "weights"
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
@@ -39,11 +39,11 @@ class NetworkConfig(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkKind:
+class ModelSpec:
     """Ties a kind of network to its classes.
 
     Attributes:
-        name: "tokenizer", "residual", "vocoder", "music_lm" or "listener"; also the name of its
+        name: "tokenizer", "residual", "vocoder", "lm" or "reranker"; also the name of its
             folder.
         network: class built from one config.
         config: the config's class.
@@ -55,7 +55,7 @@ class NetworkKind:
     network: type[nn.Module]
     config: type[Any]
     debug: NetworkConfig
-    others: tuple[NetworkKind, ...] = ()
+    others: tuple[ModelSpec, ...] = ()
 
 
 def save_network(network: nn.Module, folder: Path, kind: str, card: str | None = None) -> None:
@@ -77,9 +77,7 @@ def save_network(network: nn.Module, folder: Path, kind: str, card: str | None =
     write_bytes(folder / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
 
 
-def load_network(
-    kind: NetworkKind, name: str | os.PathLike[str] | None, device: str = "cpu"
-) -> Any:
+def load_network(kind: ModelSpec, name: str | os.PathLike[str] | None, device: str = "cpu") -> Any:
     """Load a network by name, in evaluation mode and float32.
 
     Args:
@@ -99,7 +97,7 @@ def load_network(
     return network.to(device)
 
 
-def debug_network(kind: NetworkKind) -> nn.Module:
+def debug_network(kind: ModelSpec) -> nn.Module:
     """Build the tiny network with weights from a fixed seed; leaves the global seed as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -136,7 +134,14 @@ def holds_network(kind: str, name: str | os.PathLike[str]) -> bool:
     return os.fspath(name) == "debug" or any((f / CONFIG_FILE).is_file() for f in folders)
 
 
-def _read_network(kind: NetworkKind, folder: Path) -> nn.Module:
+def model_id(name: str | os.PathLike[str] | None) -> str:
+    """Return what token files call a model: a folder's own name, or the name it was loaded by."""
+    if name is None:
+        return "bandtok-default"
+    return Path(name).resolve().name if Path(name).exists() else os.fspath(name)
+
+
+def _read_network(kind: ModelSpec, folder: Path) -> nn.Module:
     kind, config = _read_config(kind, folder / CONFIG_FILE)
     with torch.device("meta"):  # shapes without memory, until the weights agree with them
         outline = kind.network(config)
@@ -147,7 +152,7 @@ def _read_network(kind: NetworkKind, folder: Path) -> nn.Module:
     return network
 
 
-def _read_config(kind: NetworkKind, path: Path) -> tuple[NetworkKind, Any]:
+def _read_config(kind: ModelSpec, path: Path) -> tuple[ModelSpec, Any]:
     if path.stat().st_size > _MAX_CONFIG_BYTES:
         raise CheckpointError(
             f"{path} is larger than {_MAX_CONFIG_BYTES} bytes; not a model config"

@@ -20,11 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from bandtok.errors import AudioError, GridError
-from bandtok.layers.mel_tokenizer import MelTokenizer
-from bandtok.mel import LogMel
-from bandtok.rumble_filter import RumbleFilter
+from bandtok.signal.mel import LogMel
+from bandtok.signal.rumble_filter import RumbleFilter
+from bandtok.signal.windows import WindowPlan, cut_overlapping, cut_windows, reflect_padded
 from bandtok.stereo.rows import PanRows, beside
-from bandtok.windows import WindowPlan, cut_overlapping, cut_windows, reflect_padded
+from bandtok.tokenizer.mel_tokenizer import MelTokenizer
 
 WINDOW_FRAMES = 128
 _STEP_FRAMES = 16

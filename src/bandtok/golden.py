@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bandtok.audio import Audio, load_audio
+from bandtok.api.tokenizer import Tokenizer
 from bandtok.errors import DataError
-from bandtok.grid import TokenGrid
-from bandtok.pipeline import Tokenizer
+from bandtok.signal.audio import Audio, load_audio
+from bandtok.tokens.grid import TokenGrid
 
 VECTORS = Path(__file__).parent / "golden_vectors"
 INPUT, TOKENS, DECODED = "input.flac", "tokens.btk", "decoded.flac"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from bandtok.audio import Audio
 from bandtok.cli.main import app
+from bandtok.signal.audio import Audio
 
 Run = Callable[..., Result]
 MakeSong = Callable[..., Path]

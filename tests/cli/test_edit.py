@@ -11,8 +11,8 @@ import pytest
 from typer.testing import Result
 
 import bandtok
-from bandtok.audio import probe_audio
-from bandtok.mel import mel_bin_centres_hz
+from bandtok.signal.audio import probe_audio
+from bandtok.signal.mel import mel_bin_centers_hz
 
 Run = Callable[..., Result]
 MakeSong = Callable[..., Path]
@@ -38,8 +38,8 @@ def test_only_the_region_changes_and_the_seed_decides_how(
     before = bandtok.TokenGrid.load(tokens)
     a, b, c = (bandtok.TokenGrid.load(tmp_path / f"{name}.btk") for name in "abc")
     model = bandtok.MusicModel.from_pretrained("debug", device="cpu")
-    centres = mel_bin_centres_hz(model.tokenizer.config.mel)
-    cells = bandtok.Region(seconds=(0.2, 0.5), hertz=(0, 6000)).cells(before, centres)
+    centers = mel_bin_centers_hz(model.tokenizer.config.mel)
+    cells = bandtok.Region(seconds=(0.2, 0.5), hertz=(0, 6000)).cells(before, centers)
     assert cells.any()
     assert not cells.all()
     np.testing.assert_array_equal(a.codes[~cells], before.codes[~cells])

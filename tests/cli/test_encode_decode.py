@@ -13,9 +13,9 @@ from torch import Tensor
 from typer.testing import Result
 
 import bandtok
-from bandtok.audio import load_audio, probe_audio
 from bandtok.cli import encode as encode_module
 from bandtok.codec import Codec
+from bandtok.signal.audio import load_audio, probe_audio
 
 Run = Callable[..., Result]
 MakeSong = Callable[..., Path]

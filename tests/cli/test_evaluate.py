@@ -17,7 +17,7 @@ MakeSong = Callable[..., Path]
 def test_reconstruction_writes_a_report(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
     make_song("music/a.wav")
     result = run(
-        *("evaluate", "reconstruction", tmp_path / "music", "--out", tmp_path / "report"),
+        *("evaluate", "reconstruction", tmp_path / "music", "--output", tmp_path / "report"),
         *("--model", "debug", "--split", "all", "--seconds", "0.2"),
         *("--system", "mel-only", "--system", "griffin-lim"),
     )
@@ -29,7 +29,7 @@ def test_reconstruction_writes_a_report(run: Run, make_song: MakeSong, tmp_path:
 def test_audio_is_saved_and_measured_again(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
     make_song("music/a.wav")
     arguments = (
-        *("evaluate", "reconstruction", tmp_path / "music", "--out", tmp_path / "report"),
+        *("evaluate", "reconstruction", tmp_path / "music", "--output", tmp_path / "report"),
         *("--model", "debug", "--split", "all", "--seconds", "0.2", "--system", "bandtok"),
     )
     result = run(*arguments, "--save-audio", tmp_path / "audio", "--si-sdr", "--json")
@@ -55,7 +55,7 @@ def test_audio_is_saved_and_measured_again(run: Run, make_song: MakeSong, tmp_pa
 def test_json_is_the_whole_report(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
     make_song("music/a.wav")
     result = run(
-        *("evaluate", "reconstruction", tmp_path / "music", "--out", tmp_path / "report"),
+        *("evaluate", "reconstruction", tmp_path / "music", "--output", tmp_path / "report"),
         *("--model", "debug", "--split", "all", "--system", "mel-only", "--json"),
     )
     assert result.exit_code == 0, result.output
@@ -65,7 +65,7 @@ def test_json_is_the_whole_report(run: Run, make_song: MakeSong, tmp_path: Path)
 def test_tokens_counts_every_band(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
     make_song("music/a.wav")
     result = run(
-        *("evaluate", "tokens", tmp_path / "music", "--out", tmp_path / "report"),
+        *("evaluate", "tokens", tmp_path / "music", "--output", tmp_path / "report"),
         *("--model", "debug", "--split", "all", "--json"),
     )
     assert result.exit_code == 0, result.output
@@ -77,7 +77,7 @@ def test_tokens_are_scored_and_damaged_when_asked(
 ) -> None:
     make_song("music/a.wav", samples=70_000)
     arguments = (
-        *("evaluate", "tokens", tmp_path / "music", "--out", tmp_path / "report", "--quiet"),
+        *("evaluate", "tokens", tmp_path / "music", "--output", tmp_path / "report", "--quiet"),
         *("--model", "debug", "--split", "all", "--lm", "debug", "--lm-windows", 2),
         *("--max-frames", 17, "--spread", 1, "--seed", 1),
     )
@@ -98,7 +98,7 @@ def test_tokens_are_scored_and_damaged_when_asked(
 def test_an_unknown_system_is_one_line(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
     make_song("music/a.wav")
     result = run(
-        *("evaluate", "reconstruction", tmp_path / "music", "--out", tmp_path / "report"),
+        *("evaluate", "reconstruction", tmp_path / "music", "--output", tmp_path / "report"),
         *("--model", "debug", "--split", "all", "--system", "magic"),
     )
     assert result.exit_code == 1
@@ -115,7 +115,7 @@ def test_generation_judges_a_folder(run: Run, make_song: MakeSong, tmp_path: Pat
         make_song(f"clips/{number}.wav", samples=30_000)
     result = run(
         *("evaluate", "generation", tmp_path / "clips", "--reference", tmp_path / "clips"),
-        *("--out", tmp_path / "report", "--split", "all", "--json"),
+        *("--output", tmp_path / "report", "--split", "all", "--json"),
     )
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["sets"][0]["measures"]["frozen"] == 2
@@ -132,7 +132,7 @@ def test_an_embedder_without_weights_is_one_line(
     make_song("clips/a.wav", samples=30_000)
     result = run(
         *("evaluate", "generation", tmp_path / "clips", "--reference", tmp_path / "clips"),
-        *("--out", tmp_path / "report", "--split", "all", "--embedder", "vggish:absent.pth"),
+        *("--output", tmp_path / "report", "--split", "all", "--embedder", "vggish:absent.pth"),
     )
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
@@ -142,7 +142,7 @@ def test_an_embedder_without_weights_is_one_line(
 def test_generation_without_clips_is_one_line(run: Run, tmp_path: Path) -> None:
     result = run(
         *("evaluate", "generation", tmp_path, "--reference", tmp_path),
-        *("--out", tmp_path / "report"),
+        *("--output", tmp_path / "report"),
     )
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1

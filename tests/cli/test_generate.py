@@ -11,10 +11,10 @@ import pytest
 from typer.testing import Result
 
 import bandtok
-from bandtok.audio import load_audio, probe_audio
 from bandtok.cli.generate import plan_clips, read_prompts
 from bandtok.errors import DataError
-from bandtok.music_lm.generation import candidate_seeds
+from bandtok.lm.generate import candidate_seeds
+from bandtok.signal.audio import load_audio, probe_audio
 
 Run = Callable[..., Result]
 MakeSong = Callable[..., Path]
@@ -167,11 +167,11 @@ def test_candidates_give_a_clip_of_one_of_their_seeds(run: Run, tmp_path: Path) 
     names = {"chosen": (0, 3), **{str(seed): (seed, 1) for seed in candidate_seeds(0, 3)}}
     for name, (seed, candidates) in names.items():
         arguments = ("generate", "calm", "-o", tmp_path / f"{name}.wav", "--save-tokens")
-        result = run(*arguments, "--seed", seed, "--candidates", candidates, *DEBUG)
+        result = run(*arguments, "--seed", seed, "--num-candidates", candidates, *DEBUG)
         assert result.exit_code == 0, result.stderr
     chosen, *alone = (bandtok.TokenGrid.load(tmp_path / f"{name}.btk").codes for name in names)
     assert any(np.array_equal(chosen, one) for one in alone)
-    assert run("generate", "calm", "-o", tmp_path / "x.wav", "--candidates", 0).exit_code == 2
+    assert run("generate", "calm", "-o", tmp_path / "x.wav", "--num-candidates", 0).exit_code == 2
 
 
 @pytest.mark.parametrize(("bpm", "said"), [("500", "expected 40 to 240"), ("120", "no beat clock")])

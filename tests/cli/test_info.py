@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reliability.raw_token_file import RawFile
 from typer.testing import Result
 
-from bandtok.grid import TokenGrid
-from bandtok.token_format import TokenFileHeader, file_bytes
+from bandtok.tokens.grid import TokenGrid
+from bandtok.tokens.token_format import TokenFileHeader, file_bytes
+from research.reliability.raw_token_file import RawFile
 
 Run = Callable[..., Result]
 TOY_HEADER = (

@@ -55,8 +55,8 @@ def test_help_lists_every_verb(run: Run) -> None:
         ("generate", "calm", "-o", "a.wav", "--n", "0"),
         ("generate", "calm", "-o", "a.mp3", "--stream"),
         ("verify", "a.btk", "b.btk", "--salvage", "c.btk"),
-        ("train", "choir", "tiny", "--data", ".", "--out", "x"),
-        ("train", "lm", "tiny", "--data", ".", "--out", "x", "--set", "novalue"),
+        ("train", "choir", "tiny", "--data", ".", "--output", "x"),
+        ("train", "lm", "tiny", "--data", ".", "--output", "x", "--set", "novalue"),
     ],
     ids=" ".join,
 )

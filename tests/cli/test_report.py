@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import Result
 
-from bandtok.cli.page import labelled
+from bandtok.cli.report import labelled
 
 Run = Callable[..., Result]
 MakeSong = Callable[..., Path]
@@ -29,7 +29,7 @@ def test_a_page_of_everything(run: Run, make_song: MakeSong, tmp_path: Path) -> 
     make_song("clips/001-calm.wav")
     (tmp_path / "p.txt").write_text("calm <piano>\n")
     out = tmp_path / "new" / "page.html"
-    arguments = [results(tmp_path / "results"), "--out", out, "--reconstruct", song.parent]
+    arguments = [results(tmp_path / "results"), "--output", out, "--reconstruct", song.parent]
     arguments += ["--model", "tiny=debug", "--device", "cpu", "--seconds", 0.4]
     arguments += ["--generated", tmp_path / "clips", "--prompts", tmp_path / "p.txt"]
     done = run("report", *arguments, "--json")
@@ -52,9 +52,9 @@ def test_a_page_of_everything(run: Run, make_song: MakeSong, tmp_path: Path) -> 
 def test_too_large_a_page_is_told(
     run: Run, make_song: MakeSong, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bandtok.experiments.page.PAGE_LIMIT_BYTES", 1_000)
+    monkeypatch.setattr("bandtok.pages.page.PAGE_LIMIT_BYTES", 1_000)
     make_song("clips/a.wav")
-    done = run("report", "--generated", tmp_path / "clips", "--out", tmp_path / "p.html")
+    done = run("report", "--generated", tmp_path / "clips", "--output", tmp_path / "p.html")
     assert done.exit_code == 0
     assert "fewer or shorter clips" in done.stderr
     assert "opus" in done.stdout
@@ -63,13 +63,16 @@ def test_too_large_a_page_is_told(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--out", "p.html"], "give RESULTS"),
-        (["--out", "p.html", "--ab", "x", "--compare", "debug"], "NAME=MODEL_FOLDER"),
-        (["--out", "p.html", "--compare", "a=debug", "--compare", "a=debug"], "label of its own"),
-        (["--out", "p.txt", "--generated", "x"], "must end in .html"),
-        (["--out", "p.html", "--generated", "x", "--model", "debug"], "--model says nothing"),
-        (["--out", "p.html", "--reconstruct", "x", "--prompts", "y"], "--prompts says nothing"),
-        (["--out", "p.html", "--generated", "a=x", "--generated", "a=y"], "label of its own"),
+        (["--output", "p.html"], "give RESULTS"),
+        (["--output", "p.html", "--ab", "x", "--compare", "debug"], "NAME=MODEL_FOLDER"),
+        (
+            ["--output", "p.html", "--compare", "a=debug", "--compare", "a=debug"],
+            "label of its own",
+        ),
+        (["--output", "p.txt", "--generated", "x"], "must end in .html"),
+        (["--output", "p.html", "--generated", "x", "--model", "debug"], "--model says nothing"),
+        (["--output", "p.html", "--reconstruct", "x", "--prompts", "y"], "--prompts says nothing"),
+        (["--output", "p.html", "--generated", "a=x", "--generated", "a=y"], "label of its own"),
     ],
 )
 def test_wrong_usage(run: Run, arguments: list[str], message: str) -> None:
@@ -81,7 +84,7 @@ def test_wrong_usage(run: Run, arguments: list[str], message: str) -> None:
 def test_listening_comparison(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
     song, out = make_song("in/song.wav"), tmp_path / "ab.html"
     arguments = ["--ab", song.parent, "--compare", "old <1>=debug", "--model", "debug"]
-    done = run("report", *arguments, "--device", "cpu", "--seconds", 0.4, "--out", out, "--json")
+    done = run("report", *arguments, "--device", "cpu", "--seconds", 0.4, "--output", out, "--json")
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["clips"] == 4
     text = out.read_text(encoding="utf-8")
@@ -110,7 +113,7 @@ def test_unusable_comparisons_end_in_one_line(
     message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = run("report", *arguments, "--model", "debug", "--device", "cpu", "--out", "p.html")
+    done = run("report", *arguments, "--model", "debug", "--device", "cpu", "--output", "p.html")
     assert done.exit_code == 1
     assert done.stderr.count("\n") == 1
     assert message in done.stderr
@@ -119,7 +122,7 @@ def test_unusable_comparisons_end_in_one_line(
 
 def test_damaged_results_end_it_in_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
-    done = run("report", tmp_path, "--out", tmp_path / "p.html")
+    done = run("report", tmp_path, "--output", tmp_path / "p.html")
     assert done.exit_code == 1
     assert done.stderr.count("\n") == 1
     assert "a.json is damaged" in done.stderr

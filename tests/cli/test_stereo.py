@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from bandtok.audio import Audio, load_audio, probe_audio
-from bandtok.grid import TokenGrid
+from bandtok.signal.audio import Audio, load_audio, probe_audio
+from bandtok.tokens.grid import TokenGrid
 
 Run = Callable[..., Result]
 DEBUG = ("--model", "debug", "--device", "cpu")
@@ -71,10 +71,10 @@ def test_reconstruct_measures_both_channels(run: Run, song: Path, tmp_path: Path
     assert probe_audio(out).channels == 2
 
 
-def test_a_mono_source_is_in_the_centre(run: Run, tmp_path: Path) -> None:
+def test_a_mono_source_is_in_the_center(run: Run, tmp_path: Path) -> None:
     song, out = make_song(tmp_path / "mono.wav", 1), tmp_path / "out.wav"
     result = run("reconstruct", song, "-o", out, "--stereo", *DEBUG)
-    assert "mono in the centre" in result.stdout
+    assert "mono in the center" in result.stdout
     left, right = load_audio(out).waveform
     np.testing.assert_array_equal(left, right)
 

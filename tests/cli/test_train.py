@@ -11,7 +11,7 @@ import pytest
 from typer.testing import Result
 
 from bandtok.errors import TrainingError
-from bandtok.recipes import run as runs
+from bandtok.training import run as runs
 from bandtok.training.loop import LoopResult
 
 Run = Callable[..., Result]
@@ -36,7 +36,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
 def test_arguments_are_handed_on(run: Run, tmp_path: Path, calls: list[dict[str, object]]) -> None:
     out = tmp_path / "run"
     settings = ["--set", "batch_size=2", "--set", "name=a=b", "--max-minutes", "1.5", "--resume"]
-    result = run("train", "lm", "tiny", "--data", tmp_path, "--out", out, *settings, "--json")
+    result = run("train", "lm", "tiny", "--data", tmp_path, "--output", out, *settings, "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {
         "kind": "lm",
@@ -63,7 +63,7 @@ def test_arguments_are_handed_on(run: Run, tmp_path: Path, calls: list[dict[str,
 
 def test_the_result_for_people(run: Run, tmp_path: Path, calls: list[dict[str, object]]) -> None:
     out = tmp_path / "run"
-    result = run("train", "vocoder", "tiny", "--data", tmp_path, "--out", out, "--init", "debug")
+    result = run("train", "vocoder", "tiny", "--data", tmp_path, "--output", out, "--init", "debug")
     assert result.stdout == f"{out}: step 7, mel_loss 0.25, stopped; go on with --resume\n"
     assert calls[0]["init"] == "debug"
 
@@ -71,7 +71,7 @@ def test_the_result_for_people(run: Run, tmp_path: Path, calls: list[dict[str, o
 def test_missing_data_is_wrong_usage(
     run: Run, tmp_path: Path, calls: list[dict[str, object]]
 ) -> None:
-    result = run("train", "vocoder", "tiny", "--data", tmp_path / "none", "--out", tmp_path)
+    result = run("train", "vocoder", "tiny", "--data", tmp_path / "none", "--output", tmp_path)
     assert result.exit_code == 2
     assert calls == []
 
@@ -83,6 +83,6 @@ def test_a_failed_run_is_one_line(
         raise TrainingError("the loss is not finite")
 
     monkeypatch.setattr(runs, "train", fail)
-    result = run("train", "tokenizer", "tiny", "--data", tmp_path, "--out", tmp_path / "run")
+    result = run("train", "tokenizer", "tiny", "--data", tmp_path, "--output", tmp_path / "run")
     assert result.exit_code == 1
     assert result.stderr == "bandtok: the loss is not finite\n"

@@ -13,8 +13,8 @@ RATE = 44_100
 
 
 def noise_below(hertz: float, floor: float) -> np.ndarray:
-    draw = np.random.default_rng(0)
-    spectrum = np.fft.rfft(draw.normal(size=4 * RATE))
+    rng = np.random.default_rng(0)
+    spectrum = np.fft.rfft(rng.normal(size=4 * RATE))
     frequencies = np.fft.rfftfreq(4 * RATE, 1 / RATE)
     spectrum[frequencies > hertz] *= floor
     samples = np.fft.irfft(spectrum)

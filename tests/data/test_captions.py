@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bandtok.data.caption_templates import SYNONYMS, opposites_of
 from bandtok.data.captions import (
     Fact,
     clean_title,
@@ -17,7 +18,6 @@ from bandtok.data.captions import (
 )
 from bandtok.data.segments import Segment
 from bandtok.data.shards import Shard
-from bandtok.data.wording import SYNONYMS, opposites_of
 
 SLOW = Segment(
     start_seconds=0.0,
@@ -57,8 +57,8 @@ SHARD = Shard(
 
 
 def captions(shard: Shard, first: int = 0, count: int = 400) -> list[str]:
-    draw = np.random.default_rng(0)
-    return [window_caption(shard, first, 100, draw) for _ in range(count)]
+    rng = np.random.default_rng(0)
+    return [window_caption(shard, first, 100, rng) for _ in range(count)]
 
 
 def test_a_window_is_described_by_the_segment_that_it_shares_most_with() -> None:

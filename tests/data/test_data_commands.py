@@ -40,7 +40,7 @@ def test_manifest_command_without_audio_fails(tmp_path: Path) -> None:
 
 def test_openmusic_command_wants_its_folder_of_packages(tmp_path: Path) -> None:
     result = CliRunner().invoke(
-        app, ["openmusic", "--out", str(tmp_path), "--packages-from", str(tmp_path / "nowhere")]
+        app, ["openmusic", "--output", str(tmp_path), "--packages-from", str(tmp_path / "nowhere")]
     )
     assert isinstance(result.exception, DataError)
     assert "nowhere" in str(result.exception)
@@ -49,7 +49,7 @@ def test_openmusic_command_wants_its_folder_of_packages(tmp_path: Path) -> None:
 def test_tokenize_command_writes_shards_and_goes_on(tmp_path: Path, write_tone: WriteTone) -> None:
     (tmp_path / "audio").mkdir()
     write_tone(tmp_path / "audio" / "a.wav", seconds=1.0)
-    arguments = ["tokenize", str(tmp_path / "audio"), "--out", str(tmp_path / "shards")]
+    arguments = ["tokenize", str(tmp_path / "audio"), "--output", str(tmp_path / "shards")]
     for offsets, frames in ((1, 10), (2, 20)):
         options = ["--model", "debug", "--device", "cpu", "--offsets", str(offsets)]
         result = CliRunner().invoke(app, [*arguments, *options], catch_exceptions=False)
@@ -65,14 +65,14 @@ def test_several_corpora_in_one_folder_of_shards(tmp_path: Path, write_tone: Wri
     options = ["--model", "debug", "--device", "cpu", "--offsets", "2", "--gain-db", "0"]
     options += ["--gain-db", "-6", "--semitones", "0", "--semitones", "1", "--json"]
     folders = [str(tmp_path / "one"), str(tmp_path / "two")]
-    arguments = ["tokenize", *folders, "--out", str(tmp_path / "shards"), *options]
+    arguments = ["tokenize", *folders, "--output", str(tmp_path / "shards"), *options]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert json.loads(result.stdout)["shards"] == 4
 
 
 def test_captions_command_prints_what_is_known(tmp_path: Path, write_tone: WriteTone) -> None:
     write_tone(tmp_path / "audio" / "calm_waters.wav", seconds=2.0)
-    arguments = ["--model", "debug", "--device", "cpu", "--out", str(tmp_path / "shards")]
+    arguments = ["--model", "debug", "--device", "cpu", "--output", str(tmp_path / "shards")]
     app_runner = CliRunner()
     app_runner.invoke(app, ["tokenize", str(tmp_path / "audio"), *arguments])
     asked = ["captions", str(tmp_path / "shards"), "--frames", "4", "--count", "3"]
@@ -94,5 +94,5 @@ def test_rendered_command_wants_its_synthesiser(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
-    result = CliRunner().invoke(app, ["rendered", "--out", str(tmp_path)])
+    result = CliRunner().invoke(app, ["rendered", "--output", str(tmp_path)])
     assert "fluidsynth" in str(result.exception)

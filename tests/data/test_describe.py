@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from bandtok.data.audio_features import HEARING_SAMPLE_RATE, AudioFeatures, hear
 from bandtok.data.describe import beats_a_minute, describe_corpus, describe_waveform, segment_words
-from bandtok.data.hearing import HEARING_SAMPLE_RATE, Heard, hear
 from bandtok.data.segments import (
     Segment,
     load_attributes,
@@ -22,7 +22,7 @@ from bandtok.data.segments import (
 from bandtok.errors import DataError
 
 RATE = HEARING_SAMPLE_RATE
-HEARD = Heard(
+HEARD = AudioFeatures(
     bpm=90.0,
     pulse=0.6,
     beat_seconds=0.25,
@@ -48,9 +48,9 @@ class ConstantTagger:
 
 def clicks(bpm: float, seconds: float = 12.0) -> np.ndarray:
     """Return noise bursts on every beat."""
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     waveform = np.zeros(round(seconds * RATE), np.float32)
-    burst = draw.normal(size=1500) * np.exp(-np.arange(1500) / 300)
+    burst = rng.normal(size=1500) * np.exp(-np.arange(1500) / 300)
     for start in np.arange(0.0, seconds - 0.1, 60.0 / bpm):
         first = round(start * RATE)
         waveform[first : first + 1500] += 0.3 * burst

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from bandtok.audio import Audio
 from bandtok.data.manifest import Track, save_manifest
 from bandtok.data.segments import Segment, save_attributes
 from bandtok.data.shards import TokenCorpus, Variants, tokenize_corpus
 from bandtok.errors import DataError
-from bandtok.grid import TokenGrid
+from bandtok.signal.audio import Audio
+from bandtok.tokens.grid import TokenGrid
 
 RATE, SPACING = 8000, 400
 

@@ -21,9 +21,9 @@ def track(path: str) -> Track:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    draw = np.random.default_rng(0)
-    soundfile.write(tmp_path / "a.wav", draw.uniform(-0.5, 0.5, 44_100), 44_100)
-    soundfile.write(tmp_path / "b.wav", draw.uniform(-0.5, 0.5, (22_050, 2)), 22_050)
+    rng = np.random.default_rng(0)
+    soundfile.write(tmp_path / "a.wav", rng.uniform(-0.5, 0.5, 44_100), 44_100)
+    soundfile.write(tmp_path / "b.wav", rng.uniform(-0.5, 0.5, (22_050, 2)), 22_050)
     (tmp_path / "broken.wav").write_text("not audio")
     return tmp_path
 
@@ -77,8 +77,8 @@ def test_tracks_with_their_treble_cut_off_are_drawn_less(folder: Path) -> None:
     full = dataclasses.replace(track("a.wav"), bandwidth_hz=22_050.0)
     store = WaveformStore([full, dull], folder, folder / "cache", 44_100)
     plain = CropSampler(store, 512, 1)
-    drawn = CropSampler(store, 512, 1, Augmentation(bandwidth_power=2.0))
-    ratio, weighted = (s._shares[1] / s._shares[0] for s in (plain, drawn))
+    sampled = CropSampler(store, 512, 1, Augmentation(bandwidth_power=2.0))
+    ratio, weighted = (s._shares[1] / s._shares[0] for s in (plain, sampled))
     assert weighted == pytest.approx(ratio / 4)
 
 

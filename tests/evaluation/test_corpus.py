@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bandtok.audio import Audio, load_audio
+from bandtok.api.tokenizer import Tokenizer
 from bandtok.data.manifest import Track, save_manifest
 from bandtok.errors import ConfigError, DataError, MissingDependency
 from bandtok.evaluation.corpus import (
@@ -32,7 +32,7 @@ from bandtok.evaluation.systems import (
     prepare,
     reconstruct,
 )
-from bandtok.pipeline import Tokenizer
+from bandtok.signal.audio import Audio, load_audio
 
 RATE = 44_100
 SETTINGS = ReconstructionSettings(

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bandtok.audio import Audio, load_audio
 from bandtok.data.manifest import Track
 from bandtok.errors import AudioError, ConfigError
 from bandtok.evaluation.excerpts import choose_excerpts, load_excerpt, load_track, spread
+from bandtok.signal.audio import Audio, load_audio
 
 RATE = 44_100
 

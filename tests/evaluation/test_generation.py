@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bandtok.audio import Audio
+from bandtok.api.tokenizer import Tokenizer
 from bandtok.data.manifest import Track, save_manifest
 from bandtok.data.shards import tokenize_corpus
 from bandtok.errors import ConfigError, DataError
@@ -21,10 +21,10 @@ from bandtok.evaluation.generation import (
     evaluate_generation,
 )
 from bandtok.evaluation.judged import Judge, JudgedClip, compare_sets
-from bandtok.evaluation.liveliness import liveliness
 from bandtok.evaluation.prompts import ControlPrompt
 from bandtok.evaluation.report import write_generation_report
-from bandtok.pipeline import Tokenizer
+from bandtok.evaluation.signal_statistics import liveliness
+from bandtok.signal.audio import Audio
 from bandtok.tagger import MTT_LABELS
 
 RATE = 44_100

@@ -12,9 +12,9 @@ import torch
 from bandtok.checkpoint import debug_network
 from bandtok.errors import DataError, ModelMismatch
 from bandtok.evaluation.perplexity import check_language_model, score_tokens, window_nats
-from bandtok.grid import flatten, reading_order
-from bandtok.music_lm.model import MusicLM
-from bandtok.networks import MUSIC_LM_KIND
+from bandtok.lm.model import MusicLM
+from bandtok.model_specs import LM_SPEC
+from bandtok.tokens.grid import flatten, token_order
 
 BANDS, SIZE, WINDOW = 16, 64, 8
 FRAME_RATE = 10.0
@@ -22,7 +22,7 @@ FRAME_RATE = 10.0
 
 @pytest.fixture
 def network() -> MusicLM:
-    found = debug_network(MUSIC_LM_KIND)
+    found = debug_network(LM_SPEC)
     assert isinstance(found, MusicLM)
     return found.eval()
 
@@ -62,7 +62,7 @@ def test_a_delay_model_scores_in_its_own_order(network: MusicLM) -> None:
     codes = grid(WINDOW)
     delayed = MusicLM(replace(network.config, order="delay")).eval()
     delayed.load_state_dict(network.state_dict())
-    order = reading_order("delay", BANDS, WINDOW)
+    order = token_order("delay", BANDS, WINDOW)
     tokens = flatten(torch.from_numpy(codes))[order]
     with torch.no_grad():
         chances = torch.log_softmax(delayed(tokens[None], None, order[None])[0], dim=-1)

@@ -18,7 +18,7 @@ from bandtok.evaluation.pitch_onsets import (
 )
 from bandtok.evaluation.reconstruction import log_mel_of
 from bandtok.evaluation.signal_measures import total_variation_ratio
-from bandtok.mel import MelConfig
+from bandtok.signal.mel import MelConfig
 
 RATE = 44_100
 

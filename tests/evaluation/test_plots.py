@@ -11,10 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bandtok.audio import Audio
 from bandtok.errors import AudioError
-from bandtok.evaluation.dependence import token_dependence
-from bandtok.evaluation.error_spread import error_spread
+from bandtok.evaluation.mutual_information import token_dependence
 from bandtok.evaluation.perplexity import LanguageModelScore, RowScore
 from bandtok.evaluation.plots import (
     _draw_tokens,
@@ -27,9 +25,11 @@ from bandtok.evaluation.plots import (
     plot_usage,
 )
 from bandtok.evaluation.statistics import Estimate
+from bandtok.evaluation.token_perturbation import error_spread
 from bandtok.evaluation.usage import UsageCounter
-from bandtok.grid import TokenGrid
-from bandtok.mel import MelConfig
+from bandtok.signal.audio import Audio
+from bandtok.signal.mel import MelConfig
+from bandtok.tokens.grid import TokenGrid
 
 
 def audio(samples: int = 6 * 4096, level: float = 0.1) -> Audio:

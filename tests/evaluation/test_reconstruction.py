@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from bandtok.audio import Audio
 from bandtok.errors import AudioError, ConfigError, GridError, MissingDependency
 from bandtok.evaluation import reconstruction
 from bandtok.evaluation.reconstruction import (
@@ -20,7 +19,8 @@ from bandtok.evaluation.reconstruction import (
     stft_distance,
     visqol_score,
 )
-from bandtok.mel import MelConfig
+from bandtok.signal.audio import Audio
+from bandtok.signal.mel import MelConfig
 
 RATE = 44_100
 
@@ -152,8 +152,8 @@ def test_visqol_ranks_a_clean_copy_above_a_noisy_one() -> None:
 
 
 def test_si_sdr_of_known_mixtures() -> None:
-    draw = np.random.default_rng(0)
-    sound, hiss = draw.standard_normal((2, 40_000))
+    rng = np.random.default_rng(0)
+    sound, hiss = rng.standard_normal((2, 40_000))
     sound -= sound.mean()
     hiss -= hiss.mean()
     hiss -= sound * (hiss @ sound) / (sound @ sound)  # nothing of the sound is left in it

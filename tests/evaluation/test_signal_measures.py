@@ -13,7 +13,7 @@ from bandtok.evaluation.signal_measures import (
     peak_dbfs,
     total_variation_ratio,
 )
-from bandtok.mel import MelConfig
+from bandtok.signal.mel import MelConfig
 
 CONFIG = MelConfig()
 SILENCE = np.zeros(1_000, np.float32)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bandtok.audio import Audio
 from bandtok.data.manifest import Track
 from bandtok.errors import AudioError, ConfigError, DataError
 from bandtok.evaluation.excerpts import Excerpt
@@ -19,6 +18,7 @@ from bandtok.evaluation.system_audio import (
     parse_system_audio,
     save_system_audio,
 )
+from bandtok.signal.audio import Audio
 
 RATE = 44_100
 

@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bandtok.audio import Audio
+from bandtok.api.tokenizer import Tokenizer
 from bandtok.checkpoint import debug_network, save_network
 from bandtok.data.manifest import Track, save_manifest
 from bandtok.errors import ConfigError, DataError, ModelMismatch
-from bandtok.evaluation.dependence import token_dependence
+from bandtok.evaluation.mutual_information import token_dependence
 from bandtok.evaluation.perplexity import score_tokens
 from bandtok.evaluation.report import write_token_report
 from bandtok.evaluation.token_tables import dependence_table, language_model_table, spread_table
 from bandtok.evaluation.tokens import TokenReport, TokenSettings, evaluate_tokens
 from bandtok.evaluation.usage import UsageCounter
-from bandtok.music_lm.config import DEBUG_MUSIC_LM
-from bandtok.music_lm.model import MusicLM
-from bandtok.networks import MUSIC_LM_KIND, RESIDUAL_KIND
-from bandtok.pipeline import Tokenizer
+from bandtok.lm.config import DEBUG_MUSIC_LM
+from bandtok.lm.model import MusicLM
+from bandtok.model_specs import LM_SPEC, RESIDUAL_SPEC
+from bandtok.signal.audio import Audio
 
 RATE = 44_100
 FRAMES = 11  # of one second
@@ -36,7 +36,7 @@ def tokenizer() -> Tokenizer:
 
 @pytest.fixture(scope="module")
 def network() -> MusicLM:
-    found = debug_network(MUSIC_LM_KIND)
+    found = debug_network(LM_SPEC)
     assert isinstance(found, MusicLM)
     return found.eval()
 
@@ -124,7 +124,7 @@ def test_tables_have_a_line_for_each_row(report: TokenReport) -> None:
 
 @pytest.mark.slow
 def test_layers_are_not_called_bands(corpus: Path, tmp_path: Path) -> None:
-    save_network(debug_network(RESIDUAL_KIND), tmp_path / "model", RESIDUAL_KIND.name)
+    save_network(debug_network(RESIDUAL_SPEC), tmp_path / "model", RESIDUAL_SPEC.name)
     tokenizer = Tokenizer.from_pretrained(tmp_path / "model", vocoder="debug", device="cpu")
     report = evaluate_tokens(corpus, tokenizer, TokenSettings(spread_places=1))
     assert report.spread is not None

@@ -14,7 +14,6 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from bandtok.audio import Audio
 from bandtok.errors import AudioError, CheckpointError
 from bandtok.evaluation import generation
 from bandtok.evaluation.embedders import load_embedder
@@ -25,6 +24,7 @@ from bandtok.evaluation.vggish import (
     log_mel_patches,
     mel_weights,
 )
+from bandtok.signal.audio import Audio
 
 RATE = 16_000
 PATCH_SAMPLES = 15_600
@@ -112,7 +112,7 @@ def test_the_input_is_as_published() -> None:
     np.testing.assert_allclose(patches[0].numpy(), expected, atol=1e-4)
 
 
-def test_mel_bands_are_not_normalised_by_area_and_leave_0_hz_out() -> None:
+def test_mel_bands_are_not_normalized_by_area_and_leave_0_hz_out() -> None:
     weights = mel_weights().numpy()
     assert weights.shape == (257, 64)
     assert (weights[0] == 0).all()

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from bandtok.errors import GridError
-from bandtok.mel import LogMel
+from bandtok.signal.mel import LogMel
 from bandtok.stereo.pan import (
     CENTRE,
     NUM_SYMBOLS,
     PanAnalysis,
     PanPacking,
     band_weights,
-    quantise,
+    quantize,
     symbol_table,
 )
 
@@ -75,13 +75,13 @@ def test_every_symbol_is_its_own_nearest() -> None:
     right = torch.ones(NUM_SYMBOLS, dtype=torch.float64)
     left = (10 ** (torch.from_numpy(table.level_db).double() / 10)).clamp(1e-9, 1e9)
     shared = torch.from_numpy(table.coherence).double() * (left * right).sqrt()
-    assert torch.equal(quantise(left, right, shared), torch.arange(NUM_SYMBOLS))
+    assert torch.equal(quantize(left, right, shared), torch.arange(NUM_SYMBOLS))
 
 
-def test_cancelling_channels_count_as_unrelated_and_silence_as_centre() -> None:
+def test_cancelling_channels_count_as_unrelated_and_silence_as_center() -> None:
     one, none = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
-    assert symbol_table().coherence[quantise(one, one, -one)] == 0
-    assert int(quantise(none, none, none)) == CENTRE
+    assert symbol_table().coherence[quantize(one, one, -one)] == 0
+    assert int(quantize(none, none, none)) == CENTRE
 
 
 def test_weights_share_every_frequency_out() -> None:
@@ -93,8 +93,8 @@ def test_weights_share_every_frequency_out() -> None:
 
 
 def test_swapped_channels_have_the_opposite_level() -> None:
-    draw = torch.Generator().manual_seed(1)
-    left, right = torch.randn(2, 768 + 5 * 4096 + 768, generator=draw)
+    rng = torch.Generator().manual_seed(1)
+    left, right = torch.randn(2, 768 + 5 * 4096 + 768, generator=rng)
     right = 0.4 * right + 0.4 * left
     analysis = PanAnalysis(LogMel(), 16, 8)
     symbols = analysis(torch.stack((left + right, left - right)) / 2)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bandtok.mel import LogMel
+from bandtok.signal.mel import LogMel
 from bandtok.stereo.pan import symbol_table
 from bandtok.stereo.spread import FILTER_SAMPLES, OUTSIDE, Spread, decorrelation_filter
 
@@ -44,7 +44,7 @@ def test_level_and_coherence_are_those_of_the_symbol(
     torch.testing.assert_close((left + right).float() / 2, mid[INSIDE])
 
 
-def test_the_centre_is_the_mid_to_the_bit_and_a_hard_side_leaves_the_other_empty(
+def test_the_center_is_the_mid_to_the_bit_and_a_hard_side_leaves_the_other_empty(
     spread: Spread,
 ) -> None:
     mid = noise(6)
@@ -69,8 +69,8 @@ def test_opposite_symbols_swap_levels(spread: Spread) -> None:
 
 
 def test_nothing_beyond_the_reach_matters(spread: Spread) -> None:
-    draw = torch.Generator().manual_seed(3)
-    mid, symbols = noise(9), torch.randint(0, 64, (16, 9), generator=draw)
+    rng = torch.Generator().manual_seed(3)
+    mid, symbols = noise(9), torch.randint(0, 64, (16, 9), generator=rng)
     near = slice((4 - spread.reach) * FRAME, (5 + spread.reach) * FRAME)
     other_mid, other_symbols = torch.zeros_like(mid), torch.full_like(symbols, OUTSIDE)
     other_mid[near] = mid[near]

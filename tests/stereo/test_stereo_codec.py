@@ -10,14 +10,14 @@ import pytest
 import torch
 
 import bandtok
+from bandtok.api.music_model import MusicModel
 from bandtok.codec import Codec
 from bandtok.errors import AudioError, GridError, TokenFileError
-from bandtok.pipeline import MusicModel
 from bandtok.stereo.rows import beside, mid_and_side
-from bandtok.token_file import TokenFile, salvage_token_file
-from bandtok.token_format import TokenFileHeader, file_bytes
 from bandtok.tokenizer.config import DEBUG_TOKENIZER, TokenizerConfig
 from bandtok.tokenizer.model import TokenizerNetwork
+from bandtok.tokens.token_file import TokenFile, salvage_token_file
+from bandtok.tokens.token_format import TokenFileHeader, file_bytes
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +28,10 @@ def tokenizer() -> bandtok.Tokenizer:
 @pytest.fixture(scope="module")
 def music() -> np.ndarray:
     """25 s, more than two windows, float32 [2, n]: something left, right, central and wide."""
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     time = np.arange(25 * 44_100) / 44_100
     left, right, both = (np.sin(2 * np.pi * f * time * (1 + 0.01 * time)) for f in (110, 440, 3000))
-    hiss = draw.normal(0, 0.02, (2, len(time)))
+    hiss = rng.normal(0, 0.02, (2, len(time)))
     return (0.1 * np.stack((left + both, right + both)) + hiss).astype(np.float32)
 
 
@@ -93,7 +93,7 @@ def test_a_file_is_streamed_as_the_waveform(
     tokenizer: bandtok.Tokenizer, music: np.ndarray, tmp_path: Path
 ) -> None:
     bandtok.Audio(music[:, :150_000], 32_000).save(tmp_path / "a.wav")
-    loaded = bandtok.audio.load_audio(tmp_path / "a.wav")
+    loaded = bandtok.signal.audio.load_audio(tmp_path / "a.wav")
     from_file = tokenizer.encode(tmp_path / "a.wav", stereo=True)
     np.testing.assert_array_equal(from_file.codes, tokenizer.encode(loaded, stereo=True).codes)
     np.testing.assert_array_equal(from_file.codes[:16], tokenizer.encode(tmp_path / "a.wav").codes)

@@ -15,20 +15,20 @@ import bandtok
 from bandtok.checkpoint import debug_network, load_network, save_network
 from bandtok.codec import WINDOW_FRAMES, Codec, code_fingerprint
 from bandtok.errors import ConfigError
-from bandtok.layers.mel_decoder import NOISE_PERIOD_FRAMES, FineStage, NoiseInput
-from bandtok.layers.mel_tokenizer import MelTokenizer
-from bandtok.networks import (
-    RESIDUAL_KIND,
-    TOKENIZER_KIND,
-    VOCODER_KIND,
+from bandtok.model_specs import (
+    RESIDUAL_SPEC,
+    TOKENIZER_SPEC,
+    VOCODER_SPEC,
     grow_decoder,
-    kind_of,
+    spec_for,
     tokenizer_network,
 )
 from bandtok.tokenizer.config import DEBUG_TOKENIZER
+from bandtok.tokenizer.decoder import NOISE_PERIOD_FRAMES, FineStage, NoiseInput
+from bandtok.tokenizer.mel_tokenizer import MelTokenizer
 
 
-@pytest.fixture(params=[TOKENIZER_KIND, RESIDUAL_KIND], ids=lambda kind: kind.name)
+@pytest.fixture(params=[TOKENIZER_SPEC, RESIDUAL_SPEC], ids=lambda kind: kind.name)
 def older(request: pytest.FixtureRequest) -> MelTokenizer:
     network = debug_network(request.param)
     assert isinstance(network, MelTokenizer)
@@ -50,11 +50,11 @@ def trained(network: MelTokenizer) -> MelTokenizer:
 @pytest.fixture(scope="module")
 def noisy() -> bandtok.Tokenizer:
     """The debug tokenizer with a fine stage and noise that both have an effect."""
-    network = debug_network(TOKENIZER_KIND)
+    network = debug_network(TOKENIZER_SPEC)
     assert isinstance(network, MelTokenizer)
     network = trained(grow_decoder(network, fine_blocks=1, noise_channels=2))
     network.requires_grad_(False)
-    codec = Codec(network, debug_network(VOCODER_KIND).eval())
+    codec = Codec(network, debug_network(VOCODER_SPEC).eval())
     return bandtok.Tokenizer(codec, "noisy")
 
 
@@ -70,7 +70,7 @@ def test_untrained_parts_change_nothing(older: MelTokenizer, sizes: tuple[int, i
     assert torch.equal(grown.decode_codes(codes), older.decode_codes(codes))
     assert torch.equal(grown.train().decode_codes(codes), older.train().decode_codes(codes))
     assert code_fingerprint(grown) == code_fingerprint(older)
-    assert kind_of(grown) == kind_of(older)
+    assert spec_for(grown) == spec_for(older)
     assert grown.config.decoder_fine_blocks == sizes[0]
     optional = [m for m in grown.modules() if isinstance(m, FineStage | NoiseInput)]
     assert len(optional) == bool(sizes[0]) + bool(sizes[1]) * (1 + bool(sizes[0]))
@@ -104,7 +104,7 @@ def test_a_part_of_another_size_is_refused(older: MelTokenizer) -> None:
 
 
 def test_configs_without_the_fields_load(older: MelTokenizer, tmp_path: Path) -> None:
-    save_network(older, tmp_path, kind_of(older).name)
+    save_network(older, tmp_path, spec_for(older).name)
     path = tmp_path / "config.json"
     content = json.loads(path.read_text())
     names = [name for name in content["config"] if name.startswith(("decoder_fine", "decoder_noi"))]
@@ -112,13 +112,13 @@ def test_configs_without_the_fields_load(older: MelTokenizer, tmp_path: Path) ->
     for name in names:
         del content["config"][name]
     path.write_text(json.dumps(content))
-    assert load_network(TOKENIZER_KIND, tmp_path).config == older.config
+    assert load_network(TOKENIZER_SPEC, tmp_path).config == older.config
 
 
 def test_a_grown_tokenizer_is_saved_with_its_noise(older: MelTokenizer, tmp_path: Path) -> None:
     grown = grow_decoder(older, fine_blocks=1, noise_channels=2)
-    save_network(grown, tmp_path, kind_of(grown).name)
-    loaded = load_network(TOKENIZER_KIND, tmp_path)
+    save_network(grown, tmp_path, spec_for(grown).name)
+    loaded = load_network(TOKENIZER_SPEC, tmp_path)
     assert loaded.config == grown.config
     tiles = {name: b for name, b in grown.named_buffers() if name.endswith(".tile")}
     assert len(tiles) == 2
@@ -159,7 +159,7 @@ def test_windows_have_the_noise_of_the_whole_piece(noisy: bandtok.Tokenizer) -> 
 
 
 def test_noise_differs_between_positions_and_repeats_with_its_period() -> None:
-    network = debug_network(TOKENIZER_KIND)
+    network = debug_network(TOKENIZER_SPEC)
     assert isinstance(network, MelTokenizer)
     network = trained(grow_decoder(network, fine_blocks=1, noise_channels=2))
     codes = codes_of(network, 1).expand(-1, -1, 30)  # the same codes at every position

@@ -7,14 +7,14 @@ import torch
 
 from bandtok.checkpoint import debug_network
 from bandtok.errors import ConfigError, GridError
-from bandtok.networks import TOKENIZER_KIND
+from bandtok.model_specs import TOKENIZER_SPEC
 from bandtok.tokenizer.config import TokenizerConfig
 from bandtok.tokenizer.model import TokenizerNetwork
 
 
 @pytest.fixture(scope="module")
 def network() -> TokenizerNetwork:
-    network = debug_network(TOKENIZER_KIND)
+    network = debug_network(TOKENIZER_SPEC)
     assert isinstance(network, TokenizerNetwork)
     return network.eval()
 

@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from bandtok.errors import ConfigError
-from bandtok.layers.quantizer import Quantizer
-from bandtok.training.codebooks import codebook_rule, lattice_levels
+from bandtok.tokenizer.quantizer import Quantizer
+from bandtok.training.codebooks import lattice_levels, quantizer_type
 
 CORNERS = torch.tensor([[1.0, 1], [1, -1], [-1, 1], [-1, -1]])
 
 
 def heaps() -> torch.Tensor:
     """Latents [1, 2, 20, 20] around the four corners of a square."""
-    draw = torch.Generator().manual_seed(0)
-    rows = CORNERS.repeat(100, 1) + 0.1 * torch.randn(400, 2, generator=draw)
+    rng = torch.Generator().manual_seed(0)
+    rows = CORNERS.repeat(100, 1) + 0.1 * torch.randn(400, 2, generator=rng)
     return rows.T.reshape(1, 2, 20, 20)
 
 
@@ -23,7 +23,7 @@ def heaps() -> torch.Tensor:
 def test_entries_follow_data_that_moves(name: str) -> None:
     torch.manual_seed(0)
     quantizer = Quantizer(codebook_size=4, code_dim=2, decay=0.8)
-    rule = codebook_rule(name, quantizer, rate=0.02)
+    rule = quantizer_type(name, quantizer, rate=0.02)
     rule.start(CORNERS, torch.Generator().manual_seed(0))
     stretched = heaps() * 1.5
     for _ in range(100):
@@ -33,7 +33,7 @@ def test_entries_follow_data_that_moves(name: str) -> None:
 
 def test_a_lattice_stays_and_covers() -> None:
     quantizer = Quantizer(codebook_size=16, code_dim=2)
-    rule = codebook_rule("lattice", quantizer, rate=0.1)
+    rule = quantizer_type("lattice", quantizer, rate=0.1)
     before = quantizer.codebook.clone()
     rule.start(CORNERS, torch.Generator().manual_seed(0))
     rule.move(heaps(), torch.zeros(1, 20, 20, dtype=torch.int64))
@@ -57,4 +57,4 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ConfigError, match="lattice"):
         lattice_levels(7, 2)
     with pytest.raises(ConfigError, match="codebook rule"):
-        codebook_rule("magic", Quantizer(4, 2), 0.1)
+        quantizer_type("magic", Quantizer(4, 2), 0.1)

@@ -21,14 +21,14 @@ from bandtok.checkpoint import load_network, save_network
 from bandtok.codec import code_fingerprint
 from bandtok.data.manifest import Track
 from bandtok.data.waveforms import WaveformStore
+from bandtok.device import choose_device
 from bandtok.errors import CheckpointError, ConfigError
-from bandtok.networks import TOKENIZER_KIND, VOCODER_KIND
-from bandtok.recipes import vocoder as recipes
-from bandtok.recipes.run import train
-from bandtok.recipes.settings import override
-from bandtok.training.device import training_device
+from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC
 from bandtok.training.joint import JointTask, JointTraining
 from bandtok.training.loss_table import weighted_sum
+from bandtok.training.recipes import vocoder as recipes
+from bandtok.training.run import train
+from bandtok.training.settings import override
 from bandtok.vocoder.config import DEBUG_VOCODER
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The debug tokenizer as a model folder, whose weights are float16 as those of any model."""
     folder = tmp_path_factory.mktemp("start")
-    save_network(load_network(TOKENIZER_KIND, "debug"), folder, TOKENIZER_KIND.name)
+    save_network(load_network(TOKENIZER_SPEC, "debug"), folder, TOKENIZER_SPEC.name)
     return folder
 
 
@@ -72,8 +72,10 @@ def make(music: Path) -> Make:
 
     def make(settings: dict[str, str] | None = None) -> JointTask:
         recipe: JointTraining = replace(recipes.joint_sharp(), network=DEBUG_VOCODER)
-        recipe = override(recipe, {**SMALL, **FEW, "adversarial_after": "0", **(settings or {})})
-        return JointTask(recipe, store, store, load_network(TOKENIZER_KIND, recipe.tokenizer))
+        recipe = override(
+            recipe, {**SMALL, **FEW, "discriminator_start_step": "0", **(settings or {})}
+        )
+        return JointTask(recipe, store, store, load_network(TOKENIZER_SPEC, recipe.tokenizer))
 
     return make
 
@@ -93,14 +95,14 @@ def joint(music: Path, out: Path, init: Path | None = None, **changed: Any) -> P
 def test_joint_training_grows_the_decoder_and_keeps_the_codes(
     music: Path, start: Path, tmp_path: Path
 ) -> None:
-    fingerprint = code_fingerprint(load_network(TOKENIZER_KIND, start))
+    fingerprint = code_fingerprint(load_network(TOKENIZER_SPEC, start))
     run = joint(music, tmp_path / "run", tokenizer=str(start))
-    exported = load_network(TOKENIZER_KIND, run)
+    exported = load_network(TOKENIZER_SPEC, run)
     assert code_fingerprint(exported) == fingerprint
     assert exported.config.decoder_fine_blocks == 2
     assert exported.config.decoder_noise_channels == 4
     assert exported.decoder.fine.out.weight.any()
-    again = load_network(TOKENIZER_KIND, joint(music, tmp_path / "again", tokenizer=str(run)))
+    again = load_network(TOKENIZER_SPEC, joint(music, tmp_path / "again", tokenizer=str(run)))
     assert code_fingerprint(again) == fingerprint
     assert torch.equal(again.decoder.fine.noise.tile, exported.decoder.fine.noise.tile)
     assert not torch.equal(again.decoder.fine.out.weight, exported.decoder.fine.out.weight)
@@ -111,12 +113,12 @@ def test_joint_training_grows_the_decoder_and_keeps_the_codes(
 def test_crops_too_short_for_the_discriminators_are_refused(make: Make) -> None:
     with pytest.raises(ConfigError, match="got crop_mel_frames 32; expected 33 or more"):
         make({"crop_mel_frames": "32"})
-    make({"crop_mel_frames": "32", "adversarial_after": "none"})
+    make({"crop_mel_frames": "32", "discriminator_start_step": "none"})
 
 
 def test_a_decoder_is_left_as_it_was_loaded_without_settings(make: Make) -> None:
     task = make({"decoder_fine_blocks": "none", "decoder_noise_channels": "none"})
-    assert task.network.tokenizer.config == load_network(TOKENIZER_KIND, "debug").config
+    assert task.network.tokenizer.config == load_network(TOKENIZER_SPEC, "debug").config
 
 
 def test_growing_leaves_the_vocoder_and_the_first_output_as_they_are(make: Make) -> None:
@@ -156,8 +158,8 @@ def test_a_grown_tokenizer_starts_from_older_weights(music: Path, tmp_path: Path
     grown["decoder_noise_channels"] = "2"
     start = {"data": music, "init": str(tmp_path / "first")}
     train("tokenizer", "debug", out=tmp_path / "second", settings=grown, **start)
-    before = load_network(TOKENIZER_KIND, tmp_path / "first")
-    after = load_network(TOKENIZER_KIND, tmp_path / "second")
+    before = load_network(TOKENIZER_SPEC, tmp_path / "first")
+    after = load_network(TOKENIZER_SPEC, tmp_path / "second")
     codes = torch.randint(0, 64, (1, 16, 10), generator=torch.Generator().manual_seed(0))
     assert after.config.decoder_fine_blocks == 1
     assert torch.equal(before.decode_codes(codes), after.decode_codes(codes))
@@ -259,7 +261,7 @@ def test_unknown_precisions_and_devices_are_refused() -> None:
     with pytest.raises(ConfigError, match="expected float32 or bfloat16"):
         override(recipes.joint_sharp(), {"precision": "float16"})
     with pytest.raises(ConfigError, match="expected auto, cpu or cuda"):
-        training_device("gpu")
+        choose_device("gpu")
 
 
 def test_losses_without_weight_are_skipped_but_the_mel_loss_is_always_logged() -> None:
@@ -320,6 +322,6 @@ def test_the_script_for_a_gpu_passes_on_a_cpu(music: Path, start: Path, tmp_path
     done = subprocess.run(script, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "as before" in done.stdout
-    exported = load_network(TOKENIZER_KIND, tmp_path / "run")
+    exported = load_network(TOKENIZER_SPEC, tmp_path / "run")
     assert exported.config.decoder_noise_channels == 4
-    assert load_network(VOCODER_KIND, tmp_path / "run").config.model_dim == DEBUG_VOCODER.model_dim
+    assert load_network(VOCODER_SPEC, tmp_path / "run").config.model_dim == DEBUG_VOCODER.model_dim

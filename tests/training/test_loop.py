@@ -19,20 +19,20 @@ import bandtok
 from bandtok.checkpoint import load_network
 from bandtok.codec import code_fingerprint
 from bandtok.errors import CheckpointError, ConfigError, TrainingError
-from bandtok.networks import TOKENIZER_KIND, VOCODER_KIND
-from bandtok.recipes.run import RunReport, recipe_modules, recipe_names, train
-from bandtok.recipes.settings import override
-from bandtok.residual.model import ResidualNetwork
+from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC
+from bandtok.tokenizer.residual_model import ResidualNetwork
 from bandtok.training.loop import LoopConfig, rate_scale, read_metrics, run_loop, update
+from bandtok.training.run import RunReport, recipe_modules, recipe_names, train
+from bandtok.training.settings import override
 from bandtok.training.state import load_state, save_state
 
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("music")
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for index in range(3):
-        samples = draw.normal(0, 0.1, 3 * 44_100)
+        samples = rng.normal(0, 0.1, 3 * 44_100)
         soundfile.write(folder / f"{index}.wav", samples, 44_100)
     return folder
 
@@ -46,15 +46,19 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     ("kind", "recipe", "changed"),
     [
         ("tokenizer", "debug", {}),
-        ("tokenizer", "debug", {"codebook_rule": "gradient", "prediction_weight": "0.1"}),
+        ("tokenizer", "debug", {"quantizer_type": "gradient", "predictability_weight": "0.1"}),
         (
             "tokenizer",
             "debug",
-            {"codebook_rule": "simvq", "rotation": "true", "smoothness_weight": "0.1"},
+            {"quantizer_type": "simvq", "rotation": "true", "smoothness_weight": "0.1"},
         ),
-        ("tokenizer", "debug", {"codebook_rule": "lattice", "network.code_dim": "3"}),
+        ("tokenizer", "debug", {"quantizer_type": "lattice", "network.code_dim": "3"}),
         ("tokenizer", "residual_debug", {"layer_dropout": "0.5"}),
-        ("tokenizer", "residual_debug", {"codebook_rule": "gradient", "prediction_weight": "0.1"}),
+        (
+            "tokenizer",
+            "residual_debug",
+            {"quantizer_type": "gradient", "predictability_weight": "0.1"},
+        ),
         ("vocoder", "debug", {}),
     ],
 )
@@ -111,7 +115,7 @@ def test_a_run_leaves_a_model_pictures_and_numbers(music: Path, tmp_path: Path) 
     train("tokenizer", "debug", data=music, out=tmp_path / "run")
     tokenizer = bandtok.Tokenizer.from_pretrained(tmp_path / "run", vocoder="debug")
     assert tokenizer.codebook_size == 64
-    assert list((tmp_path / "run" / "pictures").glob("*.png"))
+    assert list((tmp_path / "run" / "log_images").glob("*.png"))
     lines = read_metrics(tmp_path / "run")
     assert {"train", "valid"} == {line["part"] for line in lines}
     assert all(np.isfinite(v) for line in lines for v in line.values() if v != line["part"])
@@ -133,7 +137,7 @@ def test_a_residual_run_leaves_a_tokenizer_for_every_use(music: Path, tmp_path: 
         "tokenizer", "residual_debug", out=tmp_path / "second",
         settings={"freeze_codes": "true", "steps": "2"}, **start,
     )  # fmt: skip
-    second = load_network(TOKENIZER_KIND, tmp_path / "second")
+    second = load_network(TOKENIZER_SPEC, tmp_path / "second")
     assert code_fingerprint(second) == tokenizer.fingerprint
     with pytest.raises(CheckpointError, match="tensor"):
         train("tokenizer", "debug", out=tmp_path / "third", **start)
@@ -170,12 +174,12 @@ def test_joint_training_moves_both_and_keeps_the_codes(music: Path, tmp_path: Pa
         "vocoder", "joint", data=music, out=tmp_path / "joint", init=str(tmp_path / "vocoder"),
         settings={**sizes, **short, "tokenizer": str(tmp_path / "tokenizer")},
     )  # fmt: skip
-    for kind, moved in ((TOKENIZER_KIND, "decoder.out.weight"), (VOCODER_KIND, "spectrum.weight")):
+    for kind, moved in ((TOKENIZER_SPEC, "decoder.out.weight"), (VOCODER_SPEC, "spectrum.weight")):
         before = load_network(kind, tmp_path / kind.name).state_dict()
         after = load_network(kind, tmp_path / "joint").state_dict()
         assert not torch.equal(before[moved], after[moved])
     fingerprints = {
-        code_fingerprint(load_network(TOKENIZER_KIND, tmp_path / run))
+        code_fingerprint(load_network(TOKENIZER_SPEC, tmp_path / run))
         for run in ("tokenizer", "joint")
     }
     assert len(fingerprints) == 1
@@ -186,9 +190,9 @@ def test_a_new_codebook_size_can_start_from_old_weights(music: Path, tmp_path: P
     train("tokenizer", "debug", data=music, out=tmp_path / "first")
     train(
         "tokenizer", "debug", data=music, out=tmp_path / "second",
-        init=str(tmp_path / "first"), settings={"codebook_size": "32", "quantize_after": "0"},
+        init=str(tmp_path / "first"), settings={"codebook_size": "32", "quantize_start_step": "0"},
     )  # fmt: skip
-    assert load_network(TOKENIZER_KIND, tmp_path / "second").config.codebook_size == 32
+    assert load_network(TOKENIZER_SPEC, tmp_path / "second").config.codebook_size == 32
 
 
 @pytest.mark.slow
@@ -198,8 +202,8 @@ def test_frozen_codes_stay_frozen(music: Path, tmp_path: Path) -> None:
         "tokenizer", "debug", data=music, out=tmp_path / "second",
         init=str(tmp_path / "first"), settings={"freeze_codes": "true"},
     )  # fmt: skip
-    before = load_network(TOKENIZER_KIND, tmp_path / "first")
-    after = load_network(TOKENIZER_KIND, tmp_path / "second")
+    before = load_network(TOKENIZER_SPEC, tmp_path / "first")
+    after = load_network(TOKENIZER_SPEC, tmp_path / "second")
     assert code_fingerprint(before) == code_fingerprint(after)
     assert not torch.equal(before.decoder.out.weight, after.decoder.out.weight)
 
@@ -223,7 +227,7 @@ class ExplodingTask:
     def validate(self, network: nn.Module) -> dict[str, float]:
         return {}
 
-    def pictures(self, network: nn.Module) -> dict[str, np.ndarray]:
+    def log_images(self, network: nn.Module) -> dict[str, np.ndarray]:
         return {}
 
 
@@ -255,7 +259,7 @@ def test_a_damaged_or_foreign_state_is_refused(tmp_path: Path) -> None:
 
 
 def test_learning_rate_warms_up_and_falls() -> None:
-    config = LoopConfig(steps=100, warmup_steps=10, final_rate=0.1)
+    config = LoopConfig(steps=100, warmup_steps=10, final_lr_ratio=0.1)
     scales = [rate_scale(step, config) for step in range(100)]
     assert scales[0] == pytest.approx(0.1, abs=0.01)
     assert np.argmax(scales) == 9
@@ -272,10 +276,15 @@ def test_settings_are_laid_over_a_recipe() -> None:
     recipe = recipe_modules()["tokenizer"].default()
     changed = override(
         recipe,
-        {"steps": "7", "network.code_dim": "8", "adversarial_after": "5", "learning_rate": "1"},
+        {
+            "steps": "7",
+            "network.code_dim": "8",
+            "discriminator_start_step": "5",
+            "learning_rate": "1",
+        },
     )
     assert (changed.loop.steps, changed.network.code_dim) == (7, 8)
-    assert changed.adversarial_after == 5
+    assert changed.discriminator_start_step == 5
     assert isinstance(changed.learning_rate, float)
     for bad in ({"nonsense": "1"}, {"steps": "many"}, {"steps": "0"}, {"freeze_codes": "7"}):
         with pytest.raises(ConfigError):

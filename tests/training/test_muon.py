@@ -1,4 +1,4 @@
-"""The optimiser of the transformer's matrices."""
+"""The optimizer of the transformer's matrices."""
 
 from __future__ import annotations
 

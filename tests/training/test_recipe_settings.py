@@ -20,29 +20,29 @@ from bandtok.checkpoint import load_network
 from bandtok.data.manifest import Track
 from bandtok.data.shards import TokenCorpus
 from bandtok.data.waveforms import WaveformStore
-from bandtok.music_lm.text import HashTextEncoder
-from bandtok.networks import TOKENIZER_KIND
-from bandtok.recipes import listener as listener_recipes
-from bandtok.recipes import music_lm as music_lm_recipes
-from bandtok.recipes import tokenizer as tokenizer_recipes
-from bandtok.recipes import vocoder as vocoder_recipes
-from bandtok.recipes.settings import describe, override
+from bandtok.lm.text_embeddings import HashTextEncoder
+from bandtok.model_specs import TOKENIZER_SPEC
 from bandtok.training.joint import JointTask
-from bandtok.training.listener import ListenerTask
-from bandtok.training.music_lm import MusicLMTask
+from bandtok.training.lm import LMTask
+from bandtok.training.recipes import lm as music_lm_recipes
+from bandtok.training.recipes import reranker as listener_recipes
+from bandtok.training.recipes import tokenizer as tokenizer_recipes
+from bandtok.training.recipes import vocoder as vocoder_recipes
+from bandtok.training.reranker import RerankerTask
 from bandtok.training.residual import ResidualTask
+from bandtok.training.settings import describe, override
 from bandtok.training.tokenizer import TokenizerTask
 from bandtok.training.vocoder import VocoderTask
 
 Settings = dict[str, str]
 COVERED_NUMBER = re.compile(r"(_weight|_share|_prob|dropout)$")
 
-NO_EFFECT = {("joint", "decoded_share"): "joint training decodes every mel of a batch"}
+NO_EFFECT = {("joint", "decoded_mel_prob"): "joint training decodes every mel of a batch"}
 OTHER_NETWORK = {
     ("lm", "network.beat_clock"): "adds the parameters of the beat",
     ("lm", "network.rows_share_codes"): "gives each row embeddings of its own",
 }
-NOT_RUN = {("lm", "compiled"): "compilation takes a minute and must not change the gradient"}
+NOT_RUN = {("lm", "compile"): "compilation takes a minute and must not change the gradient"}
 EXCEPTIONS = NO_EFFECT | OTHER_NETWORK | NOT_RUN
 """Fields of which 0 and 1 are not compared by the first gradient, and why."""
 
@@ -52,13 +52,13 @@ LARGEST = {"network.dropout": "0.9"}
 
 def debug_recipe(name: str) -> Any:
     """Return a debug recipe in which every loss takes part from the first step on."""
-    small = {"adversarial_after": "0", "validation_crops": "1"}
+    small = {"discriminator_start_step": "0", "validation_crops": "1"}
     if name in ("tokenizer", "residual"):
         recipe = {
             "tokenizer": tokenizer_recipes.debug,
             "residual": tokenizer_recipes.residual_debug,
         }[name]()
-        start = {"quantize_after": "0"}
+        start = {"quantize_start_step": "0"}
         if name == "tokenizer":  # layers of residuals need more music to differ
             start |= {"start_vectors_per_entry": "2", "crop_mel_frames": "32"}
         return override(recipe, {**small, **start})
@@ -71,11 +71,11 @@ def debug_recipe(name: str) -> Any:
     if name == "lm":
         recipe = music_lm_recipes.debug()
         recipe = replace(recipe, network=replace(recipe.network, beat_clock=True, window_frames=4))
-        return override(recipe, {"batch_size": "16", "edit_share": "0.5"})
+        return override(recipe, {"batch_size": "16", "infill_prob": "0.5"})
     return override(listener_recipes.debug(), {"batch_size": "8"})
 
 
-RECIPES = ("tokenizer", "residual", "vocoder", "joint", "lm", "listener")
+RECIPES = ("tokenizer", "residual", "vocoder", "joint", "lm", "reranker")
 CASES = [
     (name, field)
     for name in RECIPES
@@ -99,12 +99,12 @@ def make_task(music: WaveformStore, beating: TokenCorpus) -> Callable[..., Any]:
     def make(name: str, settings: Mapping[str, str] | None = None) -> Any:
         torch.set_num_threads(1)
         recipe = override(debug_recipe(name), settings or {})
-        if name in ("lm", "listener"):
-            task = {"lm": MusicLMTask, "listener": ListenerTask}[name]
+        if name in ("lm", "reranker"):
+            task = {"lm": LMTask, "reranker": RerankerTask}[name]
             return task(recipe, beating, HashTextEncoder(8))
         if name in ("vocoder", "joint"):
             task = {"vocoder": VocoderTask, "joint": JointTask}[name]
-            return task(recipe, music, music, load_network(TOKENIZER_KIND, recipe.tokenizer))
+            return task(recipe, music, music, load_network(TOKENIZER_SPEC, recipe.tokenizer))
         task = {"tokenizer": TokenizerTask, "residual": ResidualTask}[name]
         return task(recipe, music, music)
 
@@ -210,7 +210,7 @@ def test_the_fields_are_found() -> None:
 def test_the_discriminator_moves_once_it_is_switched_on_and_not_before(
     make_task: Callable[..., Any], name: str
 ) -> None:
-    task = make_task(name, {"adversarial_after": "1"})
+    task = make_task(name, {"discriminator_start_step": "1"})
     parameters = dict(task.modules["discriminator"].named_parameters())
     before = {key: tensor.detach().clone() for key, tensor in parameters.items()}
     numbers = task.step(0)
@@ -225,7 +225,7 @@ def test_the_discriminator_moves_once_it_is_switched_on_and_not_before(
 def test_without_a_start_the_discriminator_never_moves(
     make_task: Callable[..., Any], name: str
 ) -> None:
-    task = make_task(name, {"adversarial_after": "none"})
+    task = make_task(name, {"discriminator_start_step": "none"})
     parameters = dict(task.modules["discriminator"].named_parameters())
     before = {key: tensor.detach().clone() for key, tensor in parameters.items()}
     task.step(3)

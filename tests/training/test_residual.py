@@ -1,4 +1,4 @@
-"""Residual codebooks follow the data layer by layer; quantiser dropout; recipes on equal terms."""
+"""Residual codebooks follow the data layer by layer; quantizer dropout; recipes on equal terms."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from bandtok.errors import ConfigError
-from bandtok.layers.quantizer import Quantizer
-from bandtok.recipes import tokenizer as recipes
-from bandtok.residual.quantizer import ResidualQuantizer
-from bandtok.training.codebooks import MovingAverages, rule_for
+from bandtok.tokenizer.quantizer import Quantizer
+from bandtok.tokenizer.residual_quantizer import ResidualQuantizer
+from bandtok.training.codebooks import EMACodebook, rule_for
+from bandtok.training.recipes import tokenizer as recipes
 from bandtok.training.residual import ResidualTraining, draw_kept_layers
 from bandtok.training.tokenizer import usage_numbers
 
@@ -55,7 +55,7 @@ def test_every_layer_moves_as_a_quantizer_given_its_residual(
         alone = Quantizer(codebook_size=8, code_dim=3)
         alone.codebook.copy_(layer.codebook)
         alone.sums.copy_(layer.codebook)
-        MovingAverages(alone).move(left, codes[:, index : index + 1])
+        EMACodebook(alone).move(left, codes[:, index : index + 1])
         expected.append(alone.codebook)
         left = left - layer.decode(codes[:, index : index + 1])
     rule_for("ema", quantizer, 0.1).move(latents, codes)
@@ -86,11 +86,11 @@ def test_dead_entries_of_every_layer_come_back(
         layer.counts[3] = 1e-3
     given = list(quantizer.residuals(latents, quantizer.encode(latents)))
     rule = rule_for("ema", quantizer, 0.1)
-    assert rule.revive(latents, generator()) == 3
+    assert rule.reset_dead_codes(latents, generator()) == 3
     for layer, left in zip(quantizer.codebooks(), given, strict=True):
         rows = left.permute(0, 2, 3, 1).reshape(-1, 3)
         assert (rows == layer.codebook[3]).all(1).any()
-    assert rule.revive(latents, generator()) == 0
+    assert rule.reset_dead_codes(latents, generator()) == 0
 
 
 def test_dropout_keeps_first_layers_of_its_share() -> None:

@@ -15,15 +15,15 @@ from torch import nn
 
 from bandtok.checkpoint import load_network
 from bandtok.data.shards import TokenCorpus
-from bandtok.networks import LISTENER_KIND, MUSIC_LM_KIND, TOKENIZER_KIND, VOCODER_KIND
-from bandtok.recipes.run import recipe_modules, train
-from bandtok.recipes.settings import describe
+from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC, VOCODER_SPEC
+from bandtok.training.run import recipe_modules, train
+from bandtok.training.settings import describe
 
 KINDS = {
-    "tokenizer": TOKENIZER_KIND,
-    "vocoder": VOCODER_KIND,
-    "lm": MUSIC_LM_KIND,
-    "listener": LISTENER_KIND,
+    "tokenizer": TOKENIZER_SPEC,
+    "vocoder": VOCODER_SPEC,
+    "lm": LM_SPEC,
+    "reranker": RERANKER_SPEC,
 }
 LEARNING_RATE = re.compile(r"^\w*(learning_rate|_rate|_lr)$")
 SMALL_MUSIC = {"crop_mel_frames": "32", "batch_size": "2", "validation_crops": "1"}
@@ -39,7 +39,7 @@ CASES = {
     "vocoder": ("vocoder", "debug", SMALL_MUSIC),
     "joint": ("vocoder", "joint", JOINT),
     "lm": ("lm", "debug", {"sampled_frames": "0"}),
-    "listener": ("listener", "debug", {}),
+    "reranker": ("reranker", "debug", {}),
 }
 Train = Callable[..., Path]
 
@@ -59,7 +59,7 @@ def run(music: Path, corpus: TokenCorpus, tmp_path: Path) -> Train:
         torch.set_num_threads(1)
         kind, recipe, settings = CASES[case]
         train(
-            kind, recipe, data=corpus.folder if kind in ("lm", "listener") else music,
+            kind, recipe, data=corpus.folder if kind in ("lm", "reranker") else music,
             out=tmp_path / name, init=None if init is None else str(init),
             settings={**settings, **changed},
         )  # fmt: skip
@@ -92,7 +92,7 @@ def test_a_run_starts_from_the_weights_it_is_given(run: Train, case: str) -> Non
     assert all(torch.equal(found[name], start[name]) for name in kept)
 
 
-@pytest.mark.parametrize("case", ["tokenizer", "residual", "vocoder", "lm", "listener"])
+@pytest.mark.parametrize("case", ["tokenizer", "residual", "vocoder", "lm", "reranker"])
 def test_exported_buffers_are_the_trained_buffers(run: Train, case: str) -> None:
     folder = run(case, "run", steps="4", save_every="4")
     network = exported(case, folder)

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load, load_file
 from torch import nn
 
-from bandtok.recipes.run import train
+from bandtok.training.run import train
 from bandtok.training.state import has_state, load_state, save_state
 
 
@@ -68,9 +68,9 @@ def _slow_rmtree(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("music")
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for index in range(2):
-        soundfile.write(folder / f"{index}.wav", draw.normal(0, 0.1, 60_000), 44_100)
+        soundfile.write(folder / f"{index}.wav", rng.normal(0, 0.1, 60_000), 44_100)
     return folder
 
 

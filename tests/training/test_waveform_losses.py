@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bandtok.audio import load_audio
 from bandtok.errors import MissingDependency
+from bandtok.signal.audio import load_audio
 from bandtok.tagger.tagger import _log_mel, _samples
 from bandtok.tagger.weights import musicnn_folder
 from bandtok.training.perceptual import TaggerFeatureLoss, TaggerMel

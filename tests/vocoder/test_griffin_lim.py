@@ -9,7 +9,7 @@ import torch
 
 from bandtok.errors import ConfigError, GridError
 from bandtok.evaluation.textbook_griffin_lim import textbook_griffin_lim
-from bandtok.mel import LogMel, MelConfig
+from bandtok.signal.mel import LogMel, MelConfig
 from bandtok.vocoder.griffin_lim import _Framing, griffin_lim
 
 CONFIG = MelConfig()
@@ -64,8 +64,8 @@ def test_an_impulse_stays_where_it_was(impulse_frame: int) -> None:
     waveform[..., position] = 0.9
     found = griffin_lim(LogMel(CONFIG)(waveform), CONFIG, num_iterations=30)[0, 0]
     energy = found.square()
-    centre = (energy * torch.arange(SAMPLES)).sum() / energy.sum()
-    assert abs(centre - position) < CONFIG.hop_length / 2
+    center = (energy * torch.arange(SAMPLES)).sum() / energy.sum()
+    assert abs(center - position) < CONFIG.hop_length / 2
 
 
 def test_the_first_phases_can_be_given() -> None:

@@ -6,20 +6,20 @@ import pytest
 import torch
 
 from bandtok.checkpoint import debug_network
-from bandtok.mel import LogMel, MelConfig
-from bandtok.networks import VOCODER_KIND
+from bandtok.model_specs import VOCODER_SPEC
+from bandtok.signal.mel import LogMel, MelConfig
 from bandtok.vocoder.config import VocoderConfig
 from bandtok.vocoder.model import OverlapAdd
 
 
 def test_one_hop_of_samples_for_each_mel_frame() -> None:
-    vocoder = debug_network(VOCODER_KIND)
+    vocoder = debug_network(VOCODER_SPEC)
     assert vocoder(torch.randn(2, 128, 11)).shape == (2, 1, 11 * 512)
 
 
 def test_samples_see_no_farther_than_the_reach() -> None:
-    vocoder = debug_network(VOCODER_KIND).eval()
-    reach = VOCODER_KIND.debug.reach  # type: ignore[attr-defined]
+    vocoder = debug_network(VOCODER_SPEC).eval()
+    reach = VOCODER_SPEC.debug.reach  # type: ignore[attr-defined]
     mel = torch.randn(1, 128, 4 * reach + 1)
     changed = mel.clone()
     middle = 2 * reach

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Protocol, TextIO
 
@@ -96,3 +96,17 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+@contextmanager
+def progress_steps(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a reporter of (step, done, in all) that draws one bar per step."""
+    with progress_bars(quiet) as bars, ExitStack() as tasks:
+        steps: dict[str, Report] = {}
+
+        def report(step: str, done: int, total: int) -> None:
+            if step not in steps:
+                steps[step] = tasks.enter_context(bars.task(step))
+            steps[step](done, total)
+
+        yield report

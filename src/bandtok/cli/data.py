@@ -1,10 +1,9 @@
-"""`bandtok data`: build the open-music corpus, describe a folder of music, tokenise a corpus."""
+"""`bandtok data`: build the open-music corpus, describe a folder of music, tokenize a corpus."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 import bandtok
-from bandtok.cli.console import Report, print_json, progress_bars
+from bandtok.cli.console import print_json, progress_bars, progress_steps
 from bandtok.cli.options import ChosenDevice, Device, Json, Model, Quiet
 from bandtok.data.manifest import (
     MANIFEST_NAME,
@@ -31,69 +30,16 @@ app = typer.Typer(help="Build and describe corpora.", no_args_is_help=True)
 
 
 @app.command()
-def openmusic(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the corpus.")],
-    packages_from: Annotated[
-        Path | None, typer.Option(help="Folder of .deb files to use before fetching any.")
-    ] = None,
-    quiet: Quiet = False,
-    json: Json = False,
-) -> None:
-    """Fetch about 20 hours of openly licensed music from Debian packages and describe it."""
-    from bandtok.data.openmusic import build_corpus
-
-    with _steps(quiet) as report:
-        corpus = build_corpus(out, packages_from=packages_from, on_progress=report)
-    for line in corpus.left_out:
-        typer.echo(f"left out {line}", err=True)
-    _print_tracks(corpus.tracks, out / MANIFEST_NAME, json)
-
-
-@app.command()
-def rendered(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the corpus.")],
-    hours: Annotated[float, typer.Option(min=0.001, help="Hours of music, at least.")] = 12.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything drawn by chance.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Pieces rendered at the same time.")] = 1,
-    style: Annotated[
-        list[str] | None,
-        typer.Option(help="Only pieces of this style; repeatable."),
-    ] = None,
-    packages_from: Annotated[
-        Path | None, typer.Option(help="Folder of .deb and .whl files to use before fetching any.")
-    ] = None,
-    quiet: Quiet = False,
-    json: Json = False,
-) -> None:
-    """Render tunes in many styles, all attributes known; goes on where it stopped."""
-    from bandtok.data.rendered.corpus import build_rendered
-
-    with _steps(quiet) as report:
-        corpus = build_rendered(
-            out,
-            hours=hours,
-            seed=seed,
-            jobs=jobs,
-            styles=style or (),
-            packages_from=packages_from,
-            on_progress=report,
-        )
-    for line in corpus.left_out:
-        typer.echo(f"left out {line}", err=True)
-    _print_tracks(corpus.tracks, out / MANIFEST_NAME, json)
-
-
-@app.command()
 def manifest(
     folder: Annotated[Path, typer.Argument(help="Folder of audio files.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File; default FOLDER/manifest.jsonl.")
+        Path | None, typer.Option("--output", "-o", help="File; default FOLDER/manifest.jsonl.")
     ] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Describe a folder of your own music: length, bandwidth, tags and split of each track."""
-    with _steps(quiet) as report:
+    with progress_steps(quiet) as report:
         tracks = scan_folder(
             folder,
             on_progress=lambda done, total: report("reading", done, total),
@@ -101,7 +47,7 @@ def manifest(
         )
     target = out or folder / MANIFEST_NAME
     save_manifest(tracks, target)
-    _print_tracks(tracks, target, json)
+    print_tracks(tracks, target, json)
 
 
 @app.command()
@@ -136,7 +82,7 @@ def tokenize(
     corpora: Annotated[
         list[Path], typer.Argument(help="Manifests, or folders of audio; one or more.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the token shards.")],
+    out: Annotated[Path, typer.Option("--output", "-o", help="Folder of the token shards.")],
     offsets: Annotated[
         int,
         typer.Option(help="Shifts by parts of a frame at which each training track is encoded."),
@@ -208,7 +154,7 @@ def captions(
 
 
 def _load_encoder(model: str | None, device: str) -> bandtok.Tokenizer:
-    """Load what encodes; tokenising never decodes, so nothing stands where the vocoder would."""
+    """Load what encodes; tokenizing never decodes, so nothing stands where the vocoder would."""
     from torch import nn
 
     from bandtok.codec import ExternalVocoder
@@ -223,21 +169,8 @@ def _load_tagger() -> Tagger:
     return load_tagger("msd")
 
 
-@contextlib.contextmanager
-def _steps(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Yield a reporter of (step, done, in all) that draws one bar a step."""
-    with progress_bars(quiet) as bars, contextlib.ExitStack() as tasks:
-        steps: dict[str, Report] = {}
-
-        def report(step: str, done: int, total: int) -> None:
-            if step not in steps:
-                steps[step] = tasks.enter_context(bars.task(step))
-            steps[step](done, total)
-
-        yield report
-
-
-def _print_tracks(tracks: Sequence[Track], manifest_file: Path, json: bool) -> None:
+def print_tracks(tracks: Sequence[Track], manifest_file: Path, json: bool) -> None:
+    """Print a summary of a corpus, or its tracks as JSON."""
     if json:
         hours = {
             split: sum(track.seconds for track in tracks if track.split == split) / 3600

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import bandtok
-from bandtok.audio_writer import AudioWriter
 from bandtok.cli import options
 from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report, clock
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 from bandtok.errors import GridError
+from bandtok.signal.audio_writer import AudioWriter
 
 if TYPE_CHECKING:
-    from bandtok.grid import TokenGrid
+    from bandtok.tokens.grid import TokenGrid
 
 Force = Annotated[
     bool, typer.Option("--force", help="Decode tokens even if another model made them.")

@@ -8,19 +8,19 @@ import numpy as np
 import typer
 
 import bandtok
-from bandtok.audio import probe_audio
 from bandtok.cli import options
 from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report, clock
 from bandtok.cli.suffixes import AUDIO_INPUTS, TOKEN_SUFFIX
 from bandtok.errors import TokenFileError
-from bandtok.token_file import read_token_file
+from bandtok.signal.audio import probe_audio
+from bandtok.tokens.token_file import read_token_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bandtok.grid import TokenGrid
-    from bandtok.journal import EncodingJournal
+    from bandtok.tokens.grid import TokenGrid
+    from bandtok.tokens.journal import EncodingJournal
 
 _LONG_SECONDS = 900.0  # from here on a stopped encoding goes on where it was
 
@@ -95,7 +95,7 @@ def mixing_note(channels: int, grid: TokenGrid) -> str:
     if channels == grid.channels:
         return ""
     if channels == 1:
-        return ", mono in the centre"
+        return ", mono in the center"
     return f", {channels} channels mixed to mono"
 
 

@@ -15,12 +15,10 @@ from bandtok.cli import options
 from bandtok.cli.console import print_json, progress_bars
 
 if TYPE_CHECKING:
-    from bandtok.audio import Audio
-    from bandtok.evaluation.attribute_control import AttributePrompt
     from bandtok.evaluation.excerpts import Excerpt
     from bandtok.evaluation.prompts import ControlPrompt
     from bandtok.evaluation.tokens import TokenReport
-    from bandtok.pipeline import Clip
+    from bandtok.signal.audio import Audio
 
 app = typer.Typer(help="Measure reconstructions, generated clips and tokens.", no_args_is_help=True)
 
@@ -48,7 +46,7 @@ Corpus = Annotated[
     Path,
     typer.Argument(metavar="DATA", help="manifest.jsonl, its folder, or a folder of audio."),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the report.")]
+Out = Annotated[Path, typer.Option("--output", "-o", help="Folder of the report.")]
 Split = Annotated[
     str, typer.Option("--split", help="train, valid, test, unseen, or all for every track.")
 ]
@@ -104,13 +102,13 @@ def reconstruction(
     as_json: options.Json = False,
 ) -> None:
     """Compare original and reconstruction, and show where in the chain the error arises."""
+    from bandtok.api.tokenizer import Tokenizer
     from bandtok.data.manifest import manifest_folder
     from bandtok.evaluation.corpus import ReconstructionSettings, evaluate_reconstruction
     from bandtok.evaluation.reconstruction_tables import mean_tables
     from bandtok.evaluation.report import write_reconstruction_report
     from bandtok.evaluation.system_audio import parse_system_audio, save_system_audio
     from bandtok.evaluation.systems import DEFAULT_SYSTEMS
-    from bandtok.pipeline import Tokenizer
 
     tokenizer = Tokenizer.from_pretrained(model, vocoder=vocoder, device=device.value)
     settings = ReconstructionSettings(
@@ -145,8 +143,8 @@ def reconstruction(
         print_json(asdict(report))
     else:
         for title, rows in mean_tables(report):
-            _print_table(rows, title)
-        _print_files(files, quiet)
+            print_table(rows, title)
+        print_files(files, quiet)
 
 
 @app.command()
@@ -193,6 +191,7 @@ def generation(
     as_json: options.Json = False,
 ) -> None:
     """Compare generated clips with real music and with their prompts, and look for copies."""
+    from bandtok.api.tokenizer import Tokenizer
     from bandtok.evaluation.generation import GenerationSettings, evaluate_generation
     from bandtok.evaluation.report import (
         coded_rows,
@@ -200,7 +199,6 @@ def generation(
         generation_rows,
         write_generation_report,
     )
-    from bandtok.pipeline import Tokenizer
 
     settings = GenerationSettings(
         split=None if split == "all" else split,
@@ -227,78 +225,12 @@ def generation(
     if as_json:
         print_json(asdict(report))
         return
-    _print_table([row[:-1] for row in generation_rows(report)])
+    print_table([row[:-1] for row in generation_rows(report)])
     if report.coded:
-        _print_table([row[:-1] for row in coded_rows(report)], "Both sides through the tokenizer")
+        print_table([row[:-1] for row in coded_rows(report)], "Both sides through the tokenizer")
     if report.control:
-        _print_table(control_rows(report.control))
-    _print_files(files, quiet)
-
-
-@app.command()
-def attributes(
-    corpora: Annotated[
-        list[Path], typer.Argument(metavar="RENDERED...", help="From 'bandtok data rendered'.")
-    ],
-    out: Out,
-    lm: Annotated[
-        str | None,
-        typer.Option("--lm", metavar="NAME_OR_PATH", help="Music model; the bundled one if not."),
-    ] = None,
-    clips: Annotated[int, typer.Option("--clips", min=1, help="Prompts, one clip each.")] = 120,
-    seconds: Annotated[float, typer.Option("--seconds", help="Length of a clip.")] = 10.0,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Clips side by side.")] = 8,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of prompts and clips.")] = 0,
-    guidance: Annotated[float, typer.Option("--guidance-scale", help="As for generate.")] = 6.0,
-    beat_scale: Annotated[
-        float, typer.Option("--beat-scale", min=0, help="As for generate.")
-    ] = 4.0,
-    top_k: Annotated[int, typer.Option("--top-k", min=0, help="0 means all codes.")] = 250,
-    temperature: Annotated[float, typer.Option("--temperature", min=0.0)] = 1.0,
-    candidates: Annotated[int, typer.Option("--candidates", min=1, help="As for generate.")] = 4,
-    device: options.ChosenDevice = options.Device.AUTO,
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
-) -> None:
-    """Generate clips for an instrument and a pace each, and judge whether they have them.
-
-    Judges learn from rendered music, whose truth is known, and are tested on held-out pieces of it.
-    The clips are kept in a folder "clips" of the report.
-    """
-    from bandtok.evaluation.attribute_control import AttributeSettings, evaluate_attributes
-    from bandtok.evaluation.attribute_tables import accuracy_rows
-    from bandtok.evaluation.report import write_attribute_report
-    from bandtok.pipeline import MusicModel
-
-    settings = AttributeSettings(
-        clips=clips,
-        seconds=seconds,
-        batch=batch,
-        seed=seed,
-        guidance_scale=guidance,
-        beat_scale=beat_scale,
-        top_k=top_k,
-        temperature=temperature,
-        candidates=candidates,
-    )
-    model = MusicModel.from_pretrained(lm, device=device.value)
-
-    def keep(number: int, prompt: AttributePrompt, clip: Clip) -> None:
-        name = f"{number:03d}-{prompt.instrument.replace(' ', '-')}-{prompt.asked.pace}"
-        (out / "clips").mkdir(parents=True, exist_ok=True)
-        clip.audio.save(out / "clips" / f"{name}.wav")
-        clip.grid.save(out / "clips" / f"{name}.btk")
-
-    with progress_bars(quiet) as bars, bars.task("judging") as advance:
-        report = evaluate_attributes(
-            corpora, model, settings, name=lm or "bundled", progress=advance, keep=keep
-        )
-    files = write_attribute_report(report, out)
-    if as_json:
-        print_json(asdict(report))
-        return
-    _print_table(accuracy_rows(report))
-    _print_files(files, quiet)
+        print_table(control_rows(report.control))
+    print_files(files, quiet)
 
 
 @app.command()
@@ -336,11 +268,11 @@ def tokens(
     as_json: options.Json = False,
 ) -> None:
     """Measure the tokens of whole tracks: how codes are used, and what rows tell of one another."""
+    from bandtok.api.tokenizer import Tokenizer
     from bandtok.checkpoint import load_network
     from bandtok.evaluation.report import write_token_report
     from bandtok.evaluation.tokens import TokenSettings, evaluate_tokens
-    from bandtok.networks import MUSIC_LM_KIND
-    from bandtok.pipeline import Tokenizer
+    from bandtok.model_specs import LM_SPEC
 
     settings = TokenSettings(
         split=None if split == "all" else split,
@@ -351,7 +283,7 @@ def tokens(
     )
     tokenizer = Tokenizer.from_pretrained(model, device=device.value)
     bundled = None if lm == "bundled" else lm
-    network = load_network(MUSIC_LM_KIND, bundled, tokenizer.codec.device) if lm else None
+    network = load_network(LM_SPEC, bundled, tokenizer.codec.device) if lm else None
     with progress_bars(quiet) as bars, bars.task("measuring") as advance:
         report = evaluate_tokens(
             data,
@@ -367,7 +299,7 @@ def tokens(
         print_json(asdict(report))
     else:
         _print_token_tables(report)
-        _print_files(files, quiet)
+        print_files(files, quiet)
 
 
 def _control_prompts(name: str | None) -> list[ControlPrompt] | None:
@@ -382,13 +314,13 @@ def _print_token_tables(report: TokenReport) -> None:
     from bandtok.evaluation.report import usage_table
     from bandtok.evaluation.token_tables import dependence_table, language_model_table, spread_table
 
-    _print_table(usage_table(report.usage))
+    print_table(usage_table(report.usage))
     if report.dependence:
-        _print_table(dependence_table(report.dependence))
+        print_table(dependence_table(report.dependence))
     if report.language_model:
-        _print_table(language_model_table(report))
+        print_table(language_model_table(report))
     if report.spread:
-        _print_table(spread_table(report.spread))
+        print_table(spread_table(report.spread))
 
 
 def _warn(left_out: tuple[str, ...]) -> None:
@@ -396,7 +328,7 @@ def _warn(left_out: tuple[str, ...]) -> None:
         typer.echo(f"left out {line}", err=True)
 
 
-def _print_table(rows: list[list[str]], title: str | None = None) -> None:
+def print_table(rows: list[list[str]], title: str | None = None) -> None:
     table = Table(*rows[0], title=title)
     for row in rows[1:]:
         table.add_row(*row)
@@ -406,7 +338,7 @@ def _print_table(rows: list[list[str]], title: str | None = None) -> None:
     console.print(table)
 
 
-def _print_files(files: list[Path], quiet: bool) -> None:
+def print_files(files: list[Path], quiet: bool) -> None:
     if not quiet:
         for file in files:
             typer.echo(str(file))

@@ -15,7 +15,6 @@ import numpy as np
 import typer
 
 import bandtok
-from bandtok.audio import Audio, load_audio
 from bandtok.cli import options, sampling
 from bandtok.cli.batch import refuse_existing
 from bandtok.cli.console import ProgressBars, Report, clock, print_json, progress_bars
@@ -23,14 +22,15 @@ from bandtok.cli.sampling import Sampling
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 from bandtok.errors import DataError, printable
 from bandtok.evaluation.prompts import bundled_prompts
-from bandtok.loudness import TARGET_LUFS, check_target, integrated_loudness
-from bandtok.true_peak import Limiter, limit_blocks, true_peak_dbfs
+from bandtok.signal.audio import Audio, load_audio
+from bandtok.signal.loudness import TARGET_LUFS, check_target, integrated_loudness
+from bandtok.signal.true_peak import Limiter, limit_blocks, true_peak_dbfs
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bandtok.grid import TokenGrid
-    from bandtok.pipeline import Clip, MusicModel
+    from bandtok.api.music_model import Clip, MusicModel
+    from bandtok.tokens.grid import TokenGrid
 
 _MAX_PROMPTS_BYTES = 1 << 20
 
@@ -71,11 +71,11 @@ def generate(
     top_k: sampling.TopK = None,
     top_p: sampling.TopP = None,
     guidance_scale: sampling.GuidanceScale = None,
-    beat_scale: sampling.BeatScale = 4.0,
+    beat_guidance_scale: sampling.BeatScale = 4.0,
     candidates: Annotated[
         int,
         typer.Option(
-            "--candidates",
+            "--num-candidates",
             metavar="N",
             help="Openings to choose among: the one that fits the prompt best is played on.",
             min=1,
@@ -149,7 +149,7 @@ def generate(
         model=music_model,
         duration=duration,
         sampling=sampling.chosen_sampling(temperature, top_k, top_p, guidance_scale),
-        beat_scale=beat_scale,
+        beat_guidance_scale=beat_guidance_scale,
         candidates=candidates,
         bpm=bpm,
         start=_start_grid(music_model, continue_from),
@@ -228,7 +228,7 @@ class ClipMaker:
     model: MusicModel
     duration: float
     sampling: Sampling
-    beat_scale: float
+    beat_guidance_scale: float
     candidates: int
     bpm: float | None
     start: TokenGrid | None
@@ -275,7 +275,7 @@ class ClipMaker:
             [job.prompt for job in jobs],
             duration_seconds=self.duration,
             seeds=[job.seed for job in jobs],
-            beat_scale=self.beat_scale,
+            beat_guidance_scale=self.beat_guidance_scale,
             candidates=self.candidates,
             bpm=self.bpm,
             continue_from=self.start,
@@ -291,7 +291,7 @@ class ClipMaker:
     def _streamed(self, jobs: Sequence[ClipJob], report: Report) -> list[tuple[Clip, int]]:
         # Not through a temporary file: the point is that the file can be played as it grows.
         (job,) = jobs
-        from bandtok.streaming import ClipStream
+        from bandtok.api.streaming import ClipStream
 
         blocks = ClipStream(
             self.model.tokenizer,
@@ -313,7 +313,7 @@ class ClipMaker:
             job.prompt,
             duration_seconds=self.duration,
             seed=job.seed,
-            beat_scale=self.beat_scale,
+            beat_guidance_scale=self.beat_guidance_scale,
             candidates=self.candidates,
             bpm=self.bpm,
             continue_from=self.start,

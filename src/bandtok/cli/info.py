@@ -16,7 +16,7 @@ from bandtok.cli.console import clock, print_json
 from bandtok.cli.group import fail, one_line
 from bandtok.errors import BandTokError, DataError, printable
 from bandtok.evaluation.usage import CodebookUsage, grid_usage
-from bandtok.token_file import TokenFile, salvage_token_file, write_token_file
+from bandtok.tokens.token_file import TokenFile, salvage_token_file, write_token_file
 
 TokenPath = Annotated[Path, typer.Argument(metavar="FILE", help="Token file.", show_default=False)]
 TokenPaths = Annotated[

@@ -11,14 +11,13 @@ from bandtok.cli import data, evaluate
 from bandtok.cli.decode import decode
 from bandtok.cli.edit import edit
 from bandtok.cli.encode import encode
-from bandtok.cli.experiment import experiment
 from bandtok.cli.generate import generate
 from bandtok.cli.golden import golden
 from bandtok.cli.group import OneLineErrors
 from bandtok.cli.info import info, verify
 from bandtok.cli.memory import keep_freed_memory
-from bandtok.cli.page import report
 from bandtok.cli.reconstruct import reconstruct
+from bandtok.cli.report import report
 from bandtok.cli.train import train
 
 app = typer.Typer(
@@ -38,7 +37,6 @@ COMMANDS = (
     verify,
     golden,
     train,
-    experiment,
     report,
 )
 for command in COMMANDS:

@@ -10,18 +10,18 @@ import numpy as np
 import typer
 
 import bandtok
-from bandtok.audio import Audio, probe_audio, stream_audio
-from bandtok.audio_writer import AudioWriter
 from bandtok.cli import options
 from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report
 from bandtok.cli.encode import describe_grid, mixing_note, one_line_grid
 from bandtok.cli.suffixes import AUDIO_INPUTS, AUDIO_OUTPUTS
+from bandtok.signal.audio import Audio, probe_audio, stream_audio
+from bandtok.signal.audio_writer import AudioWriter
 
 if TYPE_CHECKING:
+    from bandtok.api.tokenizer import Progress, Tokenizer
     from bandtok.evaluation.reconstruction import MelDistance
-    from bandtok.grid import TokenGrid
-    from bandtok.pipeline import Progress, Tokenizer
+    from bandtok.tokens.grid import TokenGrid
 
 _PLOT_SECONDS = 60.0
 _MIN_PLOT_SAMPLES = 2048

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 if TYPE_CHECKING:
-    from bandtok.pipeline import MusicModel
+    from bandtok.api.music_model import MusicModel
 
 Temperature = Annotated[
     float | None, typer.Option("--temperature", help="Below 1 safer, above 1 wilder.", min=0)
@@ -25,7 +25,8 @@ GuidanceScale = Annotated[
     typer.Option("--guidance-scale", help="How closely to follow the prompt; 1: no guidance."),
 ]
 BeatScale = Annotated[
-    float, typer.Option("--beat-scale", help="How strictly to keep the beat; 0: no beat.", min=0)
+    float,
+    typer.Option("--beat-guidance-scale", help="How strictly to keep the beat; 0: no beat.", min=0),
 ]
 
 

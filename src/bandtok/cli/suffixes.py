@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bandtok.audio import AUDIO_SUFFIXES
-from bandtok.token_file import TOKEN_FILE_SUFFIX
+from bandtok.signal.audio import AUDIO_SUFFIXES
+from bandtok.tokens.token_file import TOKEN_FILE_SUFFIX
 
 AUDIO_INPUTS = AUDIO_SUFFIXES
 AUDIO_OUTPUTS = frozenset({".wav", ".flac", ".ogg", ".mp3"})

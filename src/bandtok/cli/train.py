@@ -20,7 +20,7 @@ class Kind(StrEnum):
     TOKENIZER = "tokenizer"
     VOCODER = "vocoder"
     LM = "lm"
-    LISTENER = "listener"
+    LISTENER = "reranker"
 
 
 def train(
@@ -38,10 +38,10 @@ def train(
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", metavar="RUN", help="Run folder: state, logs and the model.")
+        Path, typer.Option("--output", metavar="RUN", help="Run folder: state, logs and the model.")
     ],
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the run in --out stopped.")
+        bool, typer.Option("--resume", help="Go on where the run in --output stopped.")
     ] = False,
     init: Annotated[
         str | None,
@@ -62,7 +62,7 @@ def train(
 ) -> None:
     """Train a network with a recipe on any folder of audio."""
     settings = _settings(set_ or [])
-    from bandtok.recipes import run as runs
+    from bandtok.training import run as runs
 
     with progress_bars(quiet) as bars, bars.task(f"training {kind.value}") as report:
         result = runs.train(

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bandtok.data.caption_templates import METRES, SYNONYMS, opposites_of
 from bandtok.data.segments import Segment, transposed_key
 from bandtok.data.shards import Shard, TokenCorpus
 from bandtok.data.token_windows import WindowSampler
-from bandtok.data.wording import METRES, SYNONYMS, opposites_of
 
 _UNTITLED = re.compile(r"(?:track|song|music|untitled|level|theme)?[\s\d.#-]*", re.IGNORECASE)
 _SOFT_DB, _LOUD_DB = -24.5, -14.5
@@ -60,7 +60,7 @@ _MOST = {"style": 2, "instrument": 3, "feature": 2, "mood": 2}
 # Names of one sound, by a name that nothing else shares a word with.
 _SAME_SOUND = {
     "fiddle": "violin",
-    "voices": "choir",
+    "guidance_branches": "choir",
     "choral": "choir",
     "vocal oohs": "choir",
     "vibes": "vibraphone",
@@ -87,7 +87,9 @@ _SAME_SOUND = {
 _EVERYWHERE = frozenset(
     {"in", "and", "music", "synth", "bass", "band", "slow", "fast", "drums", "beat", "rhythm"}
 )
-_PLAIN = frozenset({"drums", "no drums", "percussion", "pads", "strings", "voices", "bells"})
+_PLAIN = frozenset(
+    {"drums", "no drums", "percussion", "pads", "strings", "guidance_branches", "bells"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +103,11 @@ class Fact:
 
 
 def window_caption(
-    shard: Shard, first_frame: int, num_frames: int, draw: np.random.Generator
+    shard: Shard, first_frame: int, num_frames: int, rng: np.random.Generator
 ) -> str:
     """Say some of what is known of a window, in one of very many wordings; "" if nothing is."""
     facts = window_facts(shard, first_frame, num_frames)
-    return vary(facts, draw) if facts else ""
+    return vary(facts, rng) if facts else ""
 
 
 def full_window_caption(shard: Shard, first_frame: int, num_frames: int) -> str:
@@ -142,11 +144,11 @@ def split_captions(
     """
     shards = [one for one in corpus.split(split) if package is None or one.package == package]
     windows = WindowSampler(corpus, shards, frames).spread(count)
-    draw = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     said = [
         full_window_caption(shard, first, frames)
         if seed is None
-        else window_caption(shard, first, frames, draw)
+        else window_caption(shard, first, frames, rng)
         for shard, first in zip(windows.shards, windows.first_frames, strict=True)
     ]
     return [caption for caption in said if caption]
@@ -177,10 +179,10 @@ def consistent(facts: Iterable[Fact]) -> list[Fact]:
     return kept
 
 
-def vary(facts: Sequence[Fact], draw: np.random.Generator) -> str:
+def vary(facts: Sequence[Fact], rng: np.random.Generator) -> str:
     """Put some of the facts (at least one) into one of several forms."""
-    form = _FORMS[int(draw.choice(len(_FORMS), p=_FORM_SHARES))]
-    chosen = _chosen(facts, draw)
+    form = _FORMS[int(rng.choice(len(_FORMS), p=_FORM_SHARES))]
+    chosen = _chosen(facts, rng)
     if form == "word":
         telling = [
             fact
@@ -188,16 +190,16 @@ def vary(facts: Sequence[Fact], draw: np.random.Generator) -> str:
             if fact.kind not in _SAYS_LITTLE and fact.word not in ("solo", "no drums")
         ]
         telling = telling or chosen
-        caption = _said(telling[0], draw)
+        caption = _said(telling[0], rng)
     elif form == "key words":
-        caption = _key_words(chosen, draw)
+        caption = _key_words(chosen, rng)
     elif form == "phrase":
-        caption = _phrase(chosen, draw)
+        caption = _phrase(chosen, rng)
     else:
-        caption = _sentences(chosen, draw)
-    if form != "sentences" and draw.random() < _REQUEST_SHARE:
-        caption = _one(_REQUESTS, draw).format(caption)
-    return caption if draw.random() < 0.6 else caption.lower()
+        caption = _sentences(chosen, rng)
+    if form != "sentences" and rng.random() < _REQUEST_SHARE:
+        caption = _one(_REQUESTS, rng).format(caption)
+    return caption if rng.random() < 0.6 else caption.lower()
 
 
 def clean_title(title: str) -> str:
@@ -240,16 +242,16 @@ def _style_weight(word: str, place: int) -> float:
     return _PURPOSE_WEIGHT if word in _PURPOSES else _STYLE_WEIGHT - 0.05 * min(place, 6)
 
 
-def _chosen(facts: Sequence[Fact], draw: np.random.Generator) -> list[Fact]:
+def _chosen(facts: Sequence[Fact], rng: np.random.Generator) -> list[Fact]:
     """Drop facts, the doubtful and the technical ones more often; shuffle; keep at least one."""
-    keep = _KEEP * float(draw.uniform(0.5, 1.3))
+    keep = _KEEP * float(rng.uniform(0.5, 1.3))
     kept = [
         fact
-        for fact, chance in zip(facts, draw.random(len(facts)), strict=True)
+        for fact, chance in zip(facts, rng.random(len(facts)), strict=True)
         if chance < keep * fact.weight * _OFTEN.get(fact.kind, 1.0)
     ]
     kept = kept or [facts[0]]
-    return _within_limits([kept[index] for index in draw.permutation(len(kept))])
+    return _within_limits([kept[index] for index in rng.permutation(len(kept))])
 
 
 def _within_limits(facts: Sequence[Fact]) -> list[Fact]:
@@ -270,13 +272,13 @@ def _same_sound(left: str, right: str) -> bool:
     return bool(first & second - _EVERYWHERE)
 
 
-def _said(fact: Fact, draw: np.random.Generator) -> str:
+def _said(fact: Fact, rng: np.random.Generator) -> str:
     """Return one of the ways to say a fact."""
     if fact.kind == "metre":
-        return _one(METRES[fact.word], draw)
+        return _one(METRES[fact.word], rng)
     if fact.kind == "bpm":
-        return _one((fact.word, fact.word.upper(), f"tempo {fact.word[:-4]}"), draw)
-    return _one(SYNONYMS.get(fact.word, (fact.word,)), draw)
+        return _one((fact.word, fact.word.upper(), f"tempo {fact.word[:-4]}"), rng)
+    return _one(SYNONYMS.get(fact.word, (fact.word,)), rng)
 
 
 def _plain(fact: Fact) -> str:
@@ -285,84 +287,84 @@ def _plain(fact: Fact) -> str:
     )
 
 
-def _key_words(facts: Sequence[Fact], draw: np.random.Generator) -> str:
-    said = [_said(fact, draw) for fact in facts[: int(draw.integers(1, 7))]]
+def _key_words(facts: Sequence[Fact], rng: np.random.Generator) -> str:
+    said = [_said(fact, rng) for fact in facts[: int(rng.integers(1, 7))]]
     words = list(dict.fromkeys(said))
     simple = len(words) <= 3 and all(
         word.count(" ") <= 1 and _stands_before(word) for word in words
     )
-    return " ".join(words) if simple and draw.random() < 0.5 else ", ".join(words)
+    return " ".join(words) if simple and rng.random() < 0.5 else ", ".join(words)
 
 
-def _phrase(facts: Sequence[Fact], draw: np.random.Generator) -> str:
+def _phrase(facts: Sequence[Fact], rng: np.random.Generator) -> str:
     """Write "a slow, soft piano piece with distant choir, in A minor"."""
-    limit = int(draw.integers(2, 8))
+    limit = int(rng.integers(2, 8))
     facts = facts[:limit]
-    noun = _one(_NOUNS, draw)
-    before = [_said(fact, draw) for fact in facts if fact.kind in _ADJECTIVES]
-    styles = [_said(fact, draw) for fact in facts if fact.kind in ("style", "voice")]
+    noun = _one(_NOUNS, rng)
+    before = [_said(fact, rng) for fact in facts if fact.kind in _ADJECTIVES]
+    styles = [_said(fact, rng) for fact in facts if fact.kind in ("style", "voice")]
     solo = [fact for fact in facts if fact.word == "solo" and fact.kind in ("style", "texture")]
     players = [fact for fact in facts if fact.kind in _PLAYERS]
     if solo and players:
         styles = [word for word in styles if word != "solo"]
         lead = players.pop(0)
         ways = ("solo {0} {1}", "{0} solo", "solo {0}", "unaccompanied {0}", "{1} for solo {0}")
-        core = _one(ways, draw).format(lead.word, noun)
-        described = " ".join([*_adjectives(before, draw), *styles[:1], core])
-    elif players and draw.random() < 0.3 and players[0].kind == "instrument":
+        core = _one(ways, rng).format(lead.word, noun)
+        described = " ".join([*_adjectives(before, rng), *styles[:1], core])
+    elif players and rng.random() < 0.3 and players[0].kind == "instrument":
         lead = players.pop(0)
-        described = " ".join([*_adjectives(before, draw), lead.word, *styles[:1], noun])
+        described = " ".join([*_adjectives(before, rng), lead.word, *styles[:1], noun])
     else:
         named = styles[:2] if styles and styles[-1].endswith("music") else [*styles[:2], noun]
-        described = " ".join([*_adjectives(before, draw), *named])
-    drums = [_said(fact, draw) for fact in facts if fact.kind == "drums"]
-    played = [_with_article(_said(fact, draw), draw) for fact in players]
+        described = " ".join([*_adjectives(before, rng), *named])
+    drums = [_said(fact, rng) for fact in facts if fact.kind == "drums"]
+    played = [_with_article(_said(fact, rng), rng) for fact in players]
     played += [word for word in drums if not word.startswith(("no ", "without"))]
     tail = (
-        f" {_one(('with', 'with', 'featuring', 'played by'), draw)} {_listed(played)}"
+        f" {_one(('with', 'with', 'featuring', 'played by'), rng)} {_listed(played)}"
         if played
         else ""
     )
     extras = [word for word in drums if word.startswith(("no ", "without"))]
-    extras += [_said(fact, draw) for fact in facts if fact.kind in ("key", "metre", "articulation")]
+    extras += [_said(fact, rng) for fact in facts if fact.kind in ("key", "metre", "articulation")]
     extras += [f"at {fact.word}" for fact in facts if fact.kind == "bpm"]
     extras += [f"called {fact.word}" for fact in facts if fact.kind == "title"]
-    article = "" if described.endswith("music") or draw.random() < 0.3 else _article(described)
+    article = "" if described.endswith("music") or rng.random() < 0.3 else _article(described)
     return ", ".join([f"{article}{described}{tail}", *extras])
 
 
-def _sentences(facts: Sequence[Fact], draw: np.random.Generator) -> str:
+def _sentences(facts: Sequence[Fact], rng: np.random.Generator) -> str:
     """Write a description of two to five sentences, each about one kind of fact."""
-    said = [sentence for sentence in _one_each(facts, draw) if sentence]
-    count = min(len(said), int(draw.integers(2, 6)))
+    said = [sentence for sentence in _one_each(facts, rng) if sentence]
+    count = min(len(said), int(rng.integers(2, 6)))
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in said[:count])
 
 
-def _one_each(facts: Sequence[Fact], draw: np.random.Generator) -> list[str]:
+def _one_each(facts: Sequence[Fact], rng: np.random.Generator) -> list[str]:
     def words(*kinds: str) -> list[str]:
-        return [_said(fact, draw) for fact in facts if fact.kind in kinds]
+        return [_said(fact, rng) for fact in facts if fact.kind in kinds]
 
     styles = words("style", "voice")
     moods = [word for word in words("mood", "brightness", "density") if _stands_before(word)]
     first = [*moods[:1], *styles[:1]]
     sentences = []
     if first:
-        noun = _one(_NOUNS[1:], draw)
+        noun = _one(_NOUNS[1:], rng)
         subject = f"{_article(first[0])}{' '.join(first)} {noun}"
-        sentences.append(_one((f"this is {subject}", subject), draw))
-    players = [_with_article(word, draw) for word in words(*_PLAYERS)]
+        sentences.append(_one((f"this is {subject}", subject), rng))
+    players = [_with_article(word, rng) for word in words(*_PLAYERS)]
     if players:
         verb = _one(
-            ("it features {}", "{} can be heard", "the sound is made of {}", "we hear {}"), draw
+            ("it features {}", "{} can be heard", "the sound is made of {}", "we hear {}"), rng
         )
         sentences.append(verb.format(_listed(players)))
     for word in words("tempo"):
         ways = (f"it is {word}", f"it is {_article(word)}{word} piece")
         has = f"it has {_article(word)}{word}"
-        sentences.append(has if word.endswith(" tempo") else _one(ways, draw))
+        sentences.append(has if word.endswith(" tempo") else _one(ways, rng))
     sentences += [f"the tempo is about {fact.word}" for fact in facts if fact.kind == "bpm"]
     for word in words("loudness"):
-        sentences.append(_one((f"the music is {word}", f"it is {word}", f"it sounds {word}"), draw))
+        sentences.append(_one((f"the music is {word}", f"it is {word}", f"it sounds {word}"), rng))
     for word in words("drums"):
         plain = word if word.startswith(("no ", "without")) else f"with {word}"
         sentences.append(f"it is {plain}" if not plain.startswith("no ") else f"there are {plain}")
@@ -371,13 +373,13 @@ def _one_each(facts: Sequence[Fact], draw: np.random.Generator) -> list[str]:
         sentences.append(f"the mood is {moods[1]}")
     sentences += [f"it could be called {word}" for word in words("title")]
     head, rest = sentences[:1], sentences[1:]
-    return [*head, *(rest[index] for index in draw.permutation(len(rest)))]
+    return [*head, *(rest[index] for index in rng.permutation(len(rest)))]
 
 
-def _adjectives(words: Sequence[str], draw: np.random.Generator) -> list[str]:
+def _adjectives(words: Sequence[str], rng: np.random.Generator) -> list[str]:
     """Return what can stand before a noun; longer words ("with few notes") cannot."""
     fitting = [word for word in words if _stands_before(word)][:3]
-    if len(fitting) > 1 and draw.random() < 0.5:
+    if len(fitting) > 1 and rng.random() < 0.5:
         return [", ".join(fitting)]
     return fitting
 
@@ -389,14 +391,14 @@ def _stands_before(word: str) -> bool:
     )
 
 
-def _with_article(word: str, draw: np.random.Generator) -> str:
+def _with_article(word: str, rng: np.random.Generator) -> str:
     if (
         word.endswith("s")
         or word in _PLAIN
         or (" " in word and word.endswith(("music", "percussion")))
     ):
         return word
-    return word if draw.random() < 0.5 else f"{_article(word)}{word}"
+    return word if rng.random() < 0.5 else f"{_article(word)}{word}"
 
 
 def _article(words: str) -> str:
@@ -407,5 +409,5 @@ def _listed(words: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
-def _one(words: Sequence[str], draw: np.random.Generator) -> str:
-    return words[int(draw.integers(len(words)))]
+def _one(words: Sequence[str], rng: np.random.Generator) -> str:
+    return words[int(rng.integers(len(words)))]

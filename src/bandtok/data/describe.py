@@ -17,8 +17,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from bandtok.audio import load_audio
-from bandtok.data.hearing import HEARING_SAMPLE_RATE, Heard, hear
+from bandtok.data.audio_features import HEARING_SAMPLE_RATE, AudioFeatures, hear
 from bandtok.data.manifest import Track, load_manifest, manifest_folder
 from bandtok.data.segments import (
     ATTRIBUTES_NAME,
@@ -28,11 +27,12 @@ from bandtok.data.segments import (
     segment_line,
 )
 from bandtok.errors import AudioError, DataError
+from bandtok.signal.audio import load_audio
 
 SEGMENT_SECONDS = 20.0
 _SHORTEST_SECONDS = 5.0
 _TAGGED_EVERY_SECONDS = 6.0  # the tagger hears 3 s; every other 3 s say as much of 20 s
-# Set where rendered music, whose truth is known, is told apart best (docs/experiments/LOG.md).
+# Set where rendered music, whose truth is known, is told apart best (docs/lab/LOG.md).
 _SLOW_ONSETS, _FAST_ONSETS = 2.4, 4.5
 _TARGET_BPM = {"slow": 65.0, "medium": 104.0, "fast": 148.0}
 _CLEAR_PULSE = 0.35
@@ -157,7 +157,7 @@ def describe_waveform(
     return segments
 
 
-def segment_words(heard: Heard, tags: Mapping[str, float]) -> dict[str, dict[str, float]]:
+def segment_words(heard: AudioFeatures, tags: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Return kind -> word -> how sure, from what was measured and the tagger's probabilities."""
     words: dict[str, dict[str, float]] = {
         "tempo": _tempo_word(heard),
@@ -174,7 +174,7 @@ def segment_words(heard: Heard, tags: Mapping[str, float]) -> dict[str, dict[str
     return {kind: found for kind, found in words.items() if found}
 
 
-def beats_a_minute(heard: Heard) -> float:
+def beats_a_minute(heard: AudioFeatures) -> float:
     """Return the tempo at the octave that fits how many notes there are."""
     word = _pace(heard)
     target = _TARGET_BPM[word]
@@ -184,13 +184,13 @@ def beats_a_minute(heard: Heard) -> float:
     )
 
 
-def _pace(heard: Heard) -> str:
+def _pace(heard: AudioFeatures) -> str:
     if heard.onsets_per_second < _SLOW_ONSETS:
         return "slow"
     return "fast" if heard.onsets_per_second > _FAST_ONSETS else "medium"
 
 
-def _tempo_word(heard: Heard) -> dict[str, float]:
+def _tempo_word(heard: AudioFeatures) -> dict[str, float]:
     word = _pace(heard)
     edge = min(
         abs(np.log(heard.onsets_per_second + 1e-3) - np.log(limit))
@@ -200,7 +200,7 @@ def _tempo_word(heard: Heard) -> dict[str, float]:
     return {word: round(weight, 2)}
 
 
-def _drums_word(heard: Heard) -> dict[str, float]:
+def _drums_word(heard: AudioFeatures) -> dict[str, float]:
     if heard.strokes > _DRUM_STROKES and heard.strike > _DRUM_STRIKE:
         return {"drums": 0.75}
     if heard.strokes < _DRUMLESS_STROKES and heard.strike < _DRUM_STRIKE:
@@ -208,19 +208,21 @@ def _drums_word(heard: Heard) -> dict[str, float]:
     return {}
 
 
-def _brightness_word(heard: Heard) -> dict[str, float]:
+def _brightness_word(heard: AudioFeatures) -> dict[str, float]:
     if heard.high_share_db > _BRIGHT_DB:
         return {"bright": 0.6}
     return {"dark sound": 0.6} if heard.high_share_db < _DARK_DB else {}
 
 
-def _density_word(heard: Heard) -> dict[str, float]:
+def _density_word(heard: AudioFeatures) -> dict[str, float]:
     if heard.onsets_per_second < _SPARSE_ONSETS:
         return {"sparse": 0.5}
     return {"busy": 0.5} if heard.onsets_per_second > _BUSY_ONSETS else {}
 
 
-def _segment(start: int, end: int, heard: Heard | None, tags: Mapping[str, float]) -> Segment:
+def _segment(
+    start: int, end: int, heard: AudioFeatures | None, tags: Mapping[str, float]
+) -> Segment:
     begin, finish = (round(place / HEARING_SAMPLE_RATE, 3) for place in (start, end))
     if heard is None:
         return Segment(start_seconds=begin, end_seconds=finish)

@@ -19,10 +19,10 @@ from typing import Any
 
 import soundfile
 
-from bandtok.atomic import write_text
-from bandtok.audio import find_audio_files, probe_audio
 from bandtok.data.bandwidth import measure_bandwidth
 from bandtok.errors import AudioError, DataError
+from bandtok.signal.audio import find_audio_files, probe_audio
+from bandtok.tokens.atomic import write_text
 
 MANIFEST_NAME = "manifest.jsonl"
 SPLITS = ("train", "valid", "test", "unseen")

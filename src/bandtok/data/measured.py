@@ -9,8 +9,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bandtok.audio import probe_audio
 from bandtok.data.bandwidth import measure_bandwidth
+from bandtok.signal.audio import probe_audio
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bandtok.atomic import write_text
 from bandtok.errors import DataError
+from bandtok.tokens.atomic import write_text
 
 ATTRIBUTES_NAME = "attributes.jsonl"
 KINDS = (

@@ -24,12 +24,12 @@ import numpy as np
 import soxr
 import torch
 
-from bandtok.atomic import replacing, write_text
-from bandtok.audio import Audio, load_audio
 from bandtok.data.manifest import Track, load_manifest, manifest_folder
 from bandtok.data.segments import Segment, load_attributes, segment_content, segment_from
 from bandtok.errors import AudioError, DataError
-from bandtok.grid import TokenGrid
+from bandtok.signal.audio import Audio, load_audio
+from bandtok.tokens.atomic import replacing, write_text
+from bandtok.tokens.grid import TokenGrid
 
 INDEX_NAME = "index.json"
 CODES_FOLDER = "codes"
@@ -38,7 +38,7 @@ Progress = Callable[[int, int], None]
 
 
 class AudioTokenizer(Protocol):
-    """What tokenising a corpus needs of a tokenizer."""
+    """What tokenizing a corpus needs of a tokenizer."""
 
     def encode(self, audio: Audio, /) -> TokenGrid: ...
 
@@ -224,7 +224,7 @@ class TokenCorpus:
                 "run 'bandtok data tokenize' again"
             ) from None
         if version != _FORMAT:
-            raise DataError(f"got shards of format {version}; expected {_FORMAT}; tokenise again")
+            raise DataError(f"got shards of format {version}; expected {_FORMAT}; tokenize again")
 
     def split(self, name: str) -> list[Shard]:
         """Return the shards of one split."""

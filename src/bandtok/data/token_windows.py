@@ -55,10 +55,10 @@ class WindowSampler:
         lengths = np.array([shard.num_frames for shard in self.shards], dtype=np.float64)
         self._shares = lengths / lengths.sum()
 
-    def draw(self, count: int, draw: np.random.Generator) -> TokenWindows:
+    def rng(self, count: int, rng: np.random.Generator) -> TokenWindows:
         """Return random windows."""
-        chosen = draw.choice(len(self.shards), size=count, p=self._shares).tolist()
-        starts = [self._start(index, draw.random()) for index in chosen]
+        chosen = rng.choice(len(self.shards), size=count, p=self._shares).tolist()
+        starts = [self._start(index, rng.random()) for index in chosen]
         return self._windows(chosen, starts)
 
     def spread(self, count: int) -> TokenWindows:

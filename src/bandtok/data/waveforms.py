@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from bandtok.atomic import replacing
-from bandtok.audio import stream_audio
 from bandtok.data.manifest import Track
 from bandtok.data.synthetic import synthetic_crop
 from bandtok.errors import AudioError, ConfigError, DataError
+from bandtok.signal.audio import stream_audio
+from bandtok.tokens.atomic import replacing
 
 Progress = Callable[[int, int], None]
 
@@ -140,19 +140,19 @@ class CropSampler:
 
     def batch(self, step: int) -> np.ndarray:
         """Return float32 [batch, 1, samples] for a step; always the same for the same step."""
-        draw = np.random.default_rng((self.seed, step))
-        return np.stack([self._crop(draw)[None] for _ in range(self.batch_size)])
+        rng = np.random.default_rng((self.seed, step))
+        return np.stack([self._crop(rng)[None] for _ in range(self.batch_size)])
 
-    def _crop(self, draw: np.random.Generator) -> np.ndarray:
+    def _crop(self, rng: np.random.Generator) -> np.ndarray:
         chosen = self.augmentation
-        if chosen.synthetic_share and draw.random() < chosen.synthetic_share:
-            return synthetic_crop(draw, self.crop_samples, self.store.sample_rate)
-        array = self.store.arrays[draw.choice(len(self._shares), p=self._shares)]
-        speed = draw.uniform(*chosen.speed) if chosen.speed[0] < chosen.speed[1] else 1.0
+        if chosen.synthetic_share and rng.random() < chosen.synthetic_share:
+            return synthetic_crop(rng, self.crop_samples, self.store.sample_rate)
+        array = self.store.arrays[rng.choice(len(self._shares), p=self._shares)]
+        speed = rng.uniform(*chosen.speed) if chosen.speed[0] < chosen.speed[1] else 1.0
         length = ceil(self.crop_samples * speed)
         reach = length // 4  # now and then a crop begins or ends in silence
-        start = int(draw.integers(-reach, max(len(array) - length + reach, 1)))
-        gain = np.float32(10 ** (draw.uniform(*chosen.gain_db) / 20))
+        start = int(rng.integers(-reach, max(len(array) - length + reach, 1)))
+        gain = np.float32(10 ** (rng.uniform(*chosen.gain_db) / 20))
         crop = read_crop(array, start, length)
         if length != self.crop_samples:
             crop = _stretched(crop, self.crop_samples)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bandtok.audio import Audio
-from bandtok.grid import TokenGrid
-from bandtok.pipeline import Tokenizer
+from bandtok.api.tokenizer import Tokenizer
+from bandtok.signal.audio import Audio
+from bandtok.tokens.grid import TokenGrid
 
 Reorder = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 

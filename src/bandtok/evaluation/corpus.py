@@ -16,6 +16,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
+from bandtok.api.tokenizer import Tokenizer
 from bandtok.data.manifest import Track, load_manifest, manifest_folder
 from bandtok.errors import AudioError, ConfigError, DataError, MissingDependency
 from bandtok.evaluation.embedders import Embedder, load_embedder
@@ -47,7 +48,6 @@ from bandtok.evaluation.systems import (
 )
 from bandtok.evaluation.usage import CodebookUsage, UsageCounter
 from bandtok.extras import require
-from bandtok.pipeline import Tokenizer
 
 Progress = Callable[[int, int], None]
 MEASURES = tuple(measure.name for measure in fields(ClipMeasures))

@@ -23,7 +23,7 @@ from bandtok.errors import CheckpointError, ConfigError, MissingDependency
 from bandtok.evaluation.pretrained import mono_samples, read_plain_checkpoint, run_in_batches
 from bandtok.evaluation.vggish import load_vggish
 from bandtok.extras import require
-from bandtok.mel_filters import triangular_mel_filters
+from bandtok.signal.mel_filters import triangular_mel_filters
 from bandtok.tagger import Tagger, load_tagger
 
 AISFX_PACKAGE = "aisfx"

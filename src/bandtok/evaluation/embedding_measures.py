@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandtok.audio import Audio
 from bandtok.errors import ConfigError, DataError, MissingDependency
 from bandtok.evaluation.embedders import Embedder, load_embedder
 from bandtok.evaluation.frechet import MIN_SAMPLES, Frechet, frechet_distance
 from bandtok.evaluation.mmd import polynomial_mmd
 from bandtok.evaluation.statistics import Estimate
+from bandtok.signal.audio import Audio
 
 ORIGINAL = "original"
 """Name under which the originals stand beside the systems."""

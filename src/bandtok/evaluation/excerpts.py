@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bandtok.audio import Audio, probe_audio, stream_audio
 from bandtok.data.manifest import Track
 from bandtok.errors import AudioError, ConfigError
+from bandtok.signal.audio import Audio, probe_audio, stream_audio
 
 
 @dataclass(frozen=True, kw_only=True)

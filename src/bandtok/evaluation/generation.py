@@ -14,21 +14,21 @@ from pathlib import Path
 
 import numpy as np
 
-from bandtok.audio import Audio, find_audio_files, load_audio, probe_audio
+from bandtok.api.tokenizer import Tokenizer
 from bandtok.data.manifest import MANIFEST_NAME, Track, load_manifest, manifest_folder
 from bandtok.data.shards import TokenCorpus
 from bandtok.errors import AudioError, ConfigError, DataError
 from bandtok.evaluation.baselines import NOISE, TOKEN_BASELINES, noise_like, reordered
-from bandtok.evaluation.copies import longest_shared_runs
 from bandtok.evaluation.embedders import ClapJudge, load_embedder
 from bandtok.evaluation.excerpts import Excerpt, choose_excerpts, load_excerpt, spread
 from bandtok.evaluation.judged import Judge, JudgedClip, SetMeasures, compare_sets
+from bandtok.evaluation.memorization import longest_shared_runs
 from bandtok.evaluation.prompts import CONCEPTS, ControlPrompt, prompt_numbers
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
 from bandtok.evaluation.tag_measures import TextControl, text_control
-from bandtok.grid import TokenGrid
-from bandtok.pipeline import Tokenizer
+from bandtok.signal.audio import Audio, find_audio_files, load_audio, probe_audio
 from bandtok.tagger import load_tagger
+from bandtok.tokens.grid import TokenGrid
 
 Progress = Callable[[int, int], None]
 _RATE = 44_100

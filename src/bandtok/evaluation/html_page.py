@@ -116,7 +116,7 @@ def table(rows: Table, label: str) -> Html:
 
 
 def plot(content: bytes, media_type: str, alt: str, caption: str = "") -> Html:
-    """Return a picture on white, for plots drawn in dark colours, with the caption below it."""
+    """Return a picture on white, for plots drawn in dark colors, with the caption below it."""
     below = f"<figcaption>{escaped(caption)}</figcaption>" if caption else ""
     return Html(
         f'<figure class="plot"><img alt="{escaped(alt)}" '

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandtok.audio import Audio
 from bandtok.errors import DataError
 from bandtok.evaluation.embedders import Embedder
 from bandtok.evaluation.frechet import MIN_SAMPLES, Frechet, frechet_distance
-from bandtok.evaluation.liveliness import Liveliness, liveliness
-from bandtok.evaluation.neighbours import NEAREST, Coverage, coverage, diversity
+from bandtok.evaluation.precision_recall import NEAREST, Coverage, coverage, diversity
+from bandtok.evaluation.signal_statistics import Liveliness, liveliness
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
 from bandtok.evaluation.tag_measures import tag_divergence
+from bandtok.signal.audio import Audio
 from bandtok.tagger import Tagger
 
 _RESAMPLES = 40

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bandtok.audio import Audio
+from bandtok.api.tokenizer import Tokenizer
 from bandtok.errors import AudioError
 from bandtok.evaluation.embedders import Embedder
 from bandtok.evaluation.embedding_measures import (
@@ -35,7 +35,7 @@ from bandtok.evaluation.systems import (
     prepare,
     reconstruct,
 )
-from bandtok.pipeline import Tokenizer
+from bandtok.signal.audio import Audio
 
 KeepAudio = Callable[[str, Excerpt, Audio], object]
 """Called with the name of a system (or "original"), the excerpt and its waveform."""

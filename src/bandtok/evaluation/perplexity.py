@@ -21,8 +21,8 @@ from torch.nn import functional
 from bandtok.errors import DataError, ModelMismatch
 from bandtok.evaluation.excerpts import spread
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
-from bandtok.grid import flatten, reading_order, unflatten
-from bandtok.music_lm.model import MusicLM
+from bandtok.lm.model import MusicLM
+from bandtok.tokens.grid import flatten, token_order, unflatten
 
 Progress = Callable[[int, int], None]
 
@@ -135,7 +135,7 @@ def window_nats(network: MusicLM, codes: np.ndarray) -> np.ndarray:
         float64 [bands, frames] nats.
     """
     grid = torch.from_numpy(codes.astype(np.int64)).to(network.code_embedding.weight.device)
-    order = reading_order(network.config.order, *grid.shape).to(grid.device)
+    order = token_order(network.config.order, *grid.shape).to(grid.device)
     tokens = flatten(grid)[order]
     scores: Tensor = network(tokens[None], None, order[None])[0]
     losses = functional.cross_entropy(scores.double(), tokens, reduction="none")

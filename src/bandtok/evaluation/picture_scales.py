@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bandtok.mel import MelConfig, mel_bin_centres_hz
+from bandtok.signal.mel import MelConfig, mel_bin_centers_hz
 
 _TICKS_HZ = (100, 300, 1_000, 3_000, 10_000, 20_000)
 _MAX_COLUMNS = 1_600
@@ -14,21 +14,21 @@ DECIBELS = 20 / np.log(10)
 """dB in one unit of an ln-mel."""
 
 
-def token_colours(codes: np.ndarray) -> np.ndarray:
-    """Scatter codes over [0, 1): neighbouring ids mean nothing, so only equality shows."""
+def token_colors(codes: np.ndarray) -> np.ndarray:
+    """Scatter codes over [0, 1): neighboring ids mean nothing, so only equality shows."""
     return (codes.astype(np.uint64) * 2_654_435_761 % 2**32 / 2**32).astype(np.float32)
 
 
 def frequency_marks(config: MelConfig) -> dict[int, float]:
     """Return round frequencies in Hz and where they lie on the mel axis, in bins from its foot."""
-    centres = mel_bin_centres_hz(config)
-    shown = [hertz for hertz in _TICKS_HZ if centres[0] <= hertz <= centres[-1]]
-    places = np.interp(shown, centres, np.arange(config.n_mels) + 0.5)
+    centers = mel_bin_centers_hz(config)
+    shown = [hertz for hertz in _TICKS_HZ if centers[0] <= hertz <= centers[-1]]
+    places = np.interp(shown, centers, np.arange(config.n_mels) + 0.5)
     return dict(zip(shown, places.tolist(), strict=True))
 
 
 def narrowed(image: np.ndarray) -> np.ndarray:
-    """Average neighbouring columns of a recording longer than the picture is wide."""
+    """Average neighboring columns of a recording longer than the picture is wide."""
     group = -(-image.shape[1] // _MAX_COLUMNS)
     if group == 1:
         return image

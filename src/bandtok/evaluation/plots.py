@@ -2,8 +2,8 @@
 
     ln-mels and a TokenGrid -> picture;  statistics by row of the grid -> picture
 
-Whole figures with axes; pictures without any are in :mod:`bandtok.evaluation.bare_pictures`. Drawn
-without a display and without matplotlib's global state.
+Whole figures with axes; pictures without any are in :mod:`bandtok.evaluation.spectrogram_png`.
+Drawn without a display and without matplotlib's global state.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bandtok import atomic
-from bandtok.audio import Audio
 from bandtok.errors import AudioError
-from bandtok.evaluation.dependence import Dependence, TokenDependence
-from bandtok.evaluation.error_spread import ErrorSpread
+from bandtok.evaluation.mutual_information import Dependence, TokenDependence
 from bandtok.evaluation.perplexity import LanguageModelScore
 from bandtok.evaluation.picture_scales import (
     DECIBELS,
     RANGE_DB,
     frequency_marks,
     narrowed,
-    token_colours,
+    token_colors,
 )
 from bandtok.evaluation.reconstruction import log_mel_of, matched_waveforms
+from bandtok.evaluation.token_perturbation import ErrorSpread
 from bandtok.evaluation.usage import CodebookUsage
 from bandtok.extras import missing
-from bandtok.grid import TokenGrid
-from bandtok.mel import MelConfig
+from bandtok.signal.audio import Audio
+from bandtok.signal.mel import MelConfig
+from bandtok.tokens import atomic
+from bandtok.tokens.grid import TokenGrid
 
 try:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ def plot_reconstruction(
         path: PNG file to write, atomically.
         reference: the original.
         estimate: its reconstruction, of the same duration.
-        grid: the tokens between them; one colour a code, so equal colours are equal tokens.
+        grid: the tokens between them; one color a code, so equal colors are equal tokens.
         title: line above the picture.
         config: mel settings; None means the package's.
         rows_are_bands: whether a row of the grid is a range of frequencies, as the tokenizer's
@@ -138,7 +138,7 @@ def plot_mels(
         before, after: ln-mels [n_mels, mel_frames].
         config: their settings.
         title: line above the picture.
-        difference_limit: ln difference at which the colours end.
+        difference_limit: ln difference at which the colors end.
     """
     figure = Figure(figsize=(7.5, 6), layout="constrained", dpi=80)
     axes = figure.subplots(3, 1, sharex=True)
@@ -279,13 +279,11 @@ def plot_tags(
     figure = Figure(figsize=(8, 1 + 0.3 * len(chosen)), layout="constrained", dpi=100)
     axis = figure.subplots()
     rows = np.arange(len(chosen))
-    for offset, place, name, colour in (
+    for offset, place, name, color in (
         (0.2, 0, "clips", "#3b6ea5"),
         (-0.2, 1, "reference", "#999"),
     ):
-        axis.barh(
-            rows + offset, [tags[tag][place] for tag in chosen], 0.4, label=name, color=colour
-        )
+        axis.barh(rows + offset, [tags[tag][place] for tag in chosen], 0.4, label=name, color=color)
     axis.set_yticks(rows, chosen)
     axis.set_xlabel("mean probability")
     axis.legend(loc="lower right")
@@ -324,12 +322,12 @@ def plot_areas(
 
 def _draw_dependence(axis: Axes, rows: Sequence[Dependence], label: str) -> None:
     numbers = np.arange(len(rows))
-    for name, style, colour in (
+    for name, style, color in (
         ("raw", "o--", "#999"),
         ("floor", "--", "#c44e52"),
         ("corrected", "o-", "#3b6ea5"),
     ):
-        axis.plot(numbers, [getattr(row, name) for row in rows], style, color=colour, label=name)
+        axis.plot(numbers, [getattr(row, name) for row in rows], style, color=color, label=name)
     axis.set(ylabel=label, ylim=(-0.05, 1.2))
     if rows:
         axis.legend(loc="upper center", ncols=3)
@@ -393,13 +391,13 @@ def _draw_mel(
 
 
 def _draw_tokens(axis: Axes, grid: TokenGrid, config: MelConfig, rows_are_bands: bool) -> None:
-    colours = token_colours(grid.codes)
+    colors = token_colors(grid.codes)
     # Bands stand where their frequencies do, lowest below; layers are counted downwards from 0,
     # coarsest on top, as nothing of them is high or low.
     seconds = grid.num_frames * grid.samples_per_frame / grid.sample_rate
-    rows = len(colours)
+    rows = len(colors)
     axis.imshow(
-        colours,
+        colors,
         origin="lower" if rows_are_bands else "upper",
         aspect="auto",
         interpolation="nearest",

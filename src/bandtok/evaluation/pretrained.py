@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from bandtok.audio import Audio
 from bandtok.errors import AudioError, CheckpointError
+from bandtok.signal.audio import Audio
 
 _BATCH = 8
 

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bandtok.audio import Audio
 from bandtok.errors import AudioError, ConfigError, GridError
 from bandtok.extras import require
-from bandtok.mel import LogMel, MelConfig, mel_bin_centres_hz
+from bandtok.signal.audio import Audio
+from bandtok.signal.mel import LogMel, MelConfig, mel_bin_centers_hz
 
 VISQOL_SAMPLE_RATE = 48_000
 _BELOW_HZ = 15_000.0
@@ -33,7 +33,7 @@ class MelDistance:
 
     Attributes:
         all_bins: over every mel bin.
-        below: over the bins whose centre lies below `below_hz`.
+        below: over the bins whose center lies below `below_hz`.
         below_hz: that limit in Hz. Many recordings hold nothing above about 15 kHz, so the bins
             there say more about the lossy format they came in than about the reconstruction.
     """
@@ -149,7 +149,7 @@ def compare_mels(
     difference = (reference - estimate).abs().double()
     if not torch.isfinite(difference).all():
         raise GridError("a mel holds NaN or infinity; expected finite natural logarithms")
-    kept = torch.from_numpy(mel_bin_centres_hz(config) < below_hz)
+    kept = torch.from_numpy(mel_bin_centers_hz(config) < below_hz)
     if not kept.any():
         raise ConfigError(f"got below_hz {below_hz}; expected at least one mel bin below it")
     return MelDistance(

@@ -14,9 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bandtok import atomic
-from bandtok.evaluation.attribute_control import AttributeReport
-from bandtok.evaluation.attribute_tables import accuracy_rows, judged_rows
+from bandtok.api.tokenizer import Tokenizer
 from bandtok.evaluation.corpus import (
     ModelFacts,
     ReconstructionReport,
@@ -53,7 +51,7 @@ from bandtok.evaluation.token_tables import (
 )
 from bandtok.evaluation.tokens import TokenReport
 from bandtok.evaluation.usage import CodebookUsage
-from bandtok.pipeline import Tokenizer
+from bandtok.tokens import atomic
 
 
 def write_reconstruction_report(
@@ -95,7 +93,7 @@ def write_reconstruction_report(
         *reconstruction_notes(report),
         *_left_out_lines(report.left_out),
     ]
-    return _write(target, "Reconstruction report", notes, tables, pictures, asdict(report))
+    return write_report(target, "Reconstruction report", notes, tables, pictures, asdict(report))
 
 
 def write_token_report(report: TokenReport, folder: str | os.PathLike[str]) -> list[Path]:
@@ -136,7 +134,7 @@ def write_token_report(report: TokenReport, folder: str | os.PathLike[str]) -> l
         tables.append(("Spread of errors", spread_table(report.spread)))
         notes += spread_notes(report.spread)
     notes += _left_out_lines(report.left_out)
-    return _write(target, "Token report", notes, tables, pictures, asdict(report))
+    return write_report(target, "Token report", notes, tables, pictures, asdict(report))
 
 
 def write_generation_report(report: GenerationReport, folder: str | os.PathLike[str]) -> list[Path]:
@@ -157,7 +155,7 @@ def write_generation_report(report: GenerationReport, folder: str | os.PathLike[
     if report.copies:
         tables.append(("Longest runs shared with the training data", _copy_rows(report.copies)))
     tables.append(("Clips", _generated_rows(report)))
-    return _write(
+    return write_report(
         target,
         "Generation report",
         _generation_notes(report),
@@ -165,23 +163,6 @@ def write_generation_report(report: GenerationReport, folder: str | os.PathLike[
         pictures,
         asdict(report),
     )
-
-
-def write_attribute_report(report: AttributeReport, folder: str | os.PathLike[str]) -> list[Path]:
-    """Write report.json, report.md and report.html; return the files."""
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    alone, taught = report.taught
-    notes = [
-        f"Model: {report.model}. {len(report.clips)} prompts, one clip of "
-        f"{report.settings.seconds:g} s each, none left out.",
-        f"The judges learned from {alone} rendered excerpts of one player, as they are and through "
-        f"the codec, and for the pace from others too: {taught} clips in all. Families: "
-        f"{', '.join(report.families)}.",
-        "Intervals hold 95 % of resamples of whole pieces.",
-    ]
-    tables = [("Accuracy", accuracy_rows(report)), ("Clips", judged_rows(report))]
-    return _write(target, "Attribute report", notes, tables, {}, asdict(report))
 
 
 def generation_rows(report: GenerationReport) -> Table:
@@ -309,11 +290,11 @@ def _generation_notes(report: GenerationReport) -> list[str]:
         f"{report.seconds:g} s. Frechet: distance of embeddings ({report.settings.embedder}) at "
         "equal numbers n of windows on either side, ± 1.96 standard errors from resampled clips; "
         "lower is better. Tag KL: divergence of the mean tags (musicnn MTT) from the reference's, "
-        "nats. Precision, recall, density and coverage: by five nearest neighbours of the clips' "
+        "nats. Precision, recall, density and coverage: by five nearest neighbors of the clips' "
         "mean embeddings. Diversity: mean distance of two clips over the reference's; 1 is right. "
         f"{f'{caveat.capitalize()}.' if caveat else ''}".rstrip(),
         "Movement: mean change of the ln-mel from frame to frame. Novelty: mean difference of two "
-        "half seconds. Continuity: how much nearer neighbouring moments are than any two; 0 if "
+        "half seconds. Continuity: how much nearer neighboring moments are than any two; 0 if "
         "their order is random. Attack: above 0 if sounds start faster than they end. Silent, "
         "frozen: clips of which more than half cannot be heard or stands still.",
     ]
@@ -366,10 +347,10 @@ def _left_out_lines(left_out: Sequence[str]) -> list[str]:
 def _draw_clips(
     report: ReconstructionReport, target: Path, tokenizer: Tokenizer, corpus: Path
 ) -> dict[str, str]:
-    drawn = [system for system in named_systems(report.settings.systems) if system.has_waveform]
-    if not drawn:
+    sampled = [system for system in named_systems(report.settings.systems) if system.has_waveform]
+    if not sampled:
         return {}
-    system = drawn[0]
+    system = sampled[0]
     by_error = sorted(report.rows, key=lambda row: row.measures[system.name].mel)
     chosen = {"median": by_error[(len(by_error) - 1) // 2], "worst": by_error[-1]}
     pictures = {}
@@ -395,7 +376,7 @@ def _place(row: ClipRow) -> str:
     return f"{row.excerpt.track.path} from {row.excerpt.start_seconds:.1f} s"
 
 
-def _write(
+def write_report(
     target: Path,
     title: str,
     notes: list[str],
@@ -425,10 +406,10 @@ def _html_page(
     pictures: dict[str, str],
 ) -> str:
     sections = [Section(title=name, parts=[table(rows, name)]) for name, rows in tables]
-    drawn = [
+    sampled = [
         plot((target / name).read_bytes(), "image/png", caption, caption)
         for name, caption in pictures.items()
     ]
-    if drawn:
-        sections.append(Section(title="Pictures", parts=drawn))
+    if sampled:
+        sections.append(Section(title="Pictures", parts=sampled))
     return document(title, [paragraph(note) for note in notes], sections)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bandtok.mel import MelConfig, mel_bin_centres_hz
+from bandtok.signal.mel import MelConfig, mel_bin_centers_hz
 
 _BELOW_HZ = 15_000.0
 
@@ -47,7 +47,7 @@ def total_variation_ratio(
         config: mel settings of both.
         below_hz: only bins whose center is below this frequency are compared.
     """
-    kept = torch.from_numpy(mel_bin_centres_hz(config) < below_hz)
+    kept = torch.from_numpy(mel_bin_centers_hz(config) < below_hz)
     pair = (reference[..., kept, :].double(), estimate[..., kept, :].double())
     return TotalVariationRatio(flicker=_variation_ratio(pair, -1), grain=_variation_ratio(pair, -2))
 

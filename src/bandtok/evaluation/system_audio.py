@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from bandtok import atomic
-from bandtok.audio import Audio, load_audio
 from bandtok.errors import AudioError, ConfigError, DataError
 from bandtok.evaluation.excerpts import Excerpt
+from bandtok.signal.audio import Audio, load_audio
+from bandtok.tokens import atomic
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 _MOST_MISSING_SECONDS = 0.1

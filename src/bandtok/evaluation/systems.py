@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bandtok.audio import Audio
+from bandtok.api.tokenizer import Tokenizer
 from bandtok.errors import AudioError, ConfigError
 from bandtok.evaluation.pitch_onsets import (
     PitchOnsetFeatures,
@@ -38,9 +38,9 @@ from bandtok.evaluation.signal_measures import (
     total_variation_ratio,
 )
 from bandtok.evaluation.textbook_griffin_lim import textbook_griffin_lim
-from bandtok.grid import TokenGrid
-from bandtok.mel import LogMel, MelConfig
-from bandtok.pipeline import Tokenizer
+from bandtok.signal.audio import Audio
+from bandtok.signal.mel import LogMel, MelConfig
+from bandtok.tokens.grid import TokenGrid
 from bandtok.vocoder.griffin_lim import griffin_lim
 
 

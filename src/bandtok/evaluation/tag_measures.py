@@ -153,8 +153,8 @@ def _resampled(
     members = [np.flatnonzero(place == index) for index in range(len(present))]
     areas = {name: np.full(_RESAMPLES, np.nan) for name in scores}
     for number in range(_RESAMPLES):
-        drawn = generator.integers(0, len(present), len(present))
-        clips = np.concatenate([members[index] for index in drawn])
+        sampled = generator.integers(0, len(present), len(present))
+        clips = np.concatenate([members[index] for index in sampled])
         for name, values in scores.items():
             chosen = asked[name][clips]
             if 0 < chosen.sum() < len(chosen):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bandtok.extras import require
-from bandtok.mel import MelConfig
+from bandtok.signal.mel import MelConfig
 
 
 def textbook_griffin_lim(
@@ -49,6 +49,6 @@ def textbook_griffin_lim(
         waveform = librosa.griffinlim(
             magnitude, n_iter=num_iterations, hop_length=hop, n_fft=config.n_fft, random_state=0
         )
-        # librosa centres frame i on sample i * hop; ours lies half a hop later
+        # librosa centers frame i on sample i * hop; ours lies half a hop later
         waveforms.append(waveform[hop // 2 : hop // 2 + mel.shape[2] * hop])
     return torch.from_numpy(np.stack(waveforms)).float()[:, None]

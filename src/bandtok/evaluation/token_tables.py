@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 
-from bandtok.evaluation.dependence import Dependence, TokenDependence
-from bandtok.evaluation.error_spread import ErrorSpread, SpreadCase
 from bandtok.evaluation.html_page import Table
+from bandtok.evaluation.mutual_information import Dependence, TokenDependence
 from bandtok.evaluation.perplexity import LanguageModelScore
+from bandtok.evaluation.token_perturbation import ErrorSpread, SpreadCase
 from bandtok.evaluation.tokens import TokenReport
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bandtok.api.tokenizer import Tokenizer
 from bandtok.data.manifest import manifest_folder
 from bandtok.errors import ConfigError, DataError
 from bandtok.evaluation.corpus import (
@@ -23,16 +24,15 @@ from bandtok.evaluation.corpus import (
     model_facts,
     select_tracks,
 )
-from bandtok.evaluation.dependence import TokenDependence, token_dependence
-from bandtok.evaluation.error_spread import ErrorSpread, error_spread
+from bandtok.evaluation.mutual_information import TokenDependence, token_dependence
 from bandtok.evaluation.perplexity import (
     LanguageModelScore,
     check_language_model,
     score_tokens,
 )
+from bandtok.evaluation.token_perturbation import ErrorSpread, error_spread
 from bandtok.evaluation.usage import CodebookUsage, UsageCounter
-from bandtok.music_lm.model import MusicLM
-from bandtok.pipeline import Tokenizer
+from bandtok.lm.model import MusicLM
 
 
 @dataclass(frozen=True, kw_only=True)

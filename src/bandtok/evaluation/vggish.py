@@ -5,7 +5,7 @@
 Source: Hershey et al., "CNN Architectures for Large-Scale Audio Classification" (ICASSP 2017,
 arXiv 1609.09430), and the code released with its weights (tensorflow/models, research/audioset).
 
-The embeddings are raw: no PCA, no whitening, no quantisation to 8 bits, which that release offers
+The embeddings are raw: no PCA, no whitening, no quantization to 8 bits, which that release offers
 to match the vectors published with AudioSet. They are read before the last ReLU, as the
 release, frechet-audio-distance and fadtk do; torchvggish, whose weights the latter two use, has a
 ReLU there.
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from bandtok.checkpoint import check_shapes, hub_folder
 from bandtok.errors import CheckpointError
 from bandtok.evaluation.pretrained import mono_samples, read_plain_checkpoint, run_in_batches
-from bandtok.mel_filters import hz_to_mel
+from bandtok.signal.mel_filters import hz_to_mel
 
 SAMPLE_RATE = 16_000
 PATCH_FRAMES, MEL_BANDS = 96, 64

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from bandtok.errors import GridError
-from bandtok.mel import LogMel
-from bandtok.token_format import PAN_BITS, pan_bands_per_token, pan_row_count
+from bandtok.signal.mel import LogMel
+from bandtok.tokens.token_format import PAN_BITS, pan_bands_per_token, pan_row_count
 
 NUM_SYMBOLS = 1 << PAN_BITS
 LEVEL_STEPS: tuple[tuple[float, int], ...] = (
@@ -56,7 +56,7 @@ class SymbolTable:
 
 
 def symbol_table() -> SymbolTable:
-    """Return the table; symbols that are not used mean the centre."""
+    """Return the table; symbols that are not used mean the center."""
     rows = [
         (sign * level, 1 - (step / (steps - 1)) ** 2)
         for level, steps in LEVEL_STEPS
@@ -125,7 +125,7 @@ class PanAnalysis(nn.Module):
         shared = self._by_band(cross_energy(mid, side))
         left = energy_mid + energy_side + 2 * shared
         right = energy_mid + energy_side - 2 * shared
-        return quantise(left, right, energy_mid - energy_side)
+        return quantize(left, right, energy_mid - energy_side)
 
     def _by_band(self, product: Tensor) -> Tensor:
         """Add up [bins, mel_frames] to float64 [bands, frames]."""
@@ -138,7 +138,7 @@ def cross_energy(first: Tensor, second: Tensor) -> Tensor:
     return first.real * second.real + first.imag * second.imag
 
 
-def quantise(left: Tensor, right: Tensor, shared: Tensor) -> Tensor:
+def quantize(left: Tensor, right: Tensor, shared: Tensor) -> Tensor:
     """Return the nearest symbols.
 
     Args:
@@ -146,7 +146,7 @@ def quantise(left: Tensor, right: Tensor, shared: Tensor) -> Tensor:
         shared: real part of their cross spectrum, of the same shape.
 
     Returns:
-        int64 symbols of the same shape. Silence is the centre; channels that cancel are taken to
+        int64 symbols of the same shape. Silence is the center; channels that cancel are taken to
         be unrelated.
     """
     left, right = left.clamp(min=0), right.clamp(min=0)
@@ -171,10 +171,10 @@ def _first_symbols() -> list[int]:
 
 
 class PanPacking:
-    """Symbols <-> tokens: as many neighbouring bands in one token as the codebook has room for.
+    """Symbols <-> tokens: as many neighboring bands in one token as the codebook has room for.
 
     The lowest band of a token is its lowest digit to base 64. Bands that are not there are the
-    centre.
+    center.
 
     Args:
         num_bands: bands of the grid.

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from bandtok.errors import AudioError
-from bandtok.mel import LogMel
+from bandtok.signal.mel import LogMel
+from bandtok.signal.windows import WindowPlan, cut_overlapping, cut_windows, reflect_padded
 from bandtok.stereo.pan import PanAnalysis, PanPacking
 from bandtok.stereo.spread import OUTSIDE, Spread
-from bandtok.windows import WindowPlan, cut_overlapping, cut_windows, reflect_padded
 
 
 class PanRows:

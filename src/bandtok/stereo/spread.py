@@ -3,7 +3,7 @@
     mid [samples], symbols [bands, frames]  ->  [2, samples]: mid + side, mid - side
 
 The side of a band is a part of the mid, which sets the direction, and a part that is unrelated to
-it, made by a fixed filter, which sets the width. Where every band is in the centre the side is
+it, made by a fixed filter, which sets the width. Where every band is in the center the side is
 exactly 0. All reach is finite: a sample depends on its neighbourhood only.
 """
 
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bandtok.mel import LogMel
+from bandtok.signal.mel import LogMel
 from bandtok.stereo.pan import band_weights, cross_energy, symbol_table
 
 FILTER_SAMPLES = 1024

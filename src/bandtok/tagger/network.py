@@ -96,8 +96,8 @@ class _Front(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         padded = nn.functional.pad(image, self.padding)
-        normalised: Tensor = self.norm(self.conv(padded).relu())
-        return normalised.amax(dim=3)
+        normalized: Tensor = self.norm(self.conv(padded).relu())
+        return normalized.amax(dim=3)
 
 
 class _Middle(nn.Module):
@@ -111,5 +111,5 @@ class _Middle(nn.Module):
         self.norm = nn.BatchNorm1d(_MIDDLE_CHANNELS, _EPSILON)
 
     def forward(self, states: Tensor) -> Tensor:
-        normalised: Tensor = self.norm(self.conv(states).relu())
-        return normalised
+        normalized: Tensor = self.norm(self.conv(states).relu())
+        return normalized

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bandtok.audio import check_finite, resample_blocks
 from bandtok.errors import AudioError, ConfigError
-from bandtok.mel_filters import triangular_mel_filters
+from bandtok.signal.audio import check_finite, resample_blocks
+from bandtok.signal.mel_filters import triangular_mel_filters
 from bandtok.tagger.labels import MSD_LABELS, MTT_LABELS
 from bandtok.tagger.network import EMBEDDING_DIM, N_MELS, MusicnnNetwork
 from bandtok.tagger.weights import read_musicnn

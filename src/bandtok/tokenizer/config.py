@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bandtok.layers.mel_image import MelImageConfig
+from bandtok.tokenizer.mel_image import MelImageConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,11 @@ Knows nothing of waveforms, files or windows.
 
 from __future__ import annotations
 
-from bandtok.layers.mel_decoder import MelDecoder
-from bandtok.layers.mel_encoder import MelEncoder
-from bandtok.layers.mel_tokenizer import MelTokenizer
-from bandtok.layers.quantizer import Quantizer
 from bandtok.tokenizer.config import TokenizerConfig
+from bandtok.tokenizer.decoder import MelDecoder
+from bandtok.tokenizer.encoder import MelEncoder
+from bandtok.tokenizer.mel_tokenizer import MelTokenizer
+from bandtok.tokenizer.quantizer import Quantizer
 
 
 class TokenizerNetwork(MelTokenizer):

@@ -1,6 +1,6 @@
 """How a codebook follows the data: the ways compared with one another.
 
-All end in the same thing, entries in the network's quantiser; only the way there differs, so a
+All end in the same thing, entries in the network's quantizer; only the way there differs, so a
 trained tokenizer does not know by which rule it was trained.
 """
 
@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from bandtok.errors import ConfigError
-from bandtok.layers.quantizer import LatentQuantizer, Quantizer
-from bandtok.residual.quantizer import ResidualQuantizer
+from bandtok.tokenizer.quantizer import LatentQuantizer, Quantizer
+from bandtok.tokenizer.residual_quantizer import ResidualQuantizer
 
 
 class CodebookRule(Protocol):
-    """Moves the entries of a quantiser.
+    """Moves the entries of a quantizer.
 
     Attributes:
         module: what has a state of its own; saved with the run.
@@ -40,12 +40,12 @@ class CodebookRule(Protocol):
         """Follow latents [batch, code_dim, bands, frames] and codes [batch, bands, frames]."""
         ...
 
-    def revive(self, latents: Tensor, generator: torch.Generator) -> int:
+    def reset_dead_codes(self, latents: Tensor, generator: torch.Generator) -> int:
         """Put dead entries where data is; return how many."""
         ...
 
 
-class MovingAverages:
+class EMACodebook:
     """Entries are moving averages of the latents that chose them (the paper's rule)."""
 
     def __init__(self, quantizer: Quantizer) -> None:
@@ -53,16 +53,16 @@ class MovingAverages:
         self.module, self.optimizers = nn.Module(), dict[str, Optimizer]()
 
     def start(self, rows: Tensor, generator: torch.Generator) -> None:
-        self.quantizer.initialise(rows, generator)
+        self.quantizer.initialize(rows, generator)
 
     def move(self, latents: Tensor, codes: Tensor) -> None:
         self.quantizer.update(latents, codes)
 
-    def revive(self, latents: Tensor, generator: torch.Generator) -> int:
-        return self.quantizer.revive(latents, generator)
+    def reset_dead_codes(self, latents: Tensor, generator: torch.Generator) -> int:
+        return self.quantizer.reset_dead_codes(latents, generator)
 
 
-class LearnedEntries(nn.Module):
+class LearnedCodebook(nn.Module):
     """Entries are parameters, drawn to the latents by the gradient of their squared distance.
 
     Source: van den Oord et al. 2017, the first of its two rules.
@@ -80,7 +80,7 @@ class LearnedEntries(nn.Module):
         self.entries.copy_(entries)
 
 
-class TransformedEntries(nn.Module):
+class SimVQCodebook(nn.Module):
     """Entries are fixed vectors times one learned matrix, so that all move with every batch.
 
     Source: SimVQ (Zhu et al. 2024).
@@ -106,7 +106,7 @@ class GradientRule:
     """Entries follow the gradient of their squared distance to the latents that chose them."""
 
     def __init__(
-        self, quantizer: Quantizer, entries: LearnedEntries | TransformedEntries, rate: float
+        self, quantizer: Quantizer, entries: LearnedCodebook | SimVQCodebook, rate: float
     ) -> None:
         self.quantizer, self.entries = quantizer, entries
         self.module: nn.Module = entries
@@ -115,7 +115,7 @@ class GradientRule:
         }
 
     def start(self, rows: Tensor, generator: torch.Generator) -> None:
-        self.quantizer.initialise(rows, generator)
+        self.quantizer.initialize(rows, generator)
         self.entries.place(self.quantizer.codebook)
 
     def move(self, latents: Tensor, codes: Tensor) -> None:
@@ -130,15 +130,15 @@ class GradientRule:
         with torch.no_grad():
             self.quantizer.codebook.copy_(self.entries())
 
-    def revive(self, latents: Tensor, generator: torch.Generator) -> int:
-        if isinstance(self.entries, TransformedEntries):
+    def reset_dead_codes(self, latents: Tensor, generator: torch.Generator) -> int:
+        if isinstance(self.entries, SimVQCodebook):
             return 0  # all of them move with every batch
-        revived = self.quantizer.revive(latents, generator)
+        reset_codes = self.quantizer.reset_dead_codes(latents, generator)
         self.entries.place(self.quantizer.codebook)
-        return revived
+        return reset_codes
 
 
-class FixedGrid:
+class LatticeCodebook:
     """Entries never move: a lattice of equal steps in every dimension, -1 to 1.
 
     Source: FSQ (Mentzer et al. 2023); here the commitment loss, not a tanh, keeps latents within.
@@ -158,7 +158,7 @@ class FixedGrid:
     def move(self, latents: Tensor, codes: Tensor) -> None:
         self.quantizer.follow_counts(codes)
 
-    def revive(self, latents: Tensor, generator: torch.Generator) -> int:
+    def reset_dead_codes(self, latents: Tensor, generator: torch.Generator) -> int:
         return 0
 
 
@@ -183,7 +183,7 @@ def lattice_levels(size: int, code_dim: int) -> Sequence[int]:
 
 
 class LayeredRule:
-    """The same rule for each codebook of a residual quantiser, on what is left for its layer."""
+    """The same rule for each codebook of a residual quantizer, on what is left for its layer."""
 
     def __init__(self, quantizer: ResidualQuantizer, rules: Sequence[CodebookRule]) -> None:
         self.quantizer, self.rules = quantizer, rules
@@ -206,27 +206,28 @@ class LayeredRule:
         for rule, left, chosen in zip(self.rules, given, codes.split(1, dim=1), strict=True):
             rule.move(left, chosen)
 
-    def revive(self, latents: Tensor, generator: torch.Generator) -> int:
+    def reset_dead_codes(self, latents: Tensor, generator: torch.Generator) -> int:
         given = self.quantizer.residuals(latents, self.quantizer.encode(latents))
         return sum(
-            rule.revive(left, generator) for rule, left in zip(self.rules, given, strict=True)
+            rule.reset_dead_codes(left, generator)
+            for rule, left in zip(self.rules, given, strict=True)
         )
 
 
 def rule_for(name: str, quantizer: LatentQuantizer, rate: float) -> CodebookRule:
-    """Return the rule called `name` for a quantiser with one codebook or with layers of them.
+    """Return the rule called `name` for a quantizer with one codebook or with layers of them.
 
     Raises:
         ConfigError: if there is no such rule.
     """
     if isinstance(quantizer, ResidualQuantizer):
-        rules = [codebook_rule(name, layer, rate) for layer in quantizer.codebooks()]
+        rules = [quantizer_type(name, layer, rate) for layer in quantizer.codebooks()]
         return LayeredRule(quantizer, rules)
     assert isinstance(quantizer, Quantizer)
-    return codebook_rule(name, quantizer, rate)
+    return quantizer_type(name, quantizer, rate)
 
 
-def codebook_rule(name: str, quantizer: Quantizer, rate: float) -> CodebookRule:
+def quantizer_type(name: str, quantizer: Quantizer, rate: float) -> CodebookRule:
     """Return the rule called `name`: "ema", "gradient", "simvq" or "lattice".
 
     Raises:
@@ -234,11 +235,11 @@ def codebook_rule(name: str, quantizer: Quantizer, rate: float) -> CodebookRule:
     """
     size, code_dim = quantizer.codebook.shape
     if name == "ema":
-        return MovingAverages(quantizer)
+        return EMACodebook(quantizer)
     if name == "gradient":
-        return GradientRule(quantizer, LearnedEntries(size, code_dim), rate)
+        return GradientRule(quantizer, LearnedCodebook(size, code_dim), rate)
     if name == "simvq":
-        return GradientRule(quantizer, TransformedEntries(size, code_dim), rate)
+        return GradientRule(quantizer, SimVQCodebook(size, code_dim), rate)
     if name == "lattice":
-        return FixedGrid(quantizer)
+        return LatticeCodebook(quantizer)
     raise ConfigError(f"got codebook rule {name!r}; expected ema, gradient, simvq or lattice")

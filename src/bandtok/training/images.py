@@ -14,7 +14,7 @@ _GAP = 4
 
 def mel_image(mel: Tensor, low: float = -11.5, high: float = 2.0) -> np.ndarray:
     """Colour an ln-mel [n_mels, mel_frames], low frequencies at the bottom."""
-    return _coloured((mel.detach().numpy()[::-1] - low) / (high - low), "magma")
+    return _colored((mel.detach().numpy()[::-1] - low) / (high - low), "magma")
 
 
 def usage_image(codes: Tensor, codebook_size: int, columns: int = 256) -> np.ndarray:
@@ -25,7 +25,7 @@ def usage_image(codes: Tensor, codebook_size: int, columns: int = 256) -> np.nda
         used = codes[:, band].reshape(-1).numpy() * columns // codebook_size
         rows.append(np.bincount(used, minlength=columns)[:columns])
     usage = np.log1p(np.stack(rows[::-1]))
-    return np.repeat(np.repeat(_coloured(usage / max(usage.max(), 1e-9), "viridis"), 8, 0), 2, 1)
+    return np.repeat(np.repeat(_colored(usage / max(usage.max(), 1e-9), "viridis"), 8, 0), 2, 1)
 
 
 def stack_images(images: Sequence[np.ndarray]) -> np.ndarray:
@@ -35,5 +35,5 @@ def stack_images(images: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(pieces[:-1])
 
 
-def _coloured(values: np.ndarray, colours: Colormap) -> np.ndarray:
-    return colors(values, colours)
+def _colored(values: np.ndarray, colormap: Colormap) -> np.ndarray:
+    return colors(values, colormap)

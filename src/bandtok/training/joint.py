@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import WaveformStore
-from bandtok.layers.mel_tokenizer import MelTokenizer
-from bandtok.networks import TOKENIZER_KIND, VOCODER_KIND, grow_decoder, kind_of
-from bandtok.training.device import autocast
+from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC, grow_decoder, spec_for
+from bandtok.tokenizer.mel_tokenizer import MelTokenizer
 from bandtok.training.mel_losses import mel_loss
 from bandtok.training.mel_task import comparison_image, reconstruction_numbers
+from bandtok.training.precision import autocast
 from bandtok.training.vocoder import VocoderTask, VocoderTraining, parameter_group
 from bandtok.vocoder.model import Vocoder
 
@@ -129,15 +129,15 @@ class JointTask(VocoderTask):
             **{f"decoded_{name}": value for name, value in before.items()},
         }
 
-    def pictures(self, network: nn.Module) -> dict[str, np.ndarray]:
+    def log_images(self, network: nn.Module) -> dict[str, np.ndarray]:
         mel = self.log_mel(self.validation)
         return {"mel-before-after": comparison_image(mel, self.log_mel(network(mel)[1]))}
 
     def export(self, network: nn.Module, folder: Path) -> None:
         """Write folder/tokenizer and folder/vocoder: two models that belong together."""
         assert isinstance(network, JointChain)
-        for kind, part in ((TOKENIZER_KIND, network.tokenizer), (VOCODER_KIND, network.vocoder)):
-            save_network(part, folder / kind.name, kind_of(part).name)
+        for kind, part in ((TOKENIZER_SPEC, network.tokenizer), (VOCODER_SPEC, network.vocoder)):
+            save_network(part, folder / kind.name, spec_for(part).name)
 
     def _with_decoded(
         self, pair: tuple[Tensor, Tensor], decoded: Tensor, mel: Tensor

@@ -54,7 +54,7 @@ class TrainingTask(Protocol):
         """Measure the averaged network on fixed held-out data."""
         ...
 
-    def pictures(self, network: nn.Module) -> dict[str, np.ndarray]:
+    def log_images(self, network: nn.Module) -> dict[str, np.ndarray]:
         """Return named images, uint8 [height, width, 3]."""
         ...
 
@@ -65,11 +65,11 @@ class TrainingTask(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """How long and how to train; learning rates belong to the task's optimisers."""
+    """How long and how to train; learning rates belong to the task's optimizers."""
 
     steps: int = 10_000
     warmup_steps: int = 100
-    final_rate: float = 0.05
+    final_lr_ratio: float = 0.05
     ema_decay: float = 0.999
     log_every: int = 20
     validate_every: int = 500
@@ -159,12 +159,12 @@ def rate_scale(step: int, config: LoopConfig) -> float:
     """Return the factor on every learning rate: linear warm-up, then half a cosine."""
     progress = min(step / config.steps, 1.0)
     cosine = 0.5 * (1 + math.cos(math.pi * progress))
-    scale = config.final_rate + (1 - config.final_rate) * cosine
+    scale = config.final_lr_ratio + (1 - config.final_lr_ratio) * cosine
     return min(1.0, (step + 1) / max(config.warmup_steps, 1)) * scale
 
 
 def update(loss: Tensor, module: nn.Module, optimizer: Optimizer, max_norm: float = 1.0) -> float:
-    """Take one clipped optimiser step on `module`; return the gradient norm before clipping.
+    """Take one clipped optimizer step on `module`; return the gradient norm before clipping.
 
     Raises:
         TrainingError: if the gradient is not finite; parameters are then left as they were.
@@ -225,11 +225,11 @@ def _validate(
     averaged.eval()
     with torch.no_grad():
         numbers = task.validate(averaged)
-        images = task.pictures(averaged)
+        images = task.log_images(averaged)
     tracker.numbers("valid", step, minutes, numbers)
-    (out / "pictures").mkdir(exist_ok=True)
+    (out / "log_images").mkdir(exist_ok=True)
     for name, image in images.items():
-        Image.fromarray(image).save(out / "pictures" / f"{name}-{step:08d}.png")
+        Image.fromarray(image).save(out / "log_images" / f"{name}-{step:08d}.png")
         tracker.image(name, step, image)
     task.export(averaged, out / "model")
     return numbers

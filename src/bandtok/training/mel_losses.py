@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bandtok.layers.mel_image import MelImageConfig
+from bandtok.tokenizer.mel_image import MelImageConfig
 from bandtok.vocoder.config import VocoderConfig
 
 _TEXTURE_SIZES = (4, 16)

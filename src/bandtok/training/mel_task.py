@@ -16,22 +16,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bandtok.adversarial.discriminators import (
+from bandtok.data.waveforms import Augmentation, CropSampler, WaveformStore
+from bandtok.device import choose_device
+from bandtok.errors import ConfigError
+from bandtok.evaluation.signal_measures import total_variation_ratio
+from bandtok.signal.mel import LogMel, MelConfig, mel_bin_centers_hz
+from bandtok.tokenizer.config import TokenizerConfig
+from bandtok.tokenizer.mel_image import MelImageConfig
+from bandtok.training.discriminator_trainer import DiscriminatorTrainer
+from bandtok.training.discriminators import (
     MultiResolutionSpectrumDiscriminator,
     MultiScaleMelDiscriminator,
 )
-from bandtok.data.waveforms import Augmentation, CropSampler, WaveformStore
-from bandtok.errors import ConfigError
-from bandtok.evaluation.signal_measures import total_variation_ratio
-from bandtok.layers.mel_image import MelImageConfig
-from bandtok.mel import LogMel, MelConfig, mel_bin_centres_hz
-from bandtok.tokenizer.config import TokenizerConfig
-from bandtok.training.adversary import Adversary
-from bandtok.training.device import autocast, check_precision, training_device
 from bandtok.training.images import mel_image, stack_images
 from bandtok.training.loop import LoopConfig
 from bandtok.training.loss_table import LossTable
 from bandtok.training.mel_losses import normalize_mel
+from bandtok.training.precision import autocast, check_precision
 from bandtok.training.prefetch import Prefetch
 from bandtok.vocoder.config import VocoderConfig
 
@@ -54,7 +55,7 @@ class MelTraining:
         flux_weight: of when and how much it rises (`flux_loss`).
         adversarial_weight: of the discriminators' scores.
         feature_matching_weight: of the distance in the discriminators' hidden layers.
-        adversarial_after: step from which the discriminators are trained; None for never.
+        discriminator_start_step: step from which the discriminators are trained; None for never.
         validation_crops: number of fixed held-out crops.
         precision: "float32", or "bfloat16" for convolutions and matrix products of what is trained.
         device: "auto", "cpu" or "cuda".
@@ -74,7 +75,7 @@ class MelTraining:
     flux_weight: float = 0.0
     adversarial_weight: float = 0.05
     feature_matching_weight: float = 0.5
-    adversarial_after: int | None = None
+    discriminator_start_step: int | None = None
     validation_crops: int = 48
     precision: str = "float32"
     device: str = "cpu"
@@ -96,7 +97,7 @@ class MelTask:
 
     def __init__(self, recipe: MelTraining, train: WaveformStore, valid: WaveformStore) -> None:
         self.recipe = recipe
-        self.device = training_device(recipe.device)
+        self.device = torch.device(choose_device(recipe.device))
         mel = recipe.network.mel
         self.log_mel = LogMel(mel).to(self.device)
         samples, seed = recipe.crop_mel_frames * mel.hop_length, recipe.loop.seed
@@ -106,7 +107,7 @@ class MelTask:
         )
         held_out = CropSampler(valid, samples, recipe.validation_crops, seed=_VALIDATION_SEED)
         self.validation = torch.from_numpy(held_out.batch(0)).to(self.device)
-        self.adversaries: dict[str, Adversary] = {}
+        self.adversaries: dict[str, DiscriminatorTrainer] = {}
         torch.manual_seed(seed)
 
     def add_discriminators(self, *kinds: str, num_scales: int = 3) -> None:
@@ -122,15 +123,15 @@ class MelTask:
                 if kind == "mel"
                 else MultiResolutionSpectrumDiscriminator()
             )
-            self.adversaries[kind] = Adversary(
+            self.adversaries[kind] = DiscriminatorTrainer(
                 discriminator.to(self.device), self.recipe.discriminator_learning_rate
             )
 
-    def named_adversaries(self) -> dict[str, Adversary]:
+    def named_adversaries(self) -> dict[str, DiscriminatorTrainer]:
         """Return the discriminators by name in the training state; the first has no prefix."""
         return {
-            f"{kind}_discriminator" if index else "discriminator": adversary
-            for index, (kind, adversary) in enumerate(self.adversaries.items())
+            f"{kind}_discriminator" if index else "discriminator": discriminator_trainer
+            for index, (kind, discriminator_trainer) in enumerate(self.adversaries.items())
         }
 
     def waveforms(self, step: int) -> Tensor:
@@ -150,7 +151,7 @@ class MelTask:
             pairs: estimate and reference that each kind of discriminator compares.
         """
         recipe = self.recipe
-        if recipe.adversarial_after is None or step < recipe.adversarial_after:
+        if recipe.discriminator_start_step is None or step < recipe.discriminator_start_step:
             return {}
         with autocast(self.device, recipe.precision):
             found = [
@@ -187,7 +188,7 @@ def reconstruction_numbers(
     """
     reference, rebuilt = reference.cpu(), rebuilt.cpu()
     error = (rebuilt - reference).abs()
-    below = torch.from_numpy(mel_bin_centres_hz(config) < _BELOW_HZ)
+    below = torch.from_numpy(mel_bin_centers_hz(config) < _BELOW_HZ)
     ratio = total_variation_ratio(reference, rebuilt, config)
     numbers = {
         "mel_loss": float(error.mean()),

@@ -1,4 +1,4 @@
-"""An optimiser for the weight matrices of hidden layers: momentum whose update is orthogonalised.
+"""An optimizer for the weight matrices of hidden layers: momentum whose update is orthogonalised.
 
 Every singular value of an update is drawn towards one, so that rare directions are learned as fast
 as common ones. Not for embeddings, heads, gains and biases: those stay with AdamW.

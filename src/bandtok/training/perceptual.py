@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bandtok.mel import MelConfig, mel_filterbank
+from bandtok.signal.mel import MelConfig, mel_filterbank
 from bandtok.tagger.labels import MSD_LABELS
 from bandtok.tagger.network import N_MELS, MusicnnNetwork
 from bandtok.tagger.weights import read_musicnn

@@ -10,21 +10,21 @@ import torch
 from torch import Tensor
 
 
-def draw_keep(num_bands: int, num_frames: int, draw: np.random.Generator) -> Tensor:
+def draw_keep(num_bands: int, num_frames: int, rng: np.random.Generator) -> Tensor:
     """Draw what is known of a window: all but a gap in time, some bands, or rectangles.
 
     Returns:
         bool [num_bands, num_frames], never all True.
     """
     keep = np.ones((num_bands, num_frames), dtype=bool)
-    kind = draw.integers(3)
+    kind = rng.integers(3)
     if kind == 0:
-        keep[:, _span(num_frames, draw)] = False
+        keep[:, _span(num_frames, rng)] = False
     elif kind == 1:
-        keep[_span(num_bands, draw)] = False
+        keep[_span(num_bands, rng)] = False
     else:
-        for _ in range(draw.integers(1, 4)):
-            keep[_span(num_bands, draw), _span(num_frames, draw)] = False
+        for _ in range(rng.integers(1, 4)):
+            keep[_span(num_bands, rng), _span(num_frames, rng)] = False
     return torch.from_numpy(keep)
 
 
@@ -35,8 +35,8 @@ def middle_gap(num_bands: int, num_frames: int) -> Tensor:
     return keep
 
 
-def _span(length: int, draw: np.random.Generator) -> slice:
+def _span(length: int, rng: np.random.Generator) -> slice:
     """Draw a span of at least one, long ones as likely as short ones."""
-    size = int(draw.integers(1, length + 1)) if length > 1 else 1
-    start = int(draw.integers(length - size + 1))
+    size = int(rng.integers(1, length + 1)) if length > 1 else 1
+    start = int(rng.integers(length - size + 1))
     return slice(start, start + size)

@@ -1,4 +1,4 @@
-"""The residual tokenizer's game: the band tokenizer's, and quantiser dropout."""
+"""The residual tokenizer's game: the band tokenizer's, and quantizer dropout."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor
 
 from bandtok.data.waveforms import WaveformStore
 from bandtok.errors import ConfigError
-from bandtok.residual.config import ResidualConfig
-from bandtok.residual.quantizer import ResidualQuantizer
+from bandtok.tokenizer.residual_config import ResidualConfig
+from bandtok.tokenizer.residual_quantizer import ResidualQuantizer
 from bandtok.training.tokenizer import TokenizerTask, TokenizerTraining
 
 
@@ -61,6 +61,6 @@ def draw_kept_layers(
     batch_size: int, num_layers: int, dropout: float, generator: torch.Generator
 ) -> Tensor:
     """Draw how many layers each item keeps, int64 [batch_size], 1 to `num_layers`."""
-    drawn = torch.randint(1, num_layers + 1, (batch_size,), generator=generator)
+    sampled = torch.randint(1, num_layers + 1, (batch_size,), generator=generator)
     dropped = torch.rand(batch_size, generator=generator) < dropout
-    return torch.where(dropped, drawn, num_layers)
+    return torch.where(dropped, sampled, num_layers)

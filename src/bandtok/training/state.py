@@ -5,7 +5,7 @@
 Whatever is being written or removed has a hidden name; what a kill left of it is cleared by the
 next load or save.
 
-Holds every parameter and buffer (those kept out of exported weights too), the optimisers and the
+Holds every parameter and buffer (those kept out of exported weights too), the optimizers and the
 averaged network. Apart from model weights, and never pickle.
 """
 

@@ -16,13 +16,13 @@ from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import WaveformStore
 from bandtok.errors import ConfigError
 from bandtok.evaluation.usage import code_statistics
-from bandtok.layers.mel_image import MelImageConfig
-from bandtok.layers.mel_tokenizer import MelTokenizer, TokenizerOutput
-from bandtok.networks import kind_of, tokenizer_network
+from bandtok.model_specs import spec_for, tokenizer_network
 from bandtok.tokenizer.config import TokenizerConfig
+from bandtok.tokenizer.mel_image import MelImageConfig
+from bandtok.tokenizer.mel_tokenizer import MelTokenizer, TokenizerOutput
 from bandtok.training.codebooks import rule_for
-from bandtok.training.device import autocast
 from bandtok.training.images import usage_image
+from bandtok.training.latent_regularizers import LatentPredictor, smoothness_loss
 from bandtok.training.loop import update
 from bandtok.training.loss_table import LossTable, weighted_sum
 from bandtok.training.mel_losses import flux_loss, loud_mel_loss, mel_loss, texture_loss
@@ -32,7 +32,7 @@ from bandtok.training.mel_task import (
     comparison_image,
     reconstruction_numbers,
 )
-from bandtok.training.regularity import Foresight, smoothness_loss
+from bandtok.training.precision import autocast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +41,15 @@ class TokenizerTraining(MelTraining):
 
     Attributes:
         num_scales: of the mel discriminator.
-        quantize_after: steps without the codebook; k-means over fresh batches then starts it.
-        codebook_rule: how entries follow the data: "ema", "gradient", "simvq" or "lattice".
+        quantize_start_step: steps without the codebook; k-means over fresh batches then starts it.
+        quantizer_type: how entries follow the data: "ema", "gradient", "simvq" or "lattice".
         codebook_learning_rate: for the rules that have one.
         codebook_decay: a step, of the moving averages that entries follow.
         start_vectors_per_entry: latents of fresh batches that k-means has for each entry.
         rotation: gradients pass the codebook by rotation instead of straight through.
-        revive_every: steps between replacements of dead entries; None for never.
+        check_dead_codes_every: steps between replacements of dead entries; None for never.
         smoothness_weight: of how far latents move from frame to frame, in their own spread.
-        prediction_weight: of how well a small causal network foresees the next frame's latents.
+        predictability_weight: of how well a small causal network foresees the next frame's latents.
         freeze_codes: train only the decoder, so that every code stays what it is. `precision` then
             applies to the decoder; without it, to the discriminators alone.
     """
@@ -57,15 +57,15 @@ class TokenizerTraining(MelTraining):
     network: MelImageConfig = field(default_factory=TokenizerConfig)
     commitment_weight: float = 0.25
     num_scales: int = 3
-    quantize_after: int = 200
-    codebook_rule: str = "ema"
+    quantize_start_step: int = 200
+    quantizer_type: str = "ema"
     codebook_learning_rate: float = 2e-3
     codebook_decay: float = 0.99
     start_vectors_per_entry: int = 16
     rotation: bool = False
-    revive_every: int | None = 20
+    check_dead_codes_every: int | None = 20
     smoothness_weight: float = 0.0
-    prediction_weight: float = 0.0
+    predictability_weight: float = 0.0
     freeze_codes: bool = False
 
     def __post_init__(self) -> None:
@@ -98,17 +98,19 @@ class TokenizerTask(MelTask):
         for codebook in self.network.quantizer.codebooks():
             codebook.decay = recipe.codebook_decay
         self.rule = rule_for(
-            recipe.codebook_rule, self.network.quantizer, recipe.codebook_learning_rate
+            recipe.quantizer_type, self.network.quantizer, recipe.codebook_learning_rate
         )
-        self.foresight = (
-            Foresight(recipe.network.code_dim).to(self.device) if recipe.prediction_weight else None
+        self.latent_predictor = (
+            LatentPredictor(recipe.network.code_dim).to(self.device)
+            if recipe.predictability_weight
+            else None
         )
         if recipe.freeze_codes:
             self.network.encoder.requires_grad_(False)
-        adversary = self.adversaries["mel"]
+        discriminator_trainer = self.adversaries["mel"]
         self.modules: dict[str, nn.Module] = {
             "network": self.network,
-            "discriminator": adversary.discriminator,
+            "discriminator": discriminator_trainer.discriminator,
             "codebook": self.rule.module,
         }
         trained = [p for p in self.network.parameters() if p.requires_grad]
@@ -116,12 +118,14 @@ class TokenizerTask(MelTask):
             "network": AdamW(
                 trained, recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay
             ),
-            "discriminator": adversary.optimizer,
+            "discriminator": discriminator_trainer.optimizer,
             **self.rule.optimizers,
         }
-        if self.foresight is not None:
-            self.modules["foresight"] = self.foresight
-            self.optimizers["foresight"] = AdamW(self.foresight.parameters(), recipe.learning_rate)
+        if self.latent_predictor is not None:
+            self.modules["latent_predictor"] = self.latent_predictor
+            self.optimizers["latent_predictor"] = AdamW(
+                self.latent_predictor.parameters(), recipe.learning_rate
+            )
         with torch.no_grad():
             self.validation_mel = self.log_mel(self.validation)
 
@@ -129,9 +133,9 @@ class TokenizerTask(MelTask):
         """Reconstruct, compute the losses, update; then move the codebook."""
         recipe = self.recipe
         self.network.train()
-        if step == recipe.quantize_after and not recipe.freeze_codes:
-            self._initialise_codebook(step)
-        quantize = recipe.freeze_codes or step >= recipe.quantize_after
+        if step == recipe.quantize_start_step and not recipe.freeze_codes:
+            self._initialize_codebook(step)
+        quantize = recipe.freeze_codes or step >= recipe.quantize_start_step
         mel = self._mel(step)
         output = self._forward(mel, quantize)
         pair = (self.normalized(output.mel), self.normalized(mel))
@@ -156,7 +160,7 @@ class TokenizerTask(MelTask):
             **usage_numbers(network.quantizer.rows_by_codebook(codes)),
         }
 
-    def pictures(self, network: nn.Module) -> dict[str, np.ndarray]:
+    def log_images(self, network: nn.Module) -> dict[str, np.ndarray]:
         assert isinstance(network, MelTokenizer)
         rebuilt, codes = self._reconstruct(network)
         return {
@@ -165,7 +169,7 @@ class TokenizerTask(MelTask):
         }
 
     def export(self, network: nn.Module, folder: Path) -> None:
-        save_network(network, folder, kind_of(network).name)
+        save_network(network, folder, spec_for(network).name)
 
     def _forward(self, mel: Tensor, quantize: bool) -> TokenizerOutput:
         """Run the network; frozen codes are found in full precision, as they are in use."""
@@ -196,7 +200,7 @@ class TokenizerTask(MelTask):
         }
 
     def _latent_losses(self, output: TokenizerOutput, quantized: bool) -> LossTable:
-        recipe, foresight = self.recipe, self.foresight
+        recipe, latent_predictor = self.recipe, self.latent_predictor
         table: dict[str, tuple[float, Callable[[], Tensor]]] = {
             "smoothness_loss": (
                 recipe.smoothness_weight,
@@ -205,19 +209,19 @@ class TokenizerTask(MelTask):
         }
         if quantized:
             table["commitment_loss"] = (recipe.commitment_weight, lambda: output.commitment_loss)
-        if foresight is not None:
-            table["prediction_loss"] = (
-                recipe.prediction_weight,
-                lambda: foresight(output.latents),
+        if latent_predictor is not None:
+            table["predictability_loss"] = (
+                recipe.predictability_weight,
+                lambda: latent_predictor(output.latents),
             )
         return table
 
     def _update(self, total: Tensor) -> float:
-        if self.foresight is not None:
-            self.optimizers["foresight"].zero_grad(set_to_none=True)
+        if self.latent_predictor is not None:
+            self.optimizers["latent_predictor"].zero_grad(set_to_none=True)
         norm = update(total, self.network, self.optimizers["network"])
-        if self.foresight is not None:
-            self.optimizers["foresight"].step()
+        if self.latent_predictor is not None:
+            self.optimizers["latent_predictor"].step()
         return norm
 
     def _mel(self, step: int) -> Tensor:
@@ -225,7 +229,7 @@ class TokenizerTask(MelTask):
             mel: Tensor = self.log_mel(self.waveforms(step))
         return mel
 
-    def _initialise_codebook(self, step: int) -> None:
+    def _initialize_codebook(self, step: int) -> None:
         """Run k-means over latents of fresh batches."""
         wanted = self.recipe.start_vectors_per_entry * self.recipe.network.codebook_size
         rows: list[Tensor] = []
@@ -236,12 +240,14 @@ class TokenizerTask(MelTask):
         self.rule.start(torch.cat(rows), self._generator(step))
 
     def _move_codebook(self, step: int, output: TokenizerOutput) -> dict[str, float]:
-        latents, every = output.latents.detach(), self.recipe.revive_every
+        latents, every = output.latents.detach(), self.recipe.check_dead_codes_every
         self.rule.move(latents, output.codes)
         rows = self.network.quantizer.rows_by_codebook(output.codes)
         numbers = {"batch_codes_used": fmean(float(len(part.unique())) for part in rows)}
         if every and step % every == 0 and step < 0.9 * self.recipe.loop.steps:
-            numbers["revived"] = float(self.rule.revive(latents, self._generator(step)))
+            numbers["reset_codes"] = float(
+                self.rule.reset_dead_codes(latents, self._generator(step))
+            )
         return numbers
 
     def _generator(self, step: int) -> torch.Generator:

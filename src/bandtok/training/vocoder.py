@@ -20,9 +20,8 @@ from torch.optim import AdamW, Optimizer
 from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import WaveformStore
 from bandtok.errors import ConfigError
-from bandtok.layers.mel_tokenizer import MelTokenizer
-from bandtok.networks import VOCODER_KIND
-from bandtok.training.device import autocast
+from bandtok.model_specs import VOCODER_SPEC
+from bandtok.tokenizer.mel_tokenizer import MelTokenizer
 from bandtok.training.loop import update
 from bandtok.training.loss_table import LossTable, weighted_sum
 from bandtok.training.mel_losses import (
@@ -40,6 +39,7 @@ from bandtok.training.mel_task import (
     reconstruction_numbers,
 )
 from bandtok.training.perceptual import TaggerFeatureLoss
+from bandtok.training.precision import autocast
 from bandtok.training.waveform_losses import MultiResolutionMelLoss, PitchLoss
 from bandtok.vocoder.config import VocoderConfig
 from bandtok.vocoder.model import Vocoder
@@ -61,7 +61,7 @@ class VocoderTraining(MelTraining):
             "mel+spectrum".
         tokenizer: model whose decoded mels stand in for real ones: a run folder, "bundled" for the
             bundled one, "" for real mels only.
-        decoded_share: share of each batch that goes through that tokenizer.
+        decoded_mel_prob: share of each batch that goes through that tokenizer.
     """
 
     network: VocoderConfig = field(default_factory=VocoderConfig)
@@ -75,7 +75,7 @@ class VocoderTraining(MelTraining):
     adversarial_weight: float = 0.02
     feature_matching_weight: float = 0.2
     tokenizer: str = ""
-    decoded_share: float = 1.0
+    decoded_mel_prob: float = 1.0
     validation_crops: int = 32
 
     def __post_init__(self) -> None:
@@ -116,19 +116,25 @@ class VocoderTask(MelTask):
         vocoder.bfloat16_blocks = recipe.precision == "bfloat16"
         self.network = self.build_network(vocoder)
         kinds = named_discriminators(recipe.discriminators)
-        if "mel" in kinds and recipe.adversarial_after is not None:
+        if "mel" in kinds and recipe.discriminator_start_step is not None:
             check_mel_frames(recipe.crop_mel_frames)
         self.add_discriminators(*kinds)
         adversaries = self.named_adversaries()
         self.modules: Mapping[str, nn.Module] = {
             "network": self.network,
-            **{name: adversary.discriminator for name, adversary in adversaries.items()},
+            **{
+                name: discriminator_trainer.discriminator
+                for name, discriminator_trainer in adversaries.items()
+            },
         }
         self.optimizers: Mapping[str, Optimizer] = {
             "network": AdamW(
                 self.parameter_groups(), betas=(0.9, 0.98), weight_decay=recipe.weight_decay
             ),
-            **{name: adversary.optimizer for name, adversary in adversaries.items()},
+            **{
+                name: discriminator_trainer.optimizer
+                for name, discriminator_trainer in adversaries.items()
+            },
         }
         self.resolutions = MultiResolutionMelLoss(self.log_mel.config.sample_rate).to(self.device)
 
@@ -206,11 +212,11 @@ class VocoderTask(MelTask):
     def validate(self, network: nn.Module) -> dict[str, float]:
         return reconstruction_numbers(*self._reconstruct(network), self.recipe.network.mel)
 
-    def pictures(self, network: nn.Module) -> dict[str, np.ndarray]:
+    def log_images(self, network: nn.Module) -> dict[str, np.ndarray]:
         return {"mel-before-after": comparison_image(*self._reconstruct(network))}
 
     def export(self, network: nn.Module, folder: Path) -> None:
-        save_network(network, folder, VOCODER_KIND.name)
+        save_network(network, folder, VOCODER_SPEC.name)
 
     def _tagger_loss(self, pair: SoundPair) -> Tensor:
         with autocast(self.device, self.recipe.precision):
@@ -218,10 +224,10 @@ class VocoderTask(MelTask):
         return loss
 
     def _vocoder_input(self, mel: Tensor) -> Tensor:
-        """Send the first `decoded_share` of the batch through the tokenizer."""
+        """Send the first `decoded_mel_prob` of the batch through the tokenizer."""
         if self.tokenizer is None:
             return mel
-        count = round(len(mel) * self.recipe.decoded_share)
+        count = round(len(mel) * self.recipe.decoded_mel_prob)
         decoded = self.tokenizer.decode_codes(self.tokenizer.encode_mel(mel[:count]))
         return torch.cat([decoded, mel[count:]])
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bandtok.mel import LogMel, MelConfig
+from bandtok.signal.mel import LogMel, MelConfig
 
 _BINS_PER_OCTAVE = 36
 _PITCH_WINDOWS = (4096, 8192)

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bandtok.errors import ConfigError
-from bandtok.layers.blocks import ConvNeXtBlock1d
-from bandtok.mel import MelConfig
+from bandtok.signal.mel import MelConfig
+from bandtok.vocoder.blocks import ConvNeXtBlock1d
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,8 @@
 
     ln-mel [batch, n_mels, mel_frames] -> waveform [batch, 1, mel_frames * hop_length]
 
-Phases are found by iteration, with the framing of :class:`bandtok.mel.LogMel` (frame i is centred
-on sample i * hop_length + hop_length / 2). Knows nothing of tokens.
+Phases are found by iteration, with the framing of :class:`bandtok.signal.mel.LogMel` (frame i is
+centered on sample i * hop_length + hop_length / 2). Knows nothing of tokens.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bandtok.errors import ConfigError, GridError
-from bandtok.mel import LogMel, MelConfig
+from bandtok.signal.mel import LogMel, MelConfig
 
 _INITIAL_FIT_STEPS = 30
 _TINY = 1e-12

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bandtok.layers.blocks import ConvNeXtBlock1d
-from bandtok.mel import LogMel, MelConfig
+from bandtok.signal.mel import LogMel, MelConfig
+from bandtok.vocoder.blocks import ConvNeXtBlock1d
 from bandtok.vocoder.config import VocoderConfig
 
 _MAX_LOG_MAGNITUDE = 6.0
@@ -27,7 +27,7 @@ class Vocoder(nn.Module):
     times, within the same forward pass and trained through; the network learns phases for which
     that works, and by how much the mel it was given should be sharpened.
 
-    Source: Vocos (Siuzdak 2023). Ours differs in having the mel's own framing (frame i centred on
+    Source: Vocos (Siuzdak 2023). Ours differs in having the mel's own framing (frame i centered on
     sample i * hop + hop / 2), so that output and input lie exactly on each other, and in the
     corrections, which are Griffin-Lim's idea (1984) applied to a learned phase.
     """

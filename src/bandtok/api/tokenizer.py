@@ -1,0 +1,331 @@
+"""Audio to token grids and back: the public tokenizer.
+
+audio file or waveform -> TokenGrid -> audio, in bounded memory
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from math import ceil
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bandtok.checkpoint import holds_network, load_network, model_id
+from bandtok.codec import WINDOW_FRAMES, Codec, ExternalVocoder, MelVocoder
+from bandtok.device import choose_device
+from bandtok.errors import GridError, ModelMismatch
+from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC
+from bandtok.signal.audio import Audio, probe_audio, resample_blocks, stream_audio
+from bandtok.stereo.rows import mid_and_side
+from bandtok.tokenizer.mel_image import MelImageConfig
+from bandtok.tokens.grid import TokenGrid
+from bandtok.tokens.journal import EncodingJournal
+
+Progress = Callable[[int, int], None]
+AudioSource = str | os.PathLike[str] | Audio
+
+JOURNAL_FRAMES = 4 * 1024
+"""Frames between two entries in the journal of a long encoding: 6.3 minutes of music."""
+_DECODE_BLOCK_FRAMES = 512
+
+
+class Tokenizer:
+    """Audio to token grids and back; made by :meth:`from_pretrained`.
+
+    The model is mono: files with several channels are mixed down to their mean, unless stereo is
+    asked for, which adds rows that say how left and right follow from it.
+    """
+
+    def __init__(self, codec: Codec, model_id: str) -> None:
+        self.codec, self.model_id = codec, model_id
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike[str] | None = None,
+        *,
+        vocoder: str | os.PathLike[str] | ExternalVocoder | None = None,
+        device: str = "auto",
+    ) -> Tokenizer:
+        """Load a tokenizer and its vocoder.
+
+        Args:
+            name: None for the bundled weights, "debug" for a tiny random model, a model or run
+                folder, or a hub id. The folder may hold `tokenizer/` and `vocoder/`, or a tokenizer
+                alone, which then gets the bundled vocoder.
+            vocoder: another vocoder, by name as above or ready-made.
+            device: "auto", "cpu", "cuda" or "mps".
+
+        Raises:
+            CheckpointError: if a model cannot be found, is damaged or does not fit.
+        """
+        device = choose_device(device)
+        network = load_network(TOKENIZER_SPEC, name, device)
+        codec = Codec(network, _load_vocoder(name, vocoder, device), device)
+        return cls(codec, model_id(name))
+
+    @property
+    def config(self) -> MelImageConfig:
+        return self.codec.config
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the audio the model works on."""
+        return self.config.mel.sample_rate
+
+    @property
+    def samples_per_frame(self) -> int:
+        return self.config.samples_per_frame
+
+    @property
+    def frame_rate(self) -> float:
+        """Token frames per second."""
+        return float(self.config.frame_rate)
+
+    @property
+    def num_bands(self) -> int:
+        return self.config.num_bands
+
+    @property
+    def codebook_size(self) -> int:
+        return self.config.codebook_size
+
+    @property
+    def bit_rate_bps(self) -> float:
+        return self.config.bit_rate_bps
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash over all that gives a code its meaning."""
+        return self.codec.fingerprint
+
+    def encode(
+        self,
+        source: AudioSource,
+        progress: Progress | None = None,
+        stereo: bool = False,
+        journal: EncodingJournal | None = None,
+    ) -> TokenGrid:
+        """Encode a file or a waveform, in bounded memory apart from the result.
+
+        Args:
+            source: path of anything libsndfile reads, or Audio; any rate, any number of channels.
+            progress: called with (token frames done, about how many in all).
+            stereo: keep two channels, in pan rows above the bands; a mono source is in the center.
+            journal: keeps what is found every few minutes of music, and is asked first what a
+                stopped call found; the caller discards it once the result is saved.
+
+        Returns:
+            A grid [bands, frames] that remembers the length in samples at the model's rate; of
+            stereo, [bands + pan rows, frames], whose lower rows are the mono grid.
+
+        Raises:
+            AudioError: if the source is unreadable, damaged, holds NaN or infinity, or has more
+                channels than stereo takes.
+            GridError: if the codebook is too small for stereo.
+        """
+        counter = _SampleCounter()
+        total = ceil(_expected_seconds(source) * self.frame_rate)
+        codes = journal.known_codes() if journal else None
+        known = None if codes is None else torch.from_numpy(codes).long()
+        if stereo:
+            rows = self.num_bands + self.codec.pan_rows.num_rows
+            stream = counter.counted(self._mid_side_blocks(source))
+            found = self.codec.encode_stereo_blocks(stream, known)
+        else:
+            rows = self.num_bands
+            stream = (block[0] for block in counter.counted(self._sample_blocks(source)))
+            found = self.codec.encode_blocks(stream, known)
+        pieces = [torch.zeros(rows, 0, dtype=torch.int64)]
+        done = kept = 0
+        for piece in found:
+            pieces.append(piece)
+            done += piece.shape[1]
+            if progress:
+                progress(min(done, total), total)
+            if journal and done - kept >= JOURNAL_FRAMES:
+                kept = done // WINDOW_FRAMES * WINDOW_FRAMES
+                journal.keep(self._grid(torch.cat(pieces, dim=1)[: self.num_bands, :kept]))
+        return self._grid(torch.cat(pieces, dim=1), counter.samples)
+
+    def decode(
+        self, grid: TokenGrid, progress: Progress | None = None, force: bool = False
+    ) -> Audio:
+        """Decode a whole grid into memory; see :meth:`decode_stream` for hours.
+
+        Args:
+            grid: made by this tokenizer.
+            progress: called with (token frames done, in all).
+            force: decode even a grid that says it was made by another model.
+
+        Returns:
+            Audio of exactly the original's length at the model's rate, with the grid's channels.
+
+        Raises:
+            ModelMismatch: if the grid was made by another model.
+        """
+        blocks = self.decode_stream(grid, progress, force)
+        return Audio(
+            np.concatenate([np.zeros((grid.channels, 0), np.float32), *blocks], axis=1),
+            self.sample_rate,
+        )
+
+    def decode_stream(
+        self,
+        grid: TokenGrid,
+        progress: Progress | None = None,
+        force: bool = False,
+        samples: tuple[int, int] | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Decode piece by piece: yields float32 [channels, n]; otherwise as `decode`.
+
+        Args:
+            grid, progress, force: as in `decode`.
+            samples: decode only the samples from the first up to before the second; the same, bit
+                for bit, as cut out of the whole.
+
+        Raises:
+            GridError: if that range is not inside the grid. ModelMismatch: as in `decode`.
+        """
+        self.check_grid(grid, force)
+        assert grid.num_samples is not None
+        if samples is None:
+            return self._decoded(grid, progress)
+        first, last = samples
+        if not 0 <= first <= last <= grid.num_samples:
+            raise GridError(
+                f"got samples {first} to {last}; expected a range inside 0 to {grid.num_samples}"
+            )
+        begin, end = frames_to_decode(first, last, self.samples_per_frame, grid.num_frames)
+        skipped = begin * self.samples_per_frame
+        whole = self._decoded(grid.part(begin, end), progress)
+        return _cut_out(whole, first - skipped, last - skipped)
+
+    def decode_range(self, grid: TokenGrid, first: int, last: int, force: bool = False) -> Audio:
+        """Decode samples `first` to `last` - 1; arguments and errors as in `decode_stream`."""
+        blocks = self.decode_stream(grid, force=force, samples=(first, last))
+        empty = np.zeros((grid.channels, 0), np.float32)
+        return Audio(np.concatenate([empty, *blocks], axis=1), self.sample_rate)
+
+    def encode_waveform(self, waveform: Tensor) -> Tensor:
+        """Encode a batch: float [batch, 1, samples] -> int64 [batch, bands, frames]."""
+        return self.codec.encode_waveform(waveform)
+
+    def decode_codes(self, codes: Tensor) -> Tensor:
+        """Decode a batch: int [batch, rows, frames] -> float32 [batch, channels, samples]."""
+        return self.codec.decode_codes(codes)
+
+    def check_grid(self, grid: TokenGrid, force: bool = False) -> None:
+        """Raise ModelMismatch unless this tokenizer can decode `grid`."""
+        ours = (self.num_bands, self.codebook_size, self.sample_rate, self.samples_per_frame)
+        theirs = (grid.num_bands, grid.codebook_size, grid.sample_rate, grid.samples_per_frame)
+        if ours != theirs:
+            raise ModelMismatch(
+                "got a grid of (bands, codebook size, Hz, samples per frame) "
+                f"{theirs}; expected {ours} for model {self.model_id!r}"
+            )
+        if grid.fingerprint and grid.fingerprint != self.fingerprint and not force:
+            raise ModelMismatch(
+                f"the tokens were made by model {grid.model_id!r} ({grid.fingerprint[:12]}), "
+                f"not by {self.model_id!r} ({self.fingerprint[:12]}); name that model, or force it"
+            )
+
+    def _sample_blocks(self, source: AudioSource) -> Iterator[np.ndarray]:
+        if isinstance(source, Audio):
+            mono = source.mono()
+            return resample_blocks([mono.waveform], mono.sample_rate, self.sample_rate, 1)
+        return stream_audio(source, self.sample_rate, mono=True)
+
+    def _mid_side_blocks(self, source: AudioSource) -> Iterator[np.ndarray]:
+        if isinstance(source, Audio):
+            rate, blocks = source.sample_rate, iter([source.waveform])
+        else:
+            rate = probe_audio(source).sample_rate
+            blocks = stream_audio(source, rate, mono=False)
+        return resample_blocks(mid_and_side(blocks), rate, self.sample_rate, 2)
+
+    def _grid(self, codes: Tensor, num_samples: int | None = None) -> TokenGrid:
+        return TokenGrid(
+            codes=codes.numpy(),
+            codebook_size=self.codebook_size,
+            sample_rate=self.sample_rate,
+            samples_per_frame=self.samples_per_frame,
+            num_samples=num_samples,
+            model_id=self.model_id,
+            fingerprint=self.fingerprint,
+            extra={"encode_mode": {"device": self.codec.device, "dtype": "float32"}},
+            pan_bands=self.num_bands if len(codes) > self.num_bands else 0,
+        )
+
+    def _decoded(self, grid: TokenGrid, progress: Progress | None) -> Iterator[np.ndarray]:
+        codes = torch.from_numpy(grid.codes).long()
+        assert grid.num_samples is not None
+        left, done = grid.num_samples, 0
+        blocks = codes.split(_DECODE_BLOCK_FRAMES, dim=1)
+        if grid.pan_bands:
+            waveforms = self.codec.decode_stereo_blocks(blocks)
+        else:
+            waveforms = (mono[None] for mono in self.codec.decode_blocks(blocks))
+        for waveform in waveforms:
+            yield waveform[:, :left].numpy()
+            left -= min(left, waveform.shape[1])
+            done = min(done + waveform.shape[1] // self.samples_per_frame, grid.num_frames)
+            if progress:
+                progress(done, grid.num_frames)
+
+
+def frames_to_decode(
+    first: int, last: int, samples_per_frame: int, num_frames: int
+) -> tuple[int, int]:
+    """Return the frames to decode for samples `first` to `last` - 1 to be those of the whole.
+
+    Whole windows, and one more on either side, since every window sees into its neighbors.
+    """
+    width = WINDOW_FRAMES * samples_per_frame
+    begin = max(first // width - 1, 0) * WINDOW_FRAMES
+    end = min((-(-last // width) + 1) * WINDOW_FRAMES, num_frames)
+    return begin, max(begin, end)
+
+
+def _cut_out(blocks: Iterable[np.ndarray], first: int, last: int) -> Iterator[np.ndarray]:
+    """Yield columns `first` to `last` - 1 of a stream of [channels, n] blocks."""
+    start = 0
+    for block in blocks:
+        part = block[:, max(first - start, 0) : max(last - start, 0)]
+        start += block.shape[1]
+        if part.shape[1]:
+            yield part
+        if start >= last:
+            return
+
+
+class _SampleCounter:
+    """Counts the samples of a stream that passes through."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+
+    def counted(self, blocks: Iterable[np.ndarray]) -> Iterator[Tensor]:
+        for block in blocks:
+            self.samples += block.shape[1]
+            yield torch.from_numpy(np.ascontiguousarray(block))
+
+
+def _expected_seconds(source: AudioSource) -> float:
+    return source.seconds if isinstance(source, Audio) else probe_audio(source).seconds
+
+
+def _load_vocoder(
+    name: str | os.PathLike[str] | None,
+    vocoder: str | os.PathLike[str] | ExternalVocoder | None,
+    device: str,
+) -> MelVocoder:
+    if isinstance(vocoder, ExternalVocoder):
+        return vocoder.to(device).eval()
+    if vocoder is None and name is not None:
+        vocoder = name if holds_network(VOCODER_SPEC.name, name) else None
+    network: MelVocoder = load_network(VOCODER_SPEC, vocoder, device)
+    return network

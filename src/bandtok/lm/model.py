@@ -1,0 +1,322 @@
+"""The music language model: text and known codes -> the distribution of the next code.
+
+A window is read in an order: raster, delay, or for editing what is known first. Position k is
+told which cell comes k-th (its query is turned to that cell, its input holds the cell's band and
+those of its neighbors that are known by then) and holds the code read before (its key is turned
+to that one's cell). In raster order, "the next cell" is one special case of this. The text comes as
+scales and shifts of every norm. The model knows a tokenizer only through `MusicLMConfig`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bandtok.errors import ConfigError
+from bandtok.lm.beat import BeatEmbedding, BeatGrid, TempoPredictor
+from bandtok.lm.config import MusicLMConfig
+from bandtok.lm.kv_cache import KeyValueCache
+from bandtok.lm.rope import (
+    RotaryTable,
+    concat_rotations,
+    identity_rotation,
+    rotary_1d,
+    rotary_2d,
+)
+from bandtok.lm.text_embeddings import TextEmbeddings
+from bandtok.lm.text_pooling import AttentionPooling
+from bandtok.lm.transformer import Transformer
+from bandtok.tokens.grid import neighbor_steps, positions
+
+NEIGHBORS = ((-1, 0), (-2, 0), (-1, -1), (-1, 1), (0, -1), (0, -2), (0, 1), (1, 0))
+"""(frames later, bands higher) of the cells whose codes, where known, are part of the input."""
+
+
+class MusicLM(nn.Module):
+    """A decoder-only transformer over the flattened token grid.
+
+    Args:
+        config: the model's shape.
+    """
+
+    config_class: ClassVar[type[MusicLMConfig]] = MusicLMConfig
+
+    def __init__(self, config: MusicLMConfig) -> None:
+        super().__init__()
+        self.config = config
+        entries = config.num_entries + 1
+        self.code_embedding = nn.Embedding(entries, config.model_dim)
+        self.code_vectors = nn.Embedding(entries, config.code_dim)
+        self.code_projection = nn.Linear(config.code_dim, config.model_dim, bias=False)
+        self.neighbors = nn.Linear(len(NEIGHBORS) * config.code_dim, config.model_dim, bias=False)
+        self.band_embedding = nn.Embedding(config.num_bands, config.model_dim)
+        self.clock_input = BeatEmbedding(config.model_dim) if config.beat_clock else None
+        self.tempo = TempoPredictor(config.text_dim) if config.beat_clock else None
+        self.transformer = Transformer(config)
+        self.condition = Conditioner(config, 2 * self.transformer.num_norms)
+        self._initialize()
+
+    def forward(
+        self,
+        tokens: Tensor,
+        text: TextEmbeddings | None = None,
+        order: Tensor | None = None,
+        clock: BeatGrid | None = None,
+    ) -> Tensor:
+        """Score every token given the ones before it.
+
+        Args:
+            tokens: int64 [batch, length] codes, in that order.
+            text: states for each row; None means that all rows are unconditional.
+            order: int64 [batch or 1, length] raster indices of the tokens' cells; None is the
+                raster order.
+            clock: a beat for each row, from the window's first frame on; None for none.
+
+        Returns:
+            float [batch, length, codebook_size]: logits[:, k] predict tokens[:, k] and depend only
+            on the text, the order, the clock, and tokens[:, :k].
+
+        Raises:
+            ConfigError: if there is a clock and the model has learned none, or text or clock have
+            another number of rows.
+        """
+        hidden, head = self.hidden(tokens, text, order, clock), self.head()
+        if head.ndim == 2:
+            return functional.linear(hidden, head)
+        if order is None:
+            order = torch.arange(tokens.shape[1], device=tokens.device)[None]
+        rows = (order % self.config.num_bands).expand(tokens.shape)
+        scores = hidden.new_empty(*tokens.shape, self.config.codebook_size)
+        for row, own in enumerate(head):
+            here = rows == row
+            scores[here] = functional.linear(hidden[here], own)
+        return scores
+
+    def hidden(
+        self,
+        tokens: Tensor,
+        text: TextEmbeddings | None = None,
+        order: Tensor | None = None,
+        clock: BeatGrid | None = None,
+    ) -> Tensor:
+        """Return float [batch, length, model_dim], which `head` turns into the scores."""
+        batch, length = tokens.shape
+        if order is None:
+            order = torch.arange(length, device=tokens.device)[None]
+        embedded = self.embed(tokens, order)
+        if clock is not None:
+            embedded = embedded + self.ticks(clock, order.expand(batch, -1))
+        hidden: Tensor = self.transformer(embedded, self.condition(text, batch), self.rotary(order))
+        return hidden
+
+    def embed(self, tokens: Tensor, order: Tensor) -> Tensor:
+        """Embed what each position is told: the code read before, its cell's band and neighbors.
+
+        Args:
+            tokens: int64 [batch, length] in `order`.
+            order: int64 [batch or 1, length].
+
+        Returns:
+            float [batch, length, model_dim].
+        """
+        bands = self.config.num_bands
+        start = tokens.new_full((tokens.shape[0], 1), self.config.bos_id)
+        known = torch.cat((start, tokens + self.first_entries(order)), dim=1)
+        steps = neighbor_steps(order, bands, NEIGHBORS).expand(tokens.shape[0], -1, -1)
+        around = known.gather(1, steps.flatten(1) + 1).view_as(steps)
+        before = functional.embedding(known[:, :-1], self.code_matrix())
+        return (
+            before
+            + self.band_embedding(order % bands)
+            + self.neighbors(self.code_vectors(around).flatten(2))
+        )
+
+    def ticks(self, clock: BeatGrid, order: Tensor) -> Tensor:
+        """Return what the clock adds to each position, float [batch, length, model_dim].
+
+        Args:
+            clock: a row for each row of `order`.
+            order: int64 [batch, length].
+
+        Raises:
+            ConfigError: if the model has learned no clock, or rows differ in number.
+        """
+        if self.clock_input is None:
+            raise ConfigError("got a beat clock; this model has learned none, expected no tempo")
+        if len(clock) != len(order):
+            raise ConfigError(f"got {len(clock)} beat clocks; expected {len(order)}")
+        frames = order // self.config.num_bands
+        heard: Tensor = self.clock_input(clock, self.config.window_frames)
+        return heard.gather(1, frames[..., None].expand(-1, -1, heard.shape[2]))
+
+    def tempo_scores(self, text: TextEmbeddings) -> Tensor:
+        """Return how well each tempo goes with each text, float [batch, TEMPO_BINS + 1] logits.
+
+        Raises:
+            ConfigError: if the model has learned no tempos, or the text has another width.
+        """
+        if self.tempo is None:
+            raise ConfigError("this model has learned no tempos")
+        _check_text(text, len(text), self.config.text_dim)
+        scores: Tensor = self.tempo(text)
+        return scores
+
+    def beat_weights(self) -> dict[str, Tensor]:
+        """Return the weights that only a model with a beat clock has, by their names."""
+        return {
+            name: value
+            for name, value in self.state_dict().items()
+            if name.startswith(("clock_input.", "tempo."))
+        }
+
+    def first_entries(self, order: Tensor) -> Tensor:
+        """Return the entry of code 0 in the row of each cell, int64 like `order`.
+
+        All 0 where rows share their codes.
+        """
+        if self.config.rows_share_codes:
+            return torch.zeros_like(order)
+        return order % self.config.num_bands * self.config.codebook_size
+
+    def code_matrix(self) -> Tensor:
+        """Return the embedding of every code and of "none", float [entries, model_dim]."""
+        return self.code_embedding.weight + self.code_projection(self.code_vectors.weight)
+
+    def head(self) -> Tensor:
+        """Return what scores the codes: their embeddings.
+
+        Returns:
+            float [codebook_size, model_dim]; [num_bands, codebook_size, model_dim] where each row
+            has codes of its own.
+        """
+        codes = self.code_matrix()[: self.config.num_entries]
+        if self.config.rows_share_codes:
+            return codes
+        return codes.unflatten(0, (self.config.num_bands, self.config.codebook_size))
+
+    def rotary(self, order: Tensor) -> RotaryTable:
+        """Return the turns, [batch or 1, heads, length, head_dim], of windows read in `order`.
+
+        Queries turn with the cell that is to be written, keys with the cell of the code before;
+        the first position, which holds none, has an unturned key.
+        """
+        config = self.config
+        asked = self._turns(order)
+        held = concat_rotations(
+            _rows(identity_rotation(1, config.head_dim), order), self._turns(order[:, :-1])
+        )
+        return concat_rotations(
+            asked.for_heads(config.num_heads), held.for_heads(config.num_kv_heads), dim=-3
+        )
+
+    def _turns(self, order: Tensor) -> RotaryTable:
+        config = self.config
+        if config.rope == "1d":
+            return rotary_1d(order, config.head_dim, config.time_base)
+        cells = positions(order, config.num_bands)
+        return rotary_2d(cells, config.head_dim, config.time_base, config.band_base)
+
+    def make_cache(self, batch: int) -> KeyValueCache:
+        """Return an empty cache for one window."""
+        return KeyValueCache(
+            num_layers=self.config.num_layers,
+            batch=batch,
+            num_kv_heads=self.config.num_kv_heads,
+            max_length=self.config.window_tokens,
+            head_dim=self.config.head_dim,
+            device=self.code_embedding.weight.device,
+            dtype=self.code_embedding.weight.dtype,
+        )
+
+    @torch.no_grad()
+    def start_from_codebook(self, codebook: Tensor) -> None:
+        """Let the code vectors be the tokenizer's entries.
+
+        Args:
+            codebook: float [codebook_size, dim], or [num_bands, codebook_size, dim] where each row
+                has codes of its own; of more than `code_dim` dimensions the principal ones stay.
+
+        Raises:
+            ConfigError: if the codebook has another shape or too few dimensions.
+        """
+        config, dim = self.config, codebook.shape[-1]
+        tables = config.num_entries // config.codebook_size
+        own = codebook if codebook.ndim == 3 else codebook.expand(tables, -1, -1)
+        if own.shape[:2] != (tables, config.codebook_size) or dim < config.code_dim:
+            raise ConfigError(
+                f"got a codebook {tuple(codebook.shape)}; expected "
+                f"{(tables, config.codebook_size, config.code_dim)} "
+                f"(--set code_dim={dim}, or --set tokenizer= for none)"
+            )
+        centered = own - own.mean(dim=1, keepdim=True)
+        if dim > config.code_dim:
+            axes = torch.linalg.svd(centered, full_matrices=False).Vh[:, : config.code_dim]
+            centered = centered @ axes.mT
+        vectors = centered / centered.std(dim=(1, 2), keepdim=True)
+        self.code_vectors.weight[: config.num_entries] = vectors.flatten(0, 1)
+        self.code_vectors.weight[config.num_entries] = 0
+
+    def _initialize(self) -> None:
+        deep = 0.02 / math.sqrt(2 * self.config.num_layers)
+        for name, module in self.transformer.named_modules():
+            if isinstance(module, nn.Linear):
+                last = name.endswith((".out", ".down"))
+                nn.init.normal_(module.weight, std=deep if last else 0.02)
+        nn.init.normal_(self.code_vectors.weight)
+        for embedding in (self.code_embedding, self.band_embedding):
+            nn.init.normal_(embedding.weight, std=0.02)
+        for linear in (self.code_projection, self.neighbors):
+            nn.init.normal_(linear.weight, std=0.02 / math.sqrt(linear.in_features))
+
+
+class Conditioner(nn.Module):
+    """The text's states -> scale and shift of every norm; a learned vector if there is none.
+
+    Args:
+        config: widths.
+        parts: vectors to return.
+    """
+
+    def __init__(self, config: MusicLMConfig, parts: int) -> None:
+        super().__init__()
+        self.config, self.parts = config, parts
+        self.words = AttentionPooling(config.text_dim, config.text_queries)
+        self.inner = nn.Linear(self.words.out_dim, config.condition_dim)
+        self.outer = nn.Linear(config.condition_dim, parts * config.model_dim)
+        self.null = nn.Parameter(torch.randn(config.condition_dim))
+        nn.init.zeros_(self.outer.weight)
+        with torch.no_grad():  # scale 1, shift 0
+            self.outer.bias.view(parts, -1)[0::2] = 1
+            self.outer.bias.view(parts, -1)[1::2] = 0
+
+    def forward(self, text: TextEmbeddings | None, batch: int) -> Tensor:
+        """Return float [batch, parts, model_dim].
+
+        Raises:
+            ConfigError: if the text has another number of rows or another width.
+        """
+        inner = self.null.expand(batch, -1)
+        if text is not None:
+            _check_text(text, batch, self.config.text_dim)
+            heard = self.inner(self.words(text))
+            inner = torch.where(text.mask.any(dim=1, keepdim=True), heard, inner)
+        out: Tensor = self.outer(functional.silu(inner))
+        return out.view(batch, self.parts, self.config.model_dim)
+
+
+def _check_text(text: TextEmbeddings, batch: int, dim: int) -> None:
+    if len(text) != batch or text.states.shape[2] != dim:
+        raise ConfigError(
+            f"got text states {tuple(text.states.shape)}; expected [{batch}, length, {dim}]"
+        )
+
+
+def _rows(table: RotaryTable, order: Tensor) -> RotaryTable:
+    """Repeat a table for each row of `order`, on its device."""
+    table = table.to(order.device)
+    rows = order.shape[0]
+    return RotaryTable(cos=table.cos.expand(rows, -1, -1), sin=table.sin.expand(rows, -1, -1))

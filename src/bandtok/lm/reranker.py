@@ -1,0 +1,184 @@
+"""A listener: how well codes go with a text.
+
+Codes [batch, bands, frames] and text states -> cosines in a space that both are mapped to. Learned
+by telling which of many captions belongs to which music, it hears what a prompt asks for far better
+than the language model does that wrote the codes, and so chooses among that one's openings.
+
+Source: contrastive pairs as in CLIP (2103.00020) and CLAP (2206.04769), on codes in place of sound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bandtok.errors import ConfigError, GridError
+from bandtok.lm.text_embeddings import TextEmbeddings
+from bandtok.lm.text_pooling import AttentionPooling
+
+_FIRST_TEMPERATURE = 0.1
+_POSITIVE = ("num_bands", "codebook_size", "code_dim", "text_dim", "model_dim", "match_dim")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RerankerConfig:
+    """Shape of a listener.
+
+    Attributes:
+        num_bands, codebook_size: of the grids.
+        tokenizer_fingerprint: of the tokenizer whose codes were learned; "" if unknown.
+        text_encoder, text_dim: name of the text encoder, and the width of its states.
+        code_dim: width of the code vectors, which start from the tokenizer's codebook.
+        model_dim: channels once all bands have been brought together; fewer before.
+        dilations: frames between what each of the last convolutions hears.
+        text_queries: see `MusicLMConfig`.
+        match_dim: width of the space in which codes and texts meet.
+    """
+
+    num_bands: int = 16
+    codebook_size: int = 4096
+    tokenizer_fingerprint: str = ""
+    text_encoder: str = "minilm"
+    text_dim: int = 384
+    code_dim: int = 16
+    model_dim: int = 160
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 12)
+    text_queries: int = 4
+    match_dim: int = 128
+
+    def __post_init__(self) -> None:
+        for name in _POSITIVE:
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"got {name} {getattr(self, name)}; expected more than 0")
+        if self.text_queries < 0:
+            raise ConfigError(f"got text_queries {self.text_queries}; expected 0 or more")
+        if self.num_bands & (self.num_bands - 1):
+            raise ConfigError(f"got num_bands {self.num_bands}; expected a power of two")
+        if self.model_dim % 8:
+            raise ConfigError(f"got model_dim {self.model_dim}; expected a multiple of 8")
+        if min(self.dilations, default=1) < 1:
+            raise ConfigError(f"got dilations {self.dilations}; expected each at least 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain JSON types."""
+        return {**asdict(self), "dilations": list(self.dilations)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RerankerConfig:
+        """Read what `to_dict` wrote."""
+        return cls(**{**values, "dilations": tuple(values["dilations"])})
+
+
+class Reranker(nn.Module):
+    """Two towers: codes through convolutions that halve the bands, texts through learned queries.
+
+    Args:
+        config: its shape.
+    """
+
+    config_class: ClassVar[type[RerankerConfig]] = RerankerConfig
+
+    def __init__(self, config: RerankerConfig) -> None:
+        super().__init__()
+        self.config = config
+        halvings = config.num_bands.bit_length() - 1
+        widths = [
+            config.model_dim * (step + 1) // (halvings + 1) // 8 * 8 or 8
+            for step in range(halvings)
+        ]
+        widths.append(config.model_dim)
+        self.code_vectors = nn.Embedding(config.codebook_size, config.code_dim)
+        self.band_bias = nn.Parameter(torch.zeros(widths[0], config.num_bands, 1))
+        self.inner = nn.Conv2d(config.code_dim, widths[0], 3, padding=1)
+        self.halving = nn.ModuleList(
+            nn.Sequential(
+                nn.GELU(),
+                nn.GroupNorm(1, before),
+                nn.Conv2d(before, after, (4, 3), stride=(2, 1), padding=(1, 1)),
+            )
+            for before, after in pairwise(widths)
+        )
+        self.rhythm = nn.ModuleList(
+            nn.Sequential(
+                nn.GroupNorm(1, config.model_dim),
+                nn.Conv1d(
+                    config.model_dim, config.model_dim, 3, padding=dilation, dilation=dilation
+                ),
+                nn.GELU(),
+                nn.Conv1d(config.model_dim, config.model_dim, 1),
+            )
+            for dilation in config.dilations
+        )
+        self.heard = nn.Linear(3 * config.model_dim, config.match_dim)
+        self.words = AttentionPooling(config.text_dim, config.text_queries)
+        self.read = nn.Sequential(
+            nn.Linear(self.words.out_dim, 2 * config.match_dim),
+            nn.GELU(),
+            nn.Linear(2 * config.match_dim, config.match_dim),
+        )
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(_FIRST_TEMPERATURE)))
+
+    def forward(self, codes: Tensor, text: TextEmbeddings) -> Tensor:
+        """Return the cosine of each piece with its own text, float [batch]."""
+        return (self.hear(codes) * self.understand(text)).sum(dim=1)
+
+    def hear(self, codes: Tensor) -> Tensor:
+        """Map codes, int64 [batch, bands, frames], to unit vectors [batch, match_dim].
+
+        Raises:
+            GridError: if there is no frame or another number of bands.
+        """
+        if codes.ndim != 3 or codes.shape[1] != self.config.num_bands or not codes.shape[2]:
+            raise GridError(
+                f"got codes {tuple(codes.shape)}; expected [batch, {self.config.num_bands}, frames]"
+            )
+        x = self.inner(self.code_vectors(codes).permute(0, 3, 1, 2)) + self.band_bias
+        for halve in self.halving:
+            x = halve(x)
+        x = x[:, :, 0]
+        for block in self.rhythm:
+            x = x + block(x)
+        spread = (x.var(dim=2, correction=0) + 1e-6).sqrt()
+        return functional.normalize(self.heard(torch.cat((x.mean(2), spread, x.amax(2)), 1)), dim=1)
+
+    def understand(self, text: TextEmbeddings) -> Tensor:
+        """Map texts to unit vectors [batch, match_dim]; one without any state to any."""
+        return functional.normalize(self.read(self.words(text)), dim=1)
+
+    def scale(self) -> Tensor:
+        """Return what cosines are multiplied by to make scores of a choice."""
+        return self.log_scale.exp().clamp(max=100.0)
+
+    @torch.no_grad()
+    def start_from_codebook(self, codebook: Tensor) -> None:
+        """Let the code vectors be the tokenizer's entries, float [codebook_size, code_dim].
+
+        Raises:
+            ConfigError: if the codebook has another shape.
+        """
+        if codebook.shape != self.code_vectors.weight.shape:
+            raise ConfigError(
+                f"got a codebook {tuple(codebook.shape)}; expected "
+                f"{tuple(self.code_vectors.weight.shape)} (--set code_dim={codebook.shape[-1]})"
+            )
+        self.code_vectors.weight.copy_((codebook - codebook.mean(dim=0)) / codebook.std(dim=0))
+
+
+DEBUG_RERANKER = RerankerConfig(
+    codebook_size=64,
+    text_encoder="hash:8",
+    text_dim=8,
+    code_dim=4,
+    model_dim=16,
+    dilations=(1,),
+    text_queries=1,
+    match_dim=8,
+)
+"""A tiny listener for tests; its grid is that of the debug tokenizer."""

@@ -1,0 +1,129 @@
+"""Text as states that a music model can listen to: list of prompts -> states [batch, length, dim].
+
+An empty prompt has no valid state at all, which is what "unconditional" means to the model. The
+encoders with learned weights are in `text_encoder` and `pretrained_text`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bandtok.errors import ConfigError
+
+MAX_TEXT_LENGTH = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEmbeddings:
+    """Encoded prompts.
+
+    Args:
+        states: float32 [batch, length, dim].
+        mask: bool [batch, length], True where a state is real. A row without any True is an
+            unconditional one.
+    """
+
+    states: Tensor
+    mask: Tensor
+
+    def __post_init__(self) -> None:
+        if self.states.ndim != 3 or self.mask.shape != self.states.shape[:2]:
+            raise ConfigError(
+                f"got states {tuple(self.states.shape)} and mask {tuple(self.mask.shape)}; "
+                "expected [batch, length, dim] and [batch, length]"
+            )
+
+    def __len__(self) -> int:
+        return int(self.states.shape[0])
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no row has any text."""
+        return not bool(self.mask.any())
+
+    def rows(self, indices: Sequence[int]) -> TextEmbeddings:
+        """Return these rows, in this order."""
+        chosen = list(indices)
+        return TextEmbeddings(states=self.states[chosen], mask=self.mask[chosen])
+
+    def to(self, device: torch.device | str) -> TextEmbeddings:
+        return TextEmbeddings(states=self.states.to(device), mask=self.mask.to(device))
+
+
+class TextEncoder(Protocol):
+    """Anything that turns prompts into states."""
+
+    @property
+    def dim(self) -> int:
+        """Width of the states."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> TextEmbeddings:
+        """Encode prompts, the mean of the states first; "" gives a row with nothing valid in it."""
+        ...
+
+    def fits(self, text: str) -> bool:
+        """Return whether all of a prompt is encoded, not only its beginning."""
+        ...
+
+
+class HashTextEncoder:
+    """Maps every word to a fixed pseudo-random vector; for tests and toys, it knows no language.
+
+    Args:
+        dim: width of the states.
+    """
+
+    def __init__(self, dim: int = 16) -> None:
+        self._dim = dim
+
+    @property
+    def dim(self) -> int:
+        return self._dim
+
+    def encode(self, texts: Sequence[str]) -> TextEmbeddings:
+        """Encode prompts word by word, the mean of the words first."""
+        return pad_states([self._encode_one(text) for text in texts], self._dim)
+
+    def fits(self, text: str) -> bool:
+        return len(text.split()) <= MAX_TEXT_LENGTH
+
+    def _encode_one(self, text: str) -> Tensor:
+        words = text.lower().split()[:MAX_TEXT_LENGTH]
+        if not words:
+            return torch.zeros(0, self._dim)
+        vectors = torch.stack([self._word(word) for word in words])
+        return pooled_first(vectors)
+
+    def _word(self, word: str) -> Tensor:
+        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "little")
+        values = np.random.default_rng(seed).standard_normal(self._dim)
+        return torch.from_numpy(values).float()
+
+
+def pad_states(rows: Sequence[Tensor], dim: int) -> TextEmbeddings:
+    """Batch states of different lengths.
+
+    Args:
+        rows: float [length, dim] each; length 0 is an unconditional row.
+        dim: width of the states.
+    """
+    length = max([1, *(row.shape[0] for row in rows)])
+    states = torch.zeros(len(rows), length, dim)
+    mask = torch.zeros(len(rows), length, dtype=torch.bool)
+    for index, row in enumerate(rows):
+        states[index, : row.shape[0]] = row
+        mask[index, : row.shape[0]] = True
+    return TextEmbeddings(states=states, mask=mask)
+
+
+def pooled_first(states: Tensor) -> Tensor:
+    """Put the mean of states [length, dim] in front of them: [1 + length, dim]."""
+    return torch.cat((states.mean(dim=0, keepdim=True), states))

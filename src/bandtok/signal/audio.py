@@ -1,0 +1,246 @@
+"""Audio files to float32 waveforms and back: one loader, one resampler, atomic writes.
+
+Everything is read in blocks through libsndfile and resampled by one streaming soxr resampler, so
+that a whole file and a streamed file give the same samples. Knows nothing of mels or tokens.
+Stereo: the model is mono; :meth:`Audio.mono` and ``mono=True`` take the mean of all channels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from bandtok.errors import AudioError
+from bandtok.signal.audio_writer import AudioWriter, ClippingWarning, SampleFormat, limited_note
+
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"}
+)
+_BLOCK_FRAMES = 1 << 16
+_MIN_SAMPLE_RATE, _MAX_SAMPLE_RATE = 1_000, 768_000
+_MAX_CHANNELS = 64
+_MAX_SAMPLES_PER_BYTE = 8192  # FLAC packs silence best: 65,535 samples in 12 bytes or more
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioInfo:
+    """What a file's header says: length in samples at its own rate, rate in Hz, channels."""
+
+    samples: int
+    sample_rate: int
+    channels: int
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Audio:
+    """A waveform in memory.
+
+    Args:
+        waveform: float32 [channels, samples], nominally in [-1, 1].
+        sample_rate: samples per second.
+
+    Raises:
+        AudioError: if the array is not 2-D, not numeric, or holds NaN or infinity.
+    """
+
+    waveform: np.ndarray
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        waveform = np.asarray(self.waveform)
+        if waveform.ndim != 2 or waveform.shape[0] < 1 or waveform.dtype.kind not in "fiu":
+            raise AudioError(
+                f"got a waveform of shape {waveform.shape} and type {waveform.dtype}; "
+                "expected numbers [channels, samples] with at least one channel"
+            )
+        waveform = np.ascontiguousarray(waveform, dtype=np.float32)
+        check_finite(waveform, "the waveform")
+        object.__setattr__(self, "waveform", waveform)
+
+    @property
+    def seconds(self) -> float:
+        return self.waveform.shape[1] / self.sample_rate
+
+    def mono(self) -> Audio:
+        """Return the mean of all channels as one channel."""
+        return Audio(self.waveform.mean(axis=0, keepdims=True), self.sample_rate)
+
+    def resampled(self, sample_rate: int) -> Audio:
+        """Return the same sound at `sample_rate` Hz (soxr, high quality)."""
+        blocks = resample_blocks([self.waveform], self.sample_rate, sample_rate, len(self.waveform))
+        return Audio(_join(blocks, len(self.waveform)), sample_rate)
+
+    def save(self, path: str | os.PathLike[str], sample_format: SampleFormat = "int") -> None:
+        """Write a .wav, .flac, .ogg or .mp3 file, atomically; see `AudioWriter`.
+
+        Warns:
+            ClippingWarning: if samples beyond ±1 were limited.
+        """
+        if limited := self.write(path, sample_format):
+            warnings.warn(ClippingWarning(limited_note(limited)), stacklevel=2)
+
+    def write(self, path: str | os.PathLike[str], sample_format: SampleFormat = "int") -> int:
+        """As `save`, without a warning; return how many samples beyond ±1 were limited."""
+        with AudioWriter(path, self.sample_rate, len(self.waveform), sample_format) as writer:
+            writer.write(self.waveform)
+        return writer.limited_samples
+
+
+def probe_audio(path: str | os.PathLike[str]) -> AudioInfo:
+    """Read a file's header.
+
+    Raises:
+        AudioError: if the file is missing, empty, or not audio that libsndfile reads.
+    """
+    with _opened(path) as file:
+        return AudioInfo(samples=file.frames, sample_rate=file.samplerate, channels=file.channels)
+
+
+def load_audio(
+    path: str | os.PathLike[str], sample_rate: int | None = None, mono: bool = False
+) -> Audio:
+    """Load a whole file.
+
+    Args:
+        path: anything libsndfile reads.
+        sample_rate: Hz to resample to; None keeps the file's own.
+        mono: take the mean of all channels.
+
+    Raises:
+        AudioError: if the file is missing, unreadable, damaged or holds NaN or infinity.
+    """
+    info = probe_audio(path)
+    channels = 1 if mono else info.channels
+    rate = sample_rate or info.sample_rate
+    return Audio(_join(stream_audio(path, rate, mono=mono), channels), rate)
+
+
+def stream_audio(
+    path: str | os.PathLike[str], sample_rate: int, mono: bool = True, start: int = 0
+) -> Iterator[np.ndarray]:
+    """Yield a file as float32 blocks [channels, n] at `sample_rate`, in bounded memory.
+
+    Args:
+        path: anything libsndfile reads.
+        sample_rate: Hz of the blocks.
+        mono: take the mean of all channels.
+        start: first sample to read, in the file's own rate.
+
+    Raises:
+        AudioError: if the file is missing, unreadable, damaged or holds NaN or infinity.
+    """
+    with _opened(path) as file:
+        if start:
+            if not 0 <= start <= file.frames:
+                raise AudioError(
+                    f"got start {start} in {Path(path).name!r}; expected 0 to {file.frames} samples"
+                )
+            file.seek(start)
+        channels = 1 if mono else file.channels
+        yield from resample_blocks(
+            _file_blocks(file, Path(path).name, mono), file.samplerate, sample_rate, channels
+        )
+
+
+def resample_blocks(
+    blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, channels: int
+) -> Iterator[np.ndarray]:
+    """Resample a stream of float32 [channels, n] blocks; how it is cut makes no difference.
+
+    Args:
+        blocks: pieces of the stream.
+        from_rate, to_rate: Hz; blocks pass through untouched when they are equal.
+        channels: of every block.
+    """
+    if from_rate == to_rate:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(from_rate, to_rate, channels, dtype="float32", quality="HQ")
+    for block in blocks:
+        for start in range(0, block.shape[1], _BLOCK_FRAMES):
+            piece = np.ascontiguousarray(block[:, start : start + _BLOCK_FRAMES].T)
+            yield stream.resample_chunk(piece).reshape(-1, channels).T
+    yield (
+        stream.resample_chunk(np.zeros((0, channels), np.float32), last=True)
+        .reshape(-1, channels)
+        .T
+    )
+
+
+def find_audio_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """List audio files below `folder` by suffix, sorted; hidden files and folders are left out."""
+    root = Path(folder)
+    return sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    )
+
+
+def check_finite(waveform: np.ndarray, what: str) -> None:
+    """Raise AudioError if `waveform` holds NaN or infinity."""
+    if not np.isfinite(waveform).all():
+        bad = int(waveform.size - np.isfinite(waveform).sum())
+        raise AudioError(f"{what} holds {bad} NaN or infinite samples; expected finite numbers")
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
+    name = Path(path).name
+    if not os.path.exists(path):
+        raise AudioError(f"no such audio file: {os.fspath(path)!r}")
+    if not os.path.isfile(path):
+        raise AudioError(f"{os.fspath(path)!r} is not a regular file; expected an audio file")
+    try:
+        file = soundfile.SoundFile(os.fsencode(path))
+    except (soundfile.LibsndfileError, OSError, TypeError, ValueError) as error:
+        reason = getattr(error, "error_string", str(error))
+        raise AudioError(f"cannot read {name!r} as audio: {reason}") from None
+    with file:
+        if not _MIN_SAMPLE_RATE <= file.samplerate <= _MAX_SAMPLE_RATE:
+            raise AudioError(
+                f"{name!r} says {file.samplerate} Hz; "
+                f"expected {_MIN_SAMPLE_RATE} to {_MAX_SAMPLE_RATE} Hz"
+            )
+        if not 1 <= file.channels <= _MAX_CHANNELS:
+            raise AudioError(
+                f"{name!r} has {file.channels} channels; expected 1 to {_MAX_CHANNELS}"
+            )
+        size = os.path.getsize(path)
+        if file.frames > _MAX_SAMPLES_PER_BYTE * size:
+            raise AudioError(
+                f"{name!r} says it has {file.frames} samples, too many for {size} bytes: "
+                "its length is wrong or not known; write it again with the program that made it"
+            )
+        yield file
+
+
+def _file_blocks(file: soundfile.SoundFile, name: str, mono: bool) -> Iterator[np.ndarray]:
+    while True:
+        try:
+            block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            reason = getattr(error, "error_string", str(error))
+            raise AudioError(f"{name!r} is damaged: {reason}") from None
+        if not len(block):
+            return
+        check_finite(block, repr(name))
+        yield block.mean(axis=1)[None] if mono else block.T
+
+
+def _join(blocks: Iterable[np.ndarray], channels: int) -> np.ndarray:
+    return np.concatenate([np.zeros((channels, 0), np.float32), *blocks], axis=1)

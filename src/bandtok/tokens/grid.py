@@ -1,0 +1,254 @@
+"""The token grid, bands x frames, and the orders in which it becomes a sequence.
+
+    codes [bands, frames]  <->  tokens [bands * frames]   (frame by frame, lowest band first)
+
+The only file that knows that order, the raster order, and the two others in which a language model
+may read a window: the delay order, in which row k of a frame comes with row 0 of the frame k later,
+and the one for editing: what is known comes first, then the rest, each in raster order. A cell of a
+window is named by its raster index. Band 0 holds the lowest frequencies. Knows nothing of networks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import log2
+from typing import Literal
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from bandtok.errors import GridError
+from bandtok.tokens import token_file
+from bandtok.tokens.token_format import PAN_BITS, pan_row_count
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenGrid:
+    """A piece of music as a grid of tokens.
+
+    Args:
+        codes: int [bands, frames], each in [0, codebook_size); pan rows of stereo come last.
+        codebook_size: number of entries of the shared codebook.
+        sample_rate: Hz of the audio the grid stands for.
+        samples_per_frame: audio samples covered by one token frame.
+        num_samples: length of the original in samples at `sample_rate`; None means whole frames.
+        model_id: name of the tokenizer that made it.
+        fingerprint: hash over that tokenizer's config and weights.
+        pan_bands: 0 for mono; for stereo, the rows of sound below the pan rows, which say how the
+            two channels relate (docs/token-file.md).
+
+    Raises:
+        GridError: if shape, type, range or length do not fit.
+    """
+
+    codes: np.ndarray
+    codebook_size: int
+    sample_rate: int = 44_100
+    samples_per_frame: int = 4096
+    num_samples: int | None = None
+    model_id: str = ""
+    fingerprint: str = ""
+    extra: dict[str, object] = field(default_factory=dict)
+    pan_bands: int = 0
+
+    def __post_init__(self) -> None:
+        codes = np.asarray(self.codes)
+        if codes.ndim != 2 or codes.dtype.kind not in "iu":
+            raise GridError(
+                f"got codes of shape {codes.shape} and type {codes.dtype}; "
+                "expected integers [bands, frames]"
+            )
+        if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < self.codebook_size:
+            raise GridError(
+                f"got codes from {codes.min()} to {codes.max()}; "
+                f"expected 0 to {self.codebook_size - 1}"
+            )
+        self._check_rows(codes.shape[0])
+        whole = codes.shape[1] * self.samples_per_frame
+        samples = whole if self.num_samples is None else self.num_samples
+        if not whole - self.samples_per_frame < samples <= whole:
+            raise GridError(
+                f"got {samples} samples for {codes.shape[1]} frames of {self.samples_per_frame}; "
+                f"expected {max(whole - self.samples_per_frame + 1, 0)} to {whole}"
+            )
+        object.__setattr__(self, "codes", np.ascontiguousarray(codes, dtype=np.int32))
+        object.__setattr__(self, "num_samples", samples)
+
+    def _check_rows(self, rows: int) -> None:
+        pan_rows = pan_row_count(self.pan_bands, self.codebook_size)
+        if self.pan_bands and (not pan_rows or rows != self.pan_bands + pan_rows):
+            raise GridError(
+                f"got {rows} rows with pan_bands {self.pan_bands} at {self.codebook_size} entries; "
+                f"expected {self.pan_bands + pan_rows} rows and at least {1 << PAN_BITS} entries"
+            )
+
+    @property
+    def num_bands(self) -> int:
+        """Rows that hold sound: all but the pan rows of stereo."""
+        return self.pan_bands or self.num_rows
+
+    @property
+    def num_rows(self) -> int:
+        """All rows: tokens in a frame."""
+        return int(self.codes.shape[0])
+
+    @property
+    def channels(self) -> int:
+        """Channels that the grid decodes to."""
+        return 2 if self.pan_bands else 1
+
+    @property
+    def num_frames(self) -> int:
+        return int(self.codes.shape[1])
+
+    @property
+    def frame_rate(self) -> float:
+        """Token frames per second."""
+        return float(Fraction(self.sample_rate, self.samples_per_frame))
+
+    @property
+    def seconds(self) -> float:
+        assert self.num_samples is not None
+        return self.num_samples / self.sample_rate
+
+    @property
+    def bit_rate_bps(self) -> float:
+        """Bits per second at log2(codebook_size) bits a token."""
+        return self.num_rows * self.frame_rate * log2(self.codebook_size)
+
+    def mono(self) -> TokenGrid:
+        """Return the rows of sound as a mono grid: what encoding in mono would have given."""
+        return replace(self, codes=self.codes[: self.num_bands], pan_bands=0)
+
+    def part(self, first: int, last: int) -> TokenGrid:
+        """Return frames `first` to `last` - 1 as a grid of its own.
+
+        Raises:
+            GridError: if they are not all in this grid.
+        """
+        if not 0 <= first <= last <= self.num_frames:
+            raise GridError(
+                f"got frames {first} to {last}; expected a range inside 0 to {self.num_frames}"
+            )
+        to_the_end = last == self.num_frames and last > first
+        assert self.num_samples is not None
+        samples = self.num_samples - first * self.samples_per_frame if to_the_end else None
+        return replace(self, codes=self.codes[:, first:last], num_samples=samples)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a .btk file, atomically."""
+        token_file.write_token_file(path, self)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> TokenGrid:
+        """Read a .btk file; raises a TokenFileError that says what is wrong with it."""
+        return token_file.read_token_file(path)
+
+
+def flatten(codes: Tensor) -> Tensor:
+    """Write a grid as a sequence: int [..., bands, frames] -> [..., frames * bands]."""
+    return rearrange(codes, "... bands frames -> ... (frames bands)")
+
+
+def unflatten(tokens: Tensor, num_bands: int) -> Tensor:
+    """Read a sequence as a grid: int [..., frames * bands] -> [..., bands, frames].
+
+    Raises:
+        GridError: if the length is not a whole number of frames.
+    """
+    if tokens.shape[-1] % num_bands:
+        raise GridError(f"got {tokens.shape[-1]} tokens; expected a multiple of {num_bands} bands")
+    return rearrange(tokens, "... (frames bands) -> ... bands frames", bands=num_bands)
+
+
+ReadingOrder = Literal["raster", "delay"]
+"""How a window is read of which nothing is known, or some whole frames at its beginning."""
+
+
+def token_order(kind: ReadingOrder, num_bands: int, num_frames: int) -> Tensor:
+    """Return the order in which a whole window is read, int64 [num_frames * num_bands].
+
+    "raster": frame by frame, lowest band first. "delay": by frame + band, then by band, so that a
+    row hears the rows below it of its own frame and, of each row above, what is as many frames
+    earlier; the first and last diagonals are shorter.
+
+    Source: the delay pattern of Copet et al. 2023 (MusicGen), a token at a time.
+    """
+    raster = torch.arange(num_frames * num_bands)
+    if kind == "raster":
+        return raster
+    frame, band = positions(raster, num_bands).unbind(-1)
+    return torch.argsort((frame + band) * num_bands + band, stable=True)
+
+
+def window_order(keep: Tensor, kind: ReadingOrder = "raster") -> Tensor:
+    """Return the order in which windows are read, each by what is known of it.
+
+    The reading order if that is nothing but whole frames at the beginning, as when a piece is
+    written on; else what is known first (`infill_order`). In raster order these are the same.
+
+    Args:
+        keep: bool [..., bands, frames], True where the code is known.
+        kind: the reading order.
+
+    Returns:
+        int64 [..., bands * frames] raster indices.
+    """
+    edited = infill_order(keep)
+    if kind == "raster":
+        return edited
+    begun = keep.all(dim=-2).to(torch.uint8).cummin(dim=-1).values.bool()
+    plain = (keep == begun.unsqueeze(-2)).flatten(-2).all(dim=-1)
+    whole = token_order(kind, keep.shape[-2], keep.shape[-1]).to(keep.device)
+    return torch.where(plain.unsqueeze(-1), whole, edited)
+
+
+def infill_order(keep: Tensor) -> Tensor:
+    """Return the order in which a window is read when some of it is known: known cells first.
+
+    Args:
+        keep: bool [..., bands, frames], True where the code is known.
+
+    Returns:
+        int64 [..., bands * frames] raster indices; the raster order itself if nothing is known.
+    """
+    return torch.argsort((~flatten(keep)).to(torch.uint8), dim=-1, stable=True)
+
+
+def positions(order: Tensor, num_bands: int) -> Tensor:
+    """Return the (frame, band) of cells: int64 [...] raster indices -> int64 [..., 2]."""
+    frames = torch.div(order, num_bands, rounding_mode="floor")
+    return torch.stack((frames, order - frames * num_bands), dim=-1)
+
+
+def neighbor_steps(order: Tensor, num_bands: int, offsets: Sequence[tuple[int, int]]) -> Tensor:
+    """Return when the neighbors of each cell were read, for those read before the cell itself.
+
+    Args:
+        order: int64 [batch, length], distinct raster indices; cells may be missing.
+        num_bands: rows of the grid.
+        offsets: (frames later, bands higher) of each neighbor.
+
+    Returns:
+        int64 [batch, length, len(offsets)]: the neighbor's place in `order`, or -1 if it is read
+        later, never, or lies outside.
+    """
+    batch, length = order.shape
+    frames = int(order.max()) // num_bands + 1 if order.numel() else 0
+    now = torch.arange(length, device=order.device)
+    read = order.new_full((batch, frames * num_bands), length)
+    read.scatter_(1, order, now.expand(batch, -1))
+    frame, band = positions(order, num_bands).unbind(-1)
+    steps = []
+    for later, higher in offsets:
+        inside = (frame + later >= 0) & (frame + later < frames)
+        inside &= (band + higher >= 0) & (band + higher < num_bands)
+        index = (order + later * num_bands + higher).clamp(0, max(read.shape[1] - 1, 0))
+        step = read.gather(1, index)
+        steps.append(torch.where(inside & (step < now), step, -1))
+    return torch.stack(steps, dim=-1)

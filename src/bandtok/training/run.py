@@ -1,0 +1,282 @@
+"""A run from a recipe's name and a data folder: data prepared, task built, loop started."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bandtok.checkpoint import check_shapes, load_network
+from bandtok.codec import code_fingerprint
+from bandtok.data.manifest import load_manifest, manifest_folder
+from bandtok.data.shards import TokenCorpus
+from bandtok.data.waveforms import WaveformStore
+from bandtok.device import choose_device
+from bandtok.errors import ConfigError, DataError
+from bandtok.lm.model import MusicLM
+from bandtok.lm.text_encoder import load_text_encoder
+from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC, VOCODER_SPEC
+from bandtok.tokenizer.mel_tokenizer import MelTokenizer
+from bandtok.tokens.atomic import write_text
+from bandtok.training.joint import JointTask, JointTraining
+from bandtok.training.lm import LMTask
+from bandtok.training.loop import LoopResult, TrainingTask, run_loop
+from bandtok.training.recipes import lm as music_lm_recipes
+from bandtok.training.recipes import reranker as listener_recipes
+from bandtok.training.recipes import tokenizer as tokenizer_recipes
+from bandtok.training.recipes import vocoder as vocoder_recipes
+from bandtok.training.reranker import RerankerTask
+from bandtok.training.residual import ResidualTask, ResidualTraining
+from bandtok.training.settings import describe, override
+from bandtok.training.state import has_state
+from bandtok.training.tokenizer import TokenizerTask
+from bandtok.training.vocoder import VocoderTask
+
+CACHE_FOLDER = ".bandtok-cache"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """Where a run tells how it goes; every part may be None.
+
+    Attributes:
+        preparing: called with (tracks ready, tracks in all).
+        training: called with (steps done, steps in all, numbers).
+        warn: called with one line of text.
+    """
+
+    preparing: Callable[[int, int], None] | None = None
+    training: Callable[[int, int, dict[str, float]], None] | None = None
+    warn: Callable[[str], None] | None = None
+
+
+def recipe_modules() -> dict[str, ModuleType]:
+    """Return the module of recipes for each kind of network."""
+    return {
+        "tokenizer": tokenizer_recipes,
+        "vocoder": vocoder_recipes,
+        "lm": music_lm_recipes,
+        "reranker": listener_recipes,
+    }
+
+
+def recipe_names(kind: str) -> list[str]:
+    """Return the recipes of a kind: the module's public functions."""
+    module = _recipes(kind)
+    return sorted(
+        name
+        for name, value in vars(module).items()
+        if callable(value)
+        and getattr(value, "__module__", "") == module.__name__
+        and not name.startswith("_")
+    )
+
+
+def train(
+    kind: str,
+    recipe: str,
+    *,
+    data: Path | Sequence[Path],
+    out: Path,
+    resume: bool = False,
+    init: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    max_minutes: float | None = None,
+    report: RunReport | None = None,
+) -> LoopResult:
+    """Train a network.
+
+    Args:
+        kind: "tokenizer", "vocoder", "lm" or "reranker".
+        recipe: name of a function in the kind's recipe module.
+        data: folder with a manifest, or any folder of audio, or several of them, whose music is
+            put together (for "lm" and "reranker": one folder of token shards).
+        out: run folder.
+        resume: go on from the newest state in `out`.
+        init: start from the weights of this model ("bundled", a name, folder or run) instead of
+            random ones.
+        settings: recipe fields to replace, as text.
+        max_minutes: stop after this many minutes of training.
+        report: progress.
+
+    Raises:
+        ConfigError: unknown kind, recipe or setting. DataError: no usable data.
+        CheckpointError: the state in `out` does not fit. TrainingError: non-finite numbers.
+    """
+    names = recipe_names(kind)
+    if recipe not in names:
+        raise ConfigError(f"got {kind} recipe {recipe!r}; expected one of {', '.join(names)}")
+    complete = override(getattr(_recipes(kind), recipe)(), settings or {})
+    report = report or RunReport()
+    _claim_folder(out, resume)
+    task = _BUILDERS[kind](complete, [data] if isinstance(data, Path) else list(data), report)
+    if init is not None and not (resume and has_state(out / "state")):
+        start = load_network(_NETWORK_KINDS[kind], _name(init))
+        _start_from(task, start)
+    facts = {"kind": kind, "recipe": recipe, "settings": describe(complete)}
+    write_text(out / "recipe.json", json.dumps(facts, indent=2) + "\n")
+    return run_loop(
+        task,
+        complete.loop,
+        out,
+        resume=resume,
+        max_minutes=max_minutes,
+        report=report.training,
+    )
+
+
+def _start_from(task: TrainingTask, start: nn.Module) -> None:
+    """Take over weights; not a codebook that this run will start by k-means anyway.
+
+    A beat clock or optional parts of the decoder that the weights lack are learned from nothing.
+    """
+    weights, target = start.state_dict(), task.network
+    if isinstance(task, JointTask):
+        target = task.network.vocoder
+    if isinstance(task, TokenizerTask) and not task.recipe.freeze_codes:
+        fresh = task.network.quantizer.state_dict(prefix="quantizer.")
+        weights = {k: v for k, v in weights.items() if not k.startswith("quantizer.")} | fresh
+    if isinstance(target, MelTokenizer):
+        weights = target.untrained_decoder_parts(weights) | weights
+    if isinstance(target, MusicLM):
+        weights = target.beat_weights() | weights
+    check_shapes(target.state_dict(), {k: tuple(v.shape) for k, v in weights.items()}, "--init")
+    target.load_state_dict(weights)
+
+
+def _recipes(kind: str) -> ModuleType:
+    modules = recipe_modules()
+    if kind not in modules:
+        raise ConfigError(f"got kind {kind!r}; expected one of {', '.join(modules)}")
+    return modules[kind]
+
+
+def _claim_folder(out: Path, resume: bool) -> None:
+    if (out / "state").exists() and not resume:
+        raise ConfigError(f"{out} holds a run already; add --resume to go on, or name a new folder")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _stores(data: Sequence[Path], sample_rate: int, report: RunReport) -> dict[str, WaveformStore]:
+    """Decode the train and valid tracks once, into a cache folder beside each manifest."""
+    return {split: _store(data, split, sample_rate, report) for split in ("train", "valid")}
+
+
+def _store(data: Sequence[Path], split: str, sample_rate: int, report: RunReport) -> WaveformStore:
+    tracks = {folder: load_manifest(folder) for folder in data}
+    chosen = {
+        folder: [track for track in own if track.split == split] for folder, own in tracks.items()
+    }
+    if not any(chosen.values()) and split == "valid":  # a small folder of one's own
+        chosen = {folder: own[-1:] for folder, own in tracks.items()}
+    if not any(chosen.values()):
+        named = ", ".join(str(folder) for folder in data)
+        raise DataError(f"{named} has no tracks in split {split!r}; make a manifest with some")
+    return WaveformStore.joined(
+        WaveformStore(
+            own,
+            manifest_folder(folder),
+            manifest_folder(folder) / CACHE_FOLDER,
+            sample_rate,
+            progress=report.preparing,
+            warn=report.warn,
+        )
+        for folder, own in chosen.items()
+        if own
+    )
+
+
+def _tokenizer_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
+    stores = _stores(data, recipe.network.mel.sample_rate, report)
+    if isinstance(recipe, ResidualTraining):
+        return ResidualTask(recipe, stores["train"], stores["valid"])
+    return TokenizerTask(recipe, stores["train"], stores["valid"])
+
+
+def _vocoder_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
+    stores = _stores(data, recipe.network.mel.sample_rate, report)
+    tokenizer = None
+    if recipe.tokenizer:
+        tokenizer = load_network(TOKENIZER_SPEC, _name(recipe.tokenizer))
+    if isinstance(recipe, JointTraining):
+        if tokenizer is None:
+            raise ConfigError("joint training needs a tokenizer; got --set tokenizer= (nothing)")
+        return JointTask(recipe, stores["train"], stores["valid"], tokenizer)
+    return VocoderTask(recipe, stores["train"], stores["valid"], tokenizer)
+
+
+def _music_lm_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
+    corpus, codebook = _shards(data), None
+    encoder = load_text_encoder(
+        recipe.network.text_encoder, torch.device(choose_device(recipe.device))
+    )
+    if recipe.tokenizer:
+        tokenizer = _tokenizer_of(recipe, corpus)
+        codebook = _start_codebook(tokenizer, recipe.network.rows_share_codes)
+    return LMTask(recipe, corpus, encoder, codebook)
+
+
+def _listener_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
+    corpus, codebook = _shards(data), None
+    encoder = load_text_encoder(
+        recipe.network.text_encoder, torch.device(choose_device(recipe.device))
+    )
+    if recipe.tokenizer:
+        codebook = _start_codebook(_tokenizer_of(recipe, corpus), rows_share_codes=True)
+    return RerankerTask(recipe, corpus, encoder, codebook)
+
+
+def _shards(data: Sequence[Path]) -> TokenCorpus:
+    if len(data) != 1:
+        raise ConfigError(
+            f"got {len(data)} folders of shards; expected one, of all corpora together: "
+            "'bandtok data tokenize CORPUS CORPUS --output DIR'"
+        )
+    return TokenCorpus(data[0])
+
+
+def _tokenizer_of(recipe: Any, corpus: TokenCorpus) -> MelTokenizer:
+    """Return the tokenizer that the recipe names, whose codes the shards must be."""
+    tokenizer: MelTokenizer = load_network(TOKENIZER_SPEC, _name(recipe.tokenizer))
+    if code_fingerprint(tokenizer) != corpus.tokenizer.fingerprint:
+        raise ConfigError(
+            f"{corpus.folder} was not tokenized by {recipe.tokenizer!r}; name the tokenizer with "
+            "--set tokenizer=NAME, or --set tokenizer= to start from random code vectors"
+        )
+    return tokenizer
+
+
+def _name(model: str) -> str | None:
+    """Return how `load_network` calls a model."""
+    return None if model == "bundled" else model
+
+
+def _start_codebook(tokenizer: MelTokenizer, rows_share_codes: bool) -> Tensor | None:
+    """Return the entries that code vectors start from, of all rows or of each.
+
+    None if the tokenizer's rows have codebooks of their own and the language model's have not.
+    """
+    codebooks = [one.codebook for one in tokenizer.quantizer.codebooks()]
+    if len(codebooks) == 1:
+        return codebooks[0]
+    return None if rows_share_codes else torch.stack(codebooks)
+
+
+_BUILDERS: dict[str, Callable[[Any, Sequence[Path], RunReport], TrainingTask]] = {
+    "tokenizer": _tokenizer_task,
+    "vocoder": _vocoder_task,
+    "lm": _music_lm_task,
+    "reranker": _listener_task,
+}
+_NETWORK_KINDS = {
+    "tokenizer": TOKENIZER_SPEC,
+    "vocoder": VOCODER_SPEC,
+    "lm": LM_SPEC,
+    "reranker": RERANKER_SPEC,
+}
