@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "bandtok"
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "bandtok"
+RESEARCH = ROOT / "research"
 MODULES = {
     *("pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"),
     *("code", "codeop", "runpy", "pty", "commands", "telnetlib", "imp"),
@@ -69,10 +71,10 @@ def _of_call(node: ast.Call) -> Iterator[str]:
 
 
 def test_the_package_holds_nothing_dangerous() -> None:
-    files = sorted(SOURCE.rglob("*.py"))
+    files = sorted([*SOURCE.rglob("*.py"), *RESEARCH.rglob("*.py")])
     assert len(files) > 50
     found = [
-        f"{path.relative_to(SOURCE)}: {danger}"
+        f"{path.relative_to(ROOT)}: {danger}"
         for path in files
         for danger in dangers(ast.parse(path.read_text(encoding="utf-8")))
     ]

@@ -60,10 +60,10 @@ import sys
 
 from bandtok.checkpoint import load_network
 from bandtok.codec import code_fingerprint
-from bandtok.model_specs import TOKENIZER_KIND
+from bandtok.model_specs import TOKENIZER_SPEC
 
 before, after = (
-    code_fingerprint(load_network(TOKENIZER_KIND, None if name == "bundled" else name))
+    code_fingerprint(load_network(TOKENIZER_SPEC, None if name == "bundled" else name))
     for name in sys.argv[1:]
 )
 if before != after:

@@ -41,7 +41,7 @@ from research.benchmarks.signal_sources import Found, real_clips
 
 BELOW_HZ = 15_000.0
 WORST = 10
-MUSIC = Path(__file__).parents[1] / "examples" / "audio" / "greece.flac"
+MUSIC = Path(__file__).parents[2] / "examples" / "audio" / "greece.flac"
 DIFFERENCE_LIMIT = 4.0
 _COLOURS = 96
 _NAMED = 5

@@ -1,4 +1,4 @@
-"""The claims of the paper as experiments that one command runs: `bandtok experiment NAME`.
+"""The claims of the paper as experiments that one command runs: `python -m research.claims NAME`.
 
     corpus -> trainings (rows) -> measures -> OUT/NAME.json, NAME.md, plots, clips
 
@@ -17,11 +17,4 @@ Modules, in the order in which they build on one another:
     (one module for each group of experiments)
     catalogue   the experiments by name
     run         several experiments, one after another
-
-The page that shows results, recordings and generated clips, `bandtok report`, needs none of these:
-
-    page_records  result files, read and checked
-    page_clips    sounds with player and pictures
-    page_made     reconstructions and generated clips, side by side
-    page          the page
 """

@@ -88,7 +88,7 @@ def experiment(
 def _command(scale: ScaleName, data: Path | None) -> str:
     """Return the command that makes an experiment again, with no path of this machine."""
     corpus = "" if data is None else " --data CORPUS"
-    return f"bandtok experiment {{name}}{corpus} --runs RUNS --scale {scale.value}"
+    return f"python -m research.claims {{name}}{corpus} --runs RUNS --scale {scale.value}"
 
 
 def _print_row(trained: Any, as_json: bool) -> None:

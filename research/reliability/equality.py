@@ -22,7 +22,7 @@ import bandtok
 from bandtok.signal.audio import load_audio
 from research.reliability.report import Section, machine, write_section
 
-EXCERPT = Path(__file__).parents[1] / "examples" / "audio" / "greece.flac"
+EXCERPT = Path(__file__).parents[2] / "examples" / "audio" / "greece.flac"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from bandtok.signal.audio import load_audio
 from bandtok.tokens.token_file import TokenFile
 from research.reliability.report import Section, machine, write_section
 
-EXCERPT = Path(__file__).parents[1] / "examples" / "audio" / "greece.flac"
+EXCERPT = Path(__file__).parents[2] / "examples" / "audio" / "greece.flac"
 MEMORY_LIMIT_MB = 1536
 
 

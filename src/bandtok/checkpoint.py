@@ -23,6 +23,8 @@ from bandtok.extras import require
 from bandtok.tokens.atomic import write_bytes
 
 BUNDLED = Path(__file__).parent / "weights"
+FORMAT_VERSION = 1
+"""Of config.json; raised when parameters are renamed."""
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
 _MAX_CONFIG_BYTES = 1 << 20
 _MAX_SIZE = 1 << 20  # of any number in a config, apart from those whose name holds one of these
@@ -70,7 +72,7 @@ def save_network(network: nn.Module, folder: Path, kind: str, card: str | None =
         .contiguous()
         for name, tensor in network.state_dict().items()
     }
-    config = {"kind": kind, "config": network.config.to_dict()}  # type: ignore[union-attr, operator]
+    config = {"format_version": FORMAT_VERSION, "kind": kind, "config": network.config.to_dict()}  # type: ignore[union-attr, operator]
     if card is not None:
         write_bytes(folder / CARD_FILE, card.encode())
     write_bytes(folder / WEIGHTS_FILE, save(tensors, metadata={"format": "pt", "kind": kind}))
@@ -160,8 +162,14 @@ def _read_config(kind: ModelSpec, path: Path) -> tuple[ModelSpec, Any]:
     try:
         content = json.loads(path.read_bytes())
         found, values = content["kind"], content["config"]
+        version = content.get("format_version", FORMAT_VERSION)
     except (ValueError, KeyError, TypeError):
         raise CheckpointError(f"{path} is not a BandTok model config") from None
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format version {version!r}; this program reads {FORMAT_VERSION}; "
+            "install a newer bandtok"
+        )
     fitting = next((one for one in (kind, *kind.others) if one.name == found), None)
     if fitting is None:
         raise CheckpointError(f"{path.parent} holds a {found}; expected a {kind.name}")

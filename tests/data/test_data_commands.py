@@ -38,14 +38,6 @@ def test_manifest_command_without_audio_fails(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
-def test_openmusic_command_wants_its_folder_of_packages(tmp_path: Path) -> None:
-    result = CliRunner().invoke(
-        app, ["openmusic", "--output", str(tmp_path), "--packages-from", str(tmp_path / "nowhere")]
-    )
-    assert isinstance(result.exception, DataError)
-    assert "nowhere" in str(result.exception)
-
-
 def test_tokenize_command_writes_shards_and_goes_on(tmp_path: Path, write_tone: WriteTone) -> None:
     (tmp_path / "audio").mkdir()
     write_tone(tmp_path / "audio" / "a.wav", seconds=1.0)
@@ -88,11 +80,3 @@ def test_describe_command(tmp_path: Path, write_tone: WriteTone) -> None:
     arguments = ["describe", str(tmp_path), "--no-tagger"]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.stdout.strip().endswith("attributes.jsonl: 1 tracks")
-
-
-def test_rendered_command_wants_its_synthesiser(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: None)
-    result = CliRunner().invoke(app, ["rendered", "--output", str(tmp_path)])
-    assert "fluidsynth" in str(result.exception)

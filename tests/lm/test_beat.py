@@ -276,8 +276,8 @@ def test_learning_tempos_leaves_what_the_music_hears_of_the_text(
 def test_gradients_reach_clock_and_tempo(model: MusicLM, text: TextEmbeddings) -> None:
     model(TOKENS, clock=_clock((0.3, 0.0), (0.2, 0.1))).square().mean().backward()
     model.tempo_scores(text).square().mean().backward()
-    assert model.clock_input is not None
+    assert model.beat_embedding is not None
     assert model.tempo is not None
-    for layer in (model.clock_input.inner, model.clock_input.outer, model.tempo.outer):
+    for layer in (model.beat_embedding.inner, model.beat_embedding.outer, model.tempo.outer):
         assert layer.weight.grad is not None
         assert layer.weight.grad.abs().sum() > 0

@@ -138,9 +138,9 @@ def test_a_new_model_does_not_hear_the_text_yet(
 def test_a_query_picks_out_a_word_wherever_it_stands(make_model: Make) -> None:
     model, encoder = make_model(text_queries=1), HashTextEncoder(8)
     condition = model.condition
-    word = condition.words.norm(encoder.encode(["slow"]).states[0, 1])
+    word = condition.text_pooling.norm(encoder.encode(["slow"]).states[0, 1])
     condition.inner.weight[:, :8] = 0  # the mean is not heard
-    condition.words.queries.copy_(50 * word)
+    condition.text_pooling.queries.copy_(50 * word)
     first, last, without = (
         condition(encoder.encode([text]), 1)
         for text in ("slow piano piece", "a harp alone is slow", "a harp alone is fast")
@@ -154,14 +154,14 @@ def test_queries_begin_as_the_mean_and_none_hear_it_alone(make_config: MakeConfi
     text = HashTextEncoder(8).encode(["a calm piano"])
     states = TextEmbeddings(states=text.states[:, 1:], mask=text.mask[:, 1:])
     model = MusicLM(make_config(text_queries=2))
-    words = model.condition.words
+    words = model.condition.text_pooling
     mean, first, second = words(states)[0].view(3, 8)
     torch.testing.assert_close(first, words.norm(states.states[0]).mean(dim=0))
     assert torch.equal(first, second)
     assert not torch.allclose(mean, first)
     plain = MusicLM(make_config(text_queries=0))
     assert plain.condition.inner.in_features == 8
-    assert "condition.words.queries" not in plain.state_dict()
+    assert "condition.text_pooling.queries" not in plain.state_dict()
 
 
 def test_keys_turn_with_the_code_they_hold_and_queries_with_the_cell_asked_for(

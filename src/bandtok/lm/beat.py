@@ -107,12 +107,12 @@ class TempoPredictor(nn.Module):
 
     def __init__(self, text_dim: int) -> None:
         super().__init__()
-        self.words = AttentionPooling(text_dim, 1)
-        self.inner = nn.Linear(self.words.out_dim, _INNER_DIM)
+        self.text_pooling = AttentionPooling(text_dim, 1)
+        self.inner = nn.Linear(self.text_pooling.out_dim, _INNER_DIM)
         self.outer = nn.Linear(_INNER_DIM, TEMPO_BINS + 1)
 
     def forward(self, text: TextEmbeddings) -> Tensor:
-        scores: Tensor = self.outer(functional.silu(self.inner(self.words(text))))
+        scores: Tensor = self.outer(functional.silu(self.inner(self.text_pooling(text))))
         return scores
 
 

@@ -54,7 +54,7 @@ class MusicLM(nn.Module):
         self.code_projection = nn.Linear(config.code_dim, config.model_dim, bias=False)
         self.neighbors = nn.Linear(len(NEIGHBORS) * config.code_dim, config.model_dim, bias=False)
         self.band_embedding = nn.Embedding(config.num_bands, config.model_dim)
-        self.clock_input = BeatEmbedding(config.model_dim) if config.beat_clock else None
+        self.beat_embedding = BeatEmbedding(config.model_dim) if config.beat_clock else None
         self.tempo = TempoPredictor(config.text_dim) if config.beat_clock else None
         self.transformer = Transformer(config)
         self.condition = Conditioner(config, 2 * self.transformer.num_norms)
@@ -145,12 +145,12 @@ class MusicLM(nn.Module):
         Raises:
             ConfigError: if the model has learned no clock, or rows differ in number.
         """
-        if self.clock_input is None:
+        if self.beat_embedding is None:
             raise ConfigError("got a beat clock; this model has learned none, expected no tempo")
         if len(clock) != len(order):
             raise ConfigError(f"got {len(clock)} beat clocks; expected {len(order)}")
         frames = order // self.config.num_bands
-        heard: Tensor = self.clock_input(clock, self.config.window_frames)
+        heard: Tensor = self.beat_embedding(clock, self.config.window_frames)
         return heard.gather(1, frames[..., None].expand(-1, -1, heard.shape[2]))
 
     def tempo_scores(self, text: TextEmbeddings) -> Tensor:
@@ -170,7 +170,7 @@ class MusicLM(nn.Module):
         return {
             name: value
             for name, value in self.state_dict().items()
-            if name.startswith(("clock_input.", "tempo."))
+            if name.startswith(("beat_embedding.", "tempo."))
         }
 
     def first_entries(self, order: Tensor) -> Tensor:
@@ -284,8 +284,8 @@ class Conditioner(nn.Module):
     def __init__(self, config: MusicLMConfig, parts: int) -> None:
         super().__init__()
         self.config, self.parts = config, parts
-        self.words = AttentionPooling(config.text_dim, config.text_queries)
-        self.inner = nn.Linear(self.words.out_dim, config.condition_dim)
+        self.text_pooling = AttentionPooling(config.text_dim, config.text_queries)
+        self.inner = nn.Linear(self.text_pooling.out_dim, config.condition_dim)
         self.outer = nn.Linear(config.condition_dim, parts * config.model_dim)
         self.null = nn.Parameter(torch.randn(config.condition_dim))
         nn.init.zeros_(self.outer.weight)
@@ -302,7 +302,7 @@ class Conditioner(nn.Module):
         inner = self.null.expand(batch, -1)
         if text is not None:
             _check_text(text, batch, self.config.text_dim)
-            heard = self.inner(self.words(text))
+            heard = self.inner(self.text_pooling(text))
             inner = torch.where(text.mask.any(dim=1, keepdim=True), heard, inner)
         out: Tensor = self.outer(functional.silu(inner))
         return out.view(batch, self.parts, self.config.model_dim)

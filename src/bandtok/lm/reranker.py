@@ -117,9 +117,9 @@ class Reranker(nn.Module):
             for dilation in config.dilations
         )
         self.heard = nn.Linear(3 * config.model_dim, config.match_dim)
-        self.words = AttentionPooling(config.text_dim, config.text_queries)
+        self.text_pooling = AttentionPooling(config.text_dim, config.text_queries)
         self.read = nn.Sequential(
-            nn.Linear(self.words.out_dim, 2 * config.match_dim),
+            nn.Linear(self.text_pooling.out_dim, 2 * config.match_dim),
             nn.GELU(),
             nn.Linear(2 * config.match_dim, config.match_dim),
         )
@@ -150,7 +150,7 @@ class Reranker(nn.Module):
 
     def understand(self, text: TextEmbeddings) -> Tensor:
         """Map texts to unit vectors [batch, match_dim]; one without any state to any."""
-        return functional.normalize(self.read(self.words(text)), dim=1)
+        return functional.normalize(self.read(self.text_pooling(text)), dim=1)
 
     def scale(self) -> Tensor:
         """Return what cosines are multiplied by to make scores of a choice."""

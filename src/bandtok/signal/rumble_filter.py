@@ -1,6 +1,6 @@
 """A fixed linear-phase high-pass for decoded audio: no DC offset, no rumble below 20 Hz.
 
-    waveform [samples] -> waveform [samples], within `context_samples` of both ends not to be used
+    waveform [samples] -> waveform [samples]
 
 The vocoder's spectrum has one bin for 0 Hz and the next at 21.5 Hz, and nothing in a log-mel
 constrains the phase there, so what it synthesizes carries a small offset and slow drift. The
@@ -10,15 +10,18 @@ stated neighborhood only, and decoding in windows stays exact.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 CONTEXT_SECONDS = 0.1
 """Length of the impulse response to either side."""
 _CUTOFF_HZ = 25.0
 _KAISER_BETA = 5.0
-_MAX_CACHED_RESPONSES = 16
+_LEAST_BLOCK_SAMPLES = 16_384
 
 
 class RumbleFilter:
@@ -27,40 +30,39 @@ class RumbleFilter:
     Args:
         sample_rate: Hz.
         device: torch device of the signals.
+
+    Attributes:
+        context_samples: samples on either side that a sample of the output depends on.
     """
 
     def __init__(self, sample_rate: int, device: str = "cpu") -> None:
-        self._low_pass = low_pass_taps(sample_rate)
-        self._device = device
-        self._responses: dict[int, Tensor] = {}
-
-    @property
-    def context_samples(self) -> int:
-        """Samples on either side that a sample of the output depends on."""
-        return len(self._low_pass) // 2
+        low_pass = low_pass_taps(sample_rate)
+        self.context_samples = reach = len(low_pass) // 2
+        self._size = 2 ** math.ceil(math.log2(_LEAST_BLOCK_SAMPLES + 2 * reach))
+        centered = np.zeros(self._size)
+        centered[: reach + 1] = low_pass[reach:]
+        centered[-reach:] = low_pass[:reach]
+        response = 1.0 - np.fft.rfft(centered).real
+        response[0] = 0.0
+        self._response = torch.from_numpy(response.astype(np.float32)).to(device)
 
     def __call__(self, waveform: Tensor) -> Tensor:
-        """Filter float32 [samples], without delay.
+        """Filter float32 [..., samples], without delay; what lies outside is taken to be zero.
 
-        The convolution is circular: the first and the last `context_samples` are invalid.
+        Computed block by block at fixed places, one transform each, so that not even the rounding
+        of a sample depends on anything farther away than its block and the filter's reach.
         """
-        size = waveform.shape[-1]
-        assert size > 2 * self.context_samples, "shorter than the filter"
-        return torch.fft.irfft(torch.fft.rfft(waveform) * self._response(size), size)
-
-    def _response(self, size: int) -> Tensor:
-        """Return the zero-phase frequency response on the bins of a transform of `size`."""
-        if size not in self._responses:
-            if len(self._responses) == _MAX_CACHED_RESPONSES:
-                self._responses.clear()
-            reach = self.context_samples
-            centered = np.zeros(size)
-            centered[: reach + 1] = self._low_pass[reach:]
-            centered[-reach:] = self._low_pass[:reach]
-            response = 1.0 - np.fft.rfft(centered).real
-            response[0] = 0.0
-            self._responses[size] = torch.from_numpy(response.astype(np.float32)).to(self._device)
-        return self._responses[size]
+        reach, samples = self.context_samples, waveform.shape[-1]
+        block = self._size - 2 * reach
+        count = -(-samples // block)
+        padded = F.pad(waveform, (reach, count * block - samples + reach))
+        filtered = [
+            torch.fft.irfft(torch.fft.rfft(piece) * self._response, self._size)
+            for piece in padded.unfold(-1, self._size, block).unbind(-2)
+        ]
+        return torch.cat([piece[..., reach : reach + block] for piece in filtered], dim=-1)[
+            ..., :samples
+        ]
 
 
 def low_pass_taps(sample_rate: int) -> np.ndarray:

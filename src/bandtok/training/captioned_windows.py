@@ -82,7 +82,7 @@ class CaptionedWindows:
     ) -> None:
         shards = corpus.split(split) or corpus.split("train")[-1:]
         self.windows = WindowSampler(corpus, shards, window_frames)
-        self._null_share, self._frame_rate = caption_dropout, corpus.tokenizer.frame_rate
+        self._caption_dropout, self._frame_rate = caption_dropout, corpus.tokenizer.frame_rate
 
     def rng(self, count: int, rng: np.random.Generator) -> Captioned:
         """Return random windows, each with one of very many wordings, now and then with none."""
@@ -92,7 +92,7 @@ class CaptionedWindows:
             window_caption(shard, first, frames, rng)
             for shard, first in zip(windows.shards, windows.first_frames, strict=True)
         ]
-        dropped = rng.random(count) < self._null_share
+        dropped = rng.random(count) < self._caption_dropout
         kept = ["" if drop else text for text, drop in zip(captions, dropped, strict=True)]
         return self._captioned(windows, kept)
 

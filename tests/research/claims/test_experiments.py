@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 from typer.testing import Result as Ran
 
 from bandtok.errors import ConfigError, TrainingError
@@ -17,6 +18,7 @@ from bandtok.signal.audio import load_audio
 from bandtok.tokens.grid import TokenGrid
 from bandtok.training.loop import LoopResult
 from research.claims import training
+from research.claims.__main__ import app
 from research.claims.bench import Bench
 from research.claims.catalogue import EXPERIMENTS
 from research.claims.run import open_bench, run_experiments, run_row
@@ -25,7 +27,7 @@ from research.claims.study_prediction import MODELS
 pytestmark = pytest.mark.slow
 
 KEYS = ["name", "title", "question", "answer", "command", "minutes", "seeds", "scale"]
-COMMAND = "bandtok experiment {name} --scale tiny --runs RUNS"
+COMMAND = "python -m research.claims {name} --scale tiny --runs RUNS"
 
 
 @dataclass(frozen=True)
@@ -174,18 +176,24 @@ def test_a_row_that_came_out_otherwise_is_measured_anew(whole: Whole, tmp_path: 
     assert said == ["measuring reconstruction-lever-gradient-1"]
 
 
+@pytest.fixture
+def run() -> Callable[..., Ran]:
+    """Run the program in this process; returns exit code, stdout and stderr."""
+    return lambda *arguments: CliRunner().invoke(app, [str(one) for one in arguments])
+
+
 def test_the_command_writes_results_and_tells_the_answer(
     whole: Whole, run: Callable[..., Ran], tmp_path: Path
 ) -> None:
     options = ("--scale", "tiny", "--runs", whole.runs, "--output", tmp_path)
-    ran = run("experiment", "codebook", "positions", *options)
+    ran = run("codebook", "positions", *options)
     assert ran.exit_code == 0
     for name in ("codebook", "positions"):
         document = json.loads((tmp_path / f"{name}.json").read_text())
         assert f"{name}.md: {document['answer']}" in ran.stdout
-        assert document["command"] == f"bandtok experiment {name} --runs RUNS --scale tiny"
+        assert document["command"] == f"python -m research.claims {name} --runs RUNS --scale tiny"
         assert document["tables"] == whole.documents[name]["tables"]
-    as_json = run("experiment", "codebook", *options, "--json", "--quiet")
+    as_json = run("codebook", *options, "--json", "--quiet")
     (result,) = json.loads(as_json.stdout)["results"]
     assert result["findings"]["answer"] == whole.documents["codebook"]["answer"]
 
@@ -227,15 +235,15 @@ def test_a_run_of_other_settings_is_not_taken_over(bench: Bench) -> None:
 
 
 def test_the_command_lists_and_trains_rows(run: Callable[..., Ran], tmp_path: Path) -> None:
-    listed = run("experiment", "list", "--scale", "full", "--json")
+    listed = run("list", "--scale", "full", "--json")
     assert listed.exit_code == 0
     document = json.loads(listed.stdout)
     assert [one["name"] for one in document["experiments"]] == list(EXPERIMENTS)
     assert document["estimated_minutes"] > 100
-    plain = run("experiment", "list")
+    plain = run("list")
     assert "on two CPU cores" in plain.stdout
     options = ("--scale", "tiny", "--runs", tmp_path, "--quiet")
-    trained = run("experiment", "codebook", "--row", "lever-gradient-0", *options)
+    trained = run("codebook", "--row", "lever-gradient-0", *options)
     assert trained.exit_code == 0
     assert "lever-gradient-0: step 3" in trained.stdout
-    assert run("experiment", "singing", *options).exit_code == 1
+    assert run("singing", *options).exit_code == 1

@@ -57,7 +57,8 @@ def results(tmp_path: Path) -> Path:
     ]
     document = {
         "name": "first", "title": "First <b>", "question": "Is it?", "answer": "Yes.\n\nBut.",
-        "command": "bandtok experiment first", "minutes": 90, "seeds": [0, 1], "scale": "small",
+        "command": "python -m research.claims first", "minutes": 90, "seeds": [0, 1],
+        "scale": "small",
         "tables": [{"title": "T", "columns": ["system", "mel"], "rows": [["band", 0.2971]]}],
         "plots": ["first-levels.svg"], "clips": clips,
     }  # fmt: skip
@@ -79,7 +80,13 @@ def test_the_page_holds_all_of_the_results(results: Path, tmp_path: Path) -> Non
     assert told.missing == ()
     assert text.count("<audio ") == text.count("data:audio/flac;base64,") == 3
     assert text.count("data:image/svg+xml;base64,") == 1
-    for part in ("First &lt;b&gt;", "Is it?", "bandtok experiment first", "0.2971", "took 90 min"):
+    for part in (
+        "First &lt;b&gt;",
+        "Is it?",
+        "python -m research.claims first",
+        "0.2971",
+        "took 90 min",
+    ):
         assert part in text
     assert "No results are reported." in text.partition(">Second</h2>")[2]
     assert not re.search(r'(?:src|href)="(?!data:|#)', text)

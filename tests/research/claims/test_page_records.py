@@ -16,7 +16,7 @@ WHOLE = {
     "title": "Equal bit rate",
     "question": "Which is better?",
     "answer": "Neither.",
-    "command": "bandtok experiment reconstruction",
+    "command": "python -m research.claims reconstruction",
     "minutes": 12.5,
     "seeds": [0, 1],
     "scale": "small",

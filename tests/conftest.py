@@ -1,3 +1,5 @@
+"""Fixtures of the whole suite."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
