@@ -1,6 +1,7 @@
 """Every argument of `generate`, `generate_batch` and `edit` changes the result.
 
-The arguments are found by introspection, so a new one is covered as soon as it exists.
+The arguments, and the fields of `GenerationConfig`, are found by introspection, so a new one is
+covered as soon as it exists.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 import bandtok
+from bandtok.api.generation_config import CONFIG_FIELDS, EDIT_FIELDS
 from bandtok.checkpoint import load_network
 from bandtok.lm import DEBUG_MUSIC_LM, MusicLM
 from bandtok.lm.text_encoder import load_text_encoder
@@ -34,6 +36,7 @@ BASES: dict[str, dict[str, Any]] = {
 """Low guidance: the scores of a random network should leave something to chance."""
 SAMPLING = {
     "seed": 1,
+    "config": bandtok.GenerationConfig(temperature=0.0),
     "temperature": 0.0,
     "top_k": 1,
     "top_p": 0.1,
@@ -44,7 +47,7 @@ GENERATE = {
     "prompt": "loud drums",
     "duration_seconds": 0.2,
     "beat_guidance_scale": 0.0,
-    "candidates": 1,
+    "num_candidates": 1,
     "bpm": 200.0,
     "continue_from": "grid",
     "loudness_lufs": -40.0,
@@ -68,8 +71,11 @@ CASES = [
     (function, name)
     for function in OTHERS
     for name in inspect.signature(getattr(bandtok.MusicModel, function)).parameters
-    if name != "self"
+    if name not in ("self", "overrides")
 ]
+FIELDS = {"generate": CONFIG_FIELDS, "generate_batch": CONFIG_FIELDS, "edit": EDIT_FIELDS}
+FIELD_CASES = [(function, name) for function, names in FIELDS.items() for name in names]
+CASES += FIELD_CASES
 
 
 def grid(seed: int) -> bandtok.TokenGrid:
@@ -101,8 +107,8 @@ def model() -> bandtok.MusicModel:
 def result_of(model: bandtok.MusicModel) -> Callable[..., list[np.ndarray]]:
     """Return the codes that a call gives with one argument changed; of a level, the samples."""
 
-    def call(function: str, **changed: Any) -> list[np.ndarray]:
-        arguments = BASES[function] | changed
+    def call(function: str, base: dict[str, Any] | None = None, **changed: Any) -> list[np.ndarray]:
+        arguments = (BASES[function] if base is None else base) | changed
         for name, value in arguments.items():
             if isinstance(value, str) and value in GRIDS:
                 arguments[name] = grid(GRIDS[value])
@@ -162,3 +168,20 @@ def test_an_edit_follows_its_prompt_inside_the_region_only(
     rate = bandtok.Tokenizer.from_pretrained("debug", device="cpu").frame_rate
     assert len(changed)
     assert int(0.2 * rate) <= changed.min() <= changed.max() <= int(0.5 * rate)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"), [(f, n) for f, names in FIELDS.items() for n in names]
+)
+def test_a_field_of_the_config_is_the_same_as_an_override(
+    result_of: Callable[..., list[np.ndarray]], function: str, name: str
+) -> None:
+    values = {key: value for key, value in BASES[function].items() if key in CONFIG_FIELDS}
+    config = bandtok.GenerationConfig(**{**values, name: OTHERS[function][name]})
+    given = {key: value for key, value in BASES[function].items() if key not in CONFIG_FIELDS}
+    by_field = result_of(function, base=given, config=config)
+    by_override = result_of(function, **{name: OTHERS[function][name]})
+    if name == "loudness_lufs":
+        by_override = result_of(function)
+    for found, expected in zip(by_field, by_override, strict=True):
+        np.testing.assert_array_equal(found, expected)

@@ -26,6 +26,7 @@ def test_all_names_are_importable_and_listed() -> None:
     assert bandtok.__all__ == [
         "Tokenizer",
         "MusicModel",
+        "GenerationConfig",
         "TokenGrid",
         "Audio",
         "Clip",

@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
-from bandtok.api.music_model import Clip, MusicModel
-from bandtok.cli import options
+from bandtok.api.clip import Clip
+from bandtok.api.generation_config import GenerationConfig
+from bandtok.api.music_model import MusicModel
+from bandtok.cli import options, sampling
 from bandtok.cli.console import print_json, progress_bars
 from bandtok.cli.evaluate import print_files, print_table
 from bandtok.cli.group import OneLineErrors
@@ -41,15 +43,13 @@ def attributes(
     seconds: Annotated[float, typer.Option("--seconds", help="Length of a clip.")] = 10.0,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Clips side by side.")] = 8,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of prompts and clips.")] = 0,
-    guidance: Annotated[float, typer.Option("--guidance-scale", help="As for generate.")] = 6.0,
-    beat_guidance_scale: Annotated[
-        float, typer.Option("--beat-guidance-scale", min=0, help="As for generate.")
-    ] = 4.0,
-    top_k: Annotated[int, typer.Option("--top-k", min=0, help="0 means all codes.")] = 250,
-    temperature: Annotated[float, typer.Option("--temperature", min=0.0)] = 1.0,
-    candidates: Annotated[
+    guidance_scale: sampling.GuidanceScale = GenerationConfig.guidance_scale,
+    beat_guidance_scale: sampling.BeatGuidanceScale = GenerationConfig.beat_guidance_scale,
+    top_k: sampling.TopK = GenerationConfig.top_k,
+    temperature: sampling.Temperature = GenerationConfig.temperature,
+    num_candidates: Annotated[
         int, typer.Option("--num-candidates", min=1, help="As for generate.")
-    ] = 4,
+    ] = GenerationConfig.num_candidates,
     device: options.ChosenDevice = options.Device.AUTO,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
@@ -65,11 +65,13 @@ def attributes(
         seconds=seconds,
         batch=batch,
         seed=seed,
-        guidance_scale=guidance,
-        beat_guidance_scale=beat_guidance_scale,
-        top_k=top_k,
-        temperature=temperature,
-        candidates=candidates,
+        generation=GenerationConfig(
+            temperature=temperature,
+            top_k=top_k,
+            guidance_scale=guidance_scale,
+            beat_guidance_scale=beat_guidance_scale,
+            num_candidates=num_candidates,
+        ),
     )
     model = MusicModel.from_pretrained(lm, device=device.value)
 

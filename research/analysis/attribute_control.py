@@ -10,12 +10,14 @@ found.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from bandtok.api.music_model import Clip, MusicModel
+from bandtok.api.clip import Clip
+from bandtok.api.generation_config import GenerationConfig
+from bandtok.api.music_model import MusicModel
 from bandtok.api.tokenizer import Tokenizer
 from bandtok.data.manifest import load_manifest, manifest_folder
 from bandtok.data.segments import load_attributes
@@ -72,7 +74,7 @@ class AttributeSettings:
         pieces: pieces at most that teach the pace.
         batch: clips generated side by side.
         seed: of the choice of prompts and of the clips.
-        temperature, top_k, guidance_scale, beat_guidance_scale, candidates: of the generation.
+        generation: how the clips are generated.
     """
 
     clips: int = 120
@@ -80,11 +82,7 @@ class AttributeSettings:
     pieces: int = 800
     batch: int = 8
     seed: int = 0
-    temperature: float = 1.0
-    top_k: int = 250
-    guidance_scale: float = 6.0
-    beat_guidance_scale: float = 4.0
-    candidates: int = 4
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
 
     def __post_init__(self) -> None:
         if min(self.clips, self.pieces, self.batch) < 1 or not self.seconds > 0:
@@ -304,11 +302,7 @@ def _generated(
             [prompt.text for prompt in chosen],
             settings.seconds,
             [settings.seed + start + index for index in range(len(chosen))],
-            temperature=settings.temperature,
-            top_k=settings.top_k,
-            guidance_scale=settings.guidance_scale,
-            beat_guidance_scale=settings.beat_guidance_scale,
-            candidates=settings.candidates,
+            settings.generation,
         )
         for number, (prompt, clip) in enumerate(zip(chosen, clips, strict=True), start):
             if keep:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bandtok.api.generation_config import GenerationConfig
 from bandtok.api.tokenizer import Tokenizer
 from bandtok.data.shards import TokenCorpus
 from bandtok.errors import MissingDependency
@@ -25,7 +26,6 @@ from bandtok.evaluation.prompts import ControlPrompt, bundled_prompts
 from bandtok.evaluation.statistics import Estimate
 from bandtok.lm.decoding import StepWeights
 from bandtok.lm.generate import generate_batch
-from bandtok.lm.sampling import SamplingConfig
 from bandtok.lm.text_embeddings import TextEncoder
 from bandtok.lm.text_encoder import load_text_encoder
 from bandtok.signal.audio import Audio, load_audio
@@ -49,12 +49,13 @@ from research.claims.verdicts import Difference, cell, combined, difference_of, 
 NAMES = ("band, 2D", "residual, 2D", "residual, 2D, delay")
 _FOCUS = ("slow", "fast", "piano", "drums", "guitar", "quiet")
 _PROMPTS_PER_CONCEPT = 8
-_SAMPLING = SamplingConfig(temperature=1.0, top_k=250, guidance_scale=6.0)
+_SAMPLING = GenerationConfig(beat_guidance_scale=1.0).sampling
 _BATCH = 8
 _NOTES = (
     (
         "clips",
-        "Temperature 1, top 250, guidance 6 where there is a prompt; seed n for clip n. Equally "
+        f"Temperature {_SAMPLING.temperature:g}, top {_SAMPLING.top_k}, guidance "
+        f"{_SAMPLING.guidance_scale:g} where there is a prompt; seed n for clip n. Equally "
         "many clips of every model, and as many excerpts of held-out music, cut to their length.",
     ),
     (

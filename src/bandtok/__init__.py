@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bandtok.api.music_model import Clip, MusicModel
+    from bandtok.api.clip import Clip
+    from bandtok.api.generation_config import GenerationConfig
+    from bandtok.api.music_model import MusicModel
     from bandtok.api.tokenizer import Tokenizer
     from bandtok.errors import BandTokError
     from bandtok.signal.audio import Audio
@@ -23,6 +25,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Tokenizer",
     "MusicModel",
+    "GenerationConfig",
     "TokenGrid",
     "Audio",
     "Clip",
@@ -42,7 +45,9 @@ def __getattr__(name: str) -> object:
     elif name == "MusicModel":
         from bandtok.api.music_model import MusicModel as value
     elif name == "Clip":
-        from bandtok.api.music_model import Clip as value
+        from bandtok.api.clip import Clip as value
+    elif name == "GenerationConfig":
+        from bandtok.api.generation_config import GenerationConfig as value
     elif name == "TokenGrid":
         from bandtok.tokens.grid import TokenGrid as value
     elif name == "Audio":

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bandtok.api.music_model import Clip, MusicModel
+from bandtok.api.clip import Clip
+from bandtok.api.music_model import MusicModel
 from bandtok.api.streaming import ClipStream
 from bandtok.errors import ConfigError
 from bandtok.signal.loudness import normalize_loudness

@@ -227,7 +227,7 @@ def test_each_candidate_has_its_own_tempo_and_the_chosen_one_keeps_it(
 ) -> None:
     model = make_model(beat_clock=True, window_frames=8)
     monkeypatch.setattr(generation, "CANDIDATE_PREFIX_FRAMES", 3)
-    found = generate_codes(model, text, 6, sampling=GUIDED, seed=7, candidates=4)
+    found = generate_codes(model, text, 6, sampling=GUIDED, seed=7, num_candidates=4)
     alone = [
         generate_codes(model, text, 6, sampling=GUIDED, seed=seed) for seed in candidate_seeds(7, 4)
     ]

@@ -158,7 +158,7 @@ def test_of_candidates_the_one_that_text_makes_likeliest_by_most_is_played_on(
     gains = {seed: _text_gain(model, codes[:, :3], text) for seed, codes in alone.items()}
     best = max(gains, key=lambda seed: gains[seed])
     assert best != 7, "the test is idle if the first candidate wins"
-    found = generate_codes(model, text, 6, sampling=GUIDED, seed=7, candidates=4)
+    found = generate_codes(model, text, 6, sampling=GUIDED, seed=7, num_candidates=4)
     assert torch.equal(found, alone[best])
 
 
@@ -166,18 +166,18 @@ def test_candidates_of_clips_side_by_side_are_those_of_clips_alone(make_model: M
     model, encoder = make_model(window_frames=8), HashTextEncoder(8)
     prompts, seeds = ["a calm piano", "", "drums"], [3, 4, 5]
     together = generate_batch(
-        model, encoder.encode(prompts), 6, sampling=GUIDED, seeds=seeds, candidates=5
+        model, encoder.encode(prompts), 6, sampling=GUIDED, seeds=seeds, num_candidates=5
     )
     for clip, prompt, seed in zip(together, prompts, seeds, strict=True):
         states = encoder.encode([prompt])
-        alone = generate_codes(model, states, 6, sampling=GUIDED, seed=seed, candidates=5)
+        alone = generate_codes(model, states, 6, sampling=GUIDED, seed=seed, num_candidates=5)
         assert torch.equal(clip, alone)
 
 
 def test_candidates_continue_a_prompt_of_codes(model: MusicLM, text: TextEmbeddings) -> None:
     start = generate_codes(model, None, 3, seed=1)
     found = generate_codes(
-        model, text, 4, prompt_codes=start, sampling=GUIDED, seed=2, candidates=3
+        model, text, 4, prompt_codes=start, sampling=GUIDED, seed=2, num_candidates=3
     )
     assert torch.equal(found[:, :3], start)
     alone = [
@@ -188,13 +188,13 @@ def test_candidates_continue_a_prompt_of_codes(model: MusicLM, text: TextEmbeddi
 
 
 def test_without_text_there_is_nothing_to_choose_by(model: MusicLM) -> None:
-    found = generate_codes(model, None, 5, sampling=GUIDED, seed=2, candidates=4)
+    found = generate_codes(model, None, 5, sampling=GUIDED, seed=2, num_candidates=4)
     assert torch.equal(found, generate_codes(model, None, 5, sampling=GUIDED, seed=2))
 
 
 def test_no_candidates_at_all_are_refused(model: MusicLM, text: TextEmbeddings) -> None:
-    with pytest.raises(ConfigError, match="got 0 candidates"):
-        generate_codes(model, text, 4, candidates=0)
+    with pytest.raises(ConfigError, match="got num_candidates 0"):
+        generate_codes(model, text, 4, num_candidates=0)
 
 
 @pytest.mark.usefixtures("exact_steps")

@@ -114,7 +114,7 @@ def test_a_music_model_listens_with_its_own_listener_or_the_bundled_one(tmp_path
 def test_of_a_continuation_only_what_is_new_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     model = MusicModel.from_pretrained("debug")
     assert model.reranker is not None
-    start, heard = model.generate("a harp", 0.4, candidates=1).grid, []
+    start, heard = model.generate("a harp", 0.4, num_candidates=1).grid, []
     hear = model.reranker.hear
 
     def hearing(codes: torch.Tensor) -> torch.Tensor:
@@ -122,7 +122,7 @@ def test_of_a_continuation_only_what_is_new_is_judged(monkeypatch: pytest.Monkey
         return hear(codes)
 
     monkeypatch.setattr(model.reranker, "hear", hearing)
-    whole = model.generate("a harp", 0.3, candidates=3, continue_from=start).grid
+    whole = model.generate("a harp", 0.3, num_candidates=3, continue_from=start).grid
     new = whole.num_frames - start.num_frames
     assert [codes.shape for codes in heard] == [(3, 16, new)]
     assert any((whole.codes[:, -new:] == codes.numpy()).all() for codes in heard[0])
@@ -131,8 +131,8 @@ def test_of_a_continuation_only_what_is_new_is_judged(monkeypatch: pytest.Monkey
 def test_the_opening_that_the_listener_likes_best_is_played_on() -> None:
     model = MusicModel.from_pretrained("debug")
     seeds = [3 + 1_000_003 * number for number in range(4)]
-    alone = [model.generate("a harp", 0.5, seed, candidates=1).grid for seed in seeds]
-    chosen = model.generate("a harp", 0.5, 3, candidates=4).grid
+    alone = [model.generate("a harp", 0.5, seed, num_candidates=1).grid for seed in seeds]
+    chosen = model.generate("a harp", 0.5, 3, num_candidates=4).grid
     assert model.reranker is not None
 
     def liking(grid: TokenGrid) -> float:

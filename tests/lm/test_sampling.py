@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandtok.errors import ConfigError
-from bandtok.lm.sampling import SamplingConfig, candidates, sample_code
+from bandtok.lm.sampling import SamplingConfig, filter_logits, sample_code
 
 
 def _brute_force(
@@ -32,12 +32,12 @@ def _brute_force(
     top_k=st.sampled_from([0, 1, 3, 100]),
     top_p=st.sampled_from([0.01, 0.4, 0.85, 1.0]),
 )
-def test_candidates_equal_brute_force(
+def test_filtered_logits_equal_brute_force(
     seed: int, temperature: float, top_k: int, top_p: float
 ) -> None:
     logits = torch.randn(12, generator=torch.Generator().manual_seed(seed)) * 2
     config = SamplingConfig(temperature=temperature, top_k=top_k, top_p=top_p)
-    codes, probabilities = candidates(logits, config)
+    codes, probabilities = filter_logits(logits, config)
     expected = _brute_force(logits.tolist(), temperature, top_k, top_p)
     got = dict(zip(codes.tolist(), probabilities.tolist(), strict=True))
     assert got.keys() == expected.keys()

@@ -9,13 +9,32 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from pathlib import Path
-from typing import TypeVar
+from numbers import Real
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
-from bandtok.api.tokenizer import AudioSource, Progress, Tokenizer
+from bandtok.api.clip import Clip
+from bandtok.api.generation_config import (
+    DEFAULT_DURATION_SECONDS,
+    DEFAULT_SEED,
+    EDIT_FIELDS,
+    EditOverrides,
+    GenerationConfig,
+    GenerationOverrides,
+    with_overrides,
+)
+from bandtok.api.inputs import (
+    MusicSource,
+    RegionLike,
+    as_grid,
+    as_prompt,
+    as_prompts,
+    as_regions,
+    as_seeds,
+)
+from bandtok.api.tokenizer import Progress, Tokenizer
 from bandtok.checkpoint import holds_network, load_network
 from bandtok.device import choose_device
 from bandtok.errors import CheckpointError, ConfigError, GridError
@@ -23,33 +42,17 @@ from bandtok.lm.decoding import StepWeights
 from bandtok.lm.generate import FrameCallback, check_bpm, generate_batch, inpaint_codes
 from bandtok.lm.model import MusicLM
 from bandtok.lm.reranker import Reranker
-from bandtok.lm.sampling import SamplingConfig
 from bandtok.lm.text_embeddings import TextEmbeddings, TextEncoder
 from bandtok.lm.text_encoder import load_text_encoder
 from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC
 from bandtok.signal.audio import Audio
-from bandtok.signal.loudness import TARGET_LUFS, check_target, normalize_loudness
+from bandtok.signal.loudness import normalize_loudness
 from bandtok.signal.mel import mel_bin_centers_hz
 from bandtok.tokens.grid import TokenGrid
 from bandtok.tokens.region import Region
-from bandtok.tokens.token_file import TOKEN_FILE_SUFFIX
-
-Item = TypeVar("Item")
 
 MAX_DURATION_SECONDS = 3600.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clip:
-    """Generated music.
-
-    Attributes:
-        audio: what `grid` decodes to; from `MusicModel.generate`, at the loudness asked for.
-        grid: the tokens, which know nothing of that loudness.
-    """
-
-    audio: Audio
-    grid: TokenGrid
+_DEFAULTS = GenerationConfig()
 
 
 class MusicModel:
@@ -114,163 +117,121 @@ class MusicModel:
     def generate(
         self,
         prompt: str = "",
-        duration_seconds: float = 10.0,
-        seed: int = 0,
+        duration_seconds: float = DEFAULT_DURATION_SECONDS,
+        seed: int = DEFAULT_SEED,
+        config: GenerationConfig = _DEFAULTS,
         *,
-        temperature: float = 1.0,
-        top_k: int = 250,
-        top_p: float = 1.0,
-        guidance_scale: float = 6.0,
-        beat_guidance_scale: float = 4.0,
-        candidates: int = 4,
-        bpm: float | None = None,
-        continue_from: TokenGrid | None = None,
-        loudness_lufs: float | None = TARGET_LUFS,
+        continue_from: MusicSource | None = None,
         on_progress: Progress | None = None,
         on_column: Callable[[Tensor], None] | None = None,
+        **overrides: Unpack[GenerationOverrides],
     ) -> Clip:
-        """Write music from a prompt.
+        """Generate music from a prompt.
 
         Args:
-            prompt: what to play; empty means unconditional. Only its beginning is heard if it is
-                longer than the text encoder takes (`hears_all_of`).
+            prompt: describes the music; empty means unconditional. Only the beginning counts of a
+                prompt that is longer than the text encoder's context (`hears_all_of`).
             duration_seconds: length of the new music, above 0 and up to an hour.
-            seed: same seed, same machine, same version: same tokens.
-            temperature, top_k, top_p, guidance_scale, beat_guidance_scale: see SamplingConfig.
-            candidates: openings (3 s of the bundled model) to choose among; the one that goes best
-                with the prompt, as the listener hears it, is played on. Without a prompt there is
-                nothing to choose by. 1 takes what comes.
-            bpm: tempo in beats a minute, the first beat at the beginning of what is new; 0 gives no
-                beat. None draws one as the prompt suggests, of models that have learned a beat
-                clock. In what follows on `continue_from`, None goes by what is heard there.
-            continue_from: begin with this grid and play on from it.
-            loudness_lufs: integrated loudness of the clip, -60 to 0 LUFS, with true peaks limited
-                to -1 dBFS (`bandtok.signal.loudness.normalize_loudness`); one gain for the whole
-                clip,
-                with what it continues. None leaves the level that the tokens decode to. Tokens
-                are the same in any case.
-            on_progress: called with (frames done, frames in all).
+            seed: 0 or more; same seed, same machine, same version: same tokens.
+            config: how to sample, number of candidates, tempo and loudness.
+            continue_from: existing music that the clip begins with: tokens, a clip, audio, or the
+                path of a token file (.btk) or audio file. Of stereo tokens, the mono rows.
+            on_progress: called with (frames done, total frames).
             on_column: called with the codes of each frame, int64 [bands], as soon as they are
-                there; those of `continue_from` come first.
+                final; those of `continue_from` come first.
+            **overrides: single fields of `config`, such as `temperature=0.9`.
+
+        Returns:
+            The clip, `continue_from` included; one gain is applied to all of it.
 
         Raises:
-            ConfigError: if a setting is out of range. ModelMismatch: if `continue_from` was made
-            by another tokenizer.
+            ConfigError: if a setting is out of range or unknown. ModelMismatch: if the tokens of
+            `continue_from` were made by another tokenizer. AudioError, TokenFileError: if it
+            cannot be read.
         """
-        sampling = SamplingConfig(
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            guidance_scale=guidance_scale,
-            beat_guidance_scale=beat_guidance_scale,
+        request = _Request(
+            texts=[as_prompt(prompt)],
+            seeds=as_seeds([seed]),
+            duration_seconds=duration_seconds,
+            config=with_overrides(config, overrides),
+            continue_from=continue_from,
         )
-        return self._generate(
-            [prompt],
-            [seed],
-            duration_seconds,
-            sampling,
-            candidates,
-            bpm,
-            continue_from,
-            loudness_lufs,
-            on_progress,
-            on_column,
-        )[0]
+        return self._generate(request, _frames_done(on_progress, on_column))[0]
 
     def generate_batch(
         self,
         prompts: Sequence[str],
-        duration_seconds: float = 10.0,
+        duration_seconds: float = DEFAULT_DURATION_SECONDS,
         seeds: Sequence[int] | None = None,
+        config: GenerationConfig = _DEFAULTS,
         *,
-        temperature: float = 1.0,
-        top_k: int = 250,
-        top_p: float = 1.0,
-        guidance_scale: float = 6.0,
-        beat_guidance_scale: float = 4.0,
-        candidates: int = 4,
-        bpm: float | None = None,
-        continue_from: TokenGrid | None = None,
-        loudness_lufs: float | None = TARGET_LUFS,
+        continue_from: MusicSource | None = None,
         on_progress: Progress | None = None,
+        **overrides: Unpack[GenerationOverrides],
     ) -> list[Clip]:
-        """Write several clips side by side: eight cost about three times as much as one.
+        """Generate several clips in a batch: eight take about three times as long as one.
 
         Args:
-            prompts: one for each clip.
-            seeds: one for each clip; 0, 1, 2, ... if not given.
-            duration_seconds, temperature, top_k, top_p, guidance_scale, beat_guidance_scale,
-            candidates,
-                bpm, continue_from, loudness_lufs, on_progress: as in `generate`, the same for all.
+            prompts: one per clip.
+            seeds: one per clip; 0, 1, 2, ... if not given.
+            duration_seconds, config, continue_from, on_progress, overrides: as in `generate`, the
+                same for all clips.
 
         Raises:
             ConfigError: as in `generate`, or if prompts and seeds differ in number.
         """
-        seeds = range(len(prompts)) if seeds is None else seeds
-        if len(seeds) != len(prompts):
+        texts = as_prompts(prompts)
+        chosen = list(range(len(texts))) if seeds is None else as_seeds(seeds)
+        if len(chosen) != len(texts):
             raise ConfigError(
-                f"got {len(seeds)} seeds; expected {len(prompts)}, one for each prompt"
+                f"got {len(chosen)} seeds; expected {len(texts)}, one for each prompt"
             )
-        if not prompts:
-            return []
-        sampling = SamplingConfig(
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            guidance_scale=guidance_scale,
-            beat_guidance_scale=beat_guidance_scale,
+        request = _Request(
+            texts=texts,
+            seeds=chosen,
+            duration_seconds=duration_seconds,
+            config=with_overrides(config, overrides),
+            continue_from=continue_from,
         )
-        return self._generate(
-            prompts,
-            seeds,
-            duration_seconds,
-            sampling,
-            candidates,
-            bpm,
-            continue_from,
-            loudness_lufs,
-            on_progress,
-            None,
-        )
+        return self._generate(request, _frames_done(on_progress, None)) if texts else []
 
     def edit(
         self,
-        source: TokenGrid | AudioSource,
-        region: Region | Sequence[Region],
+        source: MusicSource,
+        region: RegionLike | Sequence[RegionLike],
         prompt: str = "",
-        seed: int = 0,
+        seed: int = DEFAULT_SEED,
+        config: GenerationConfig = _DEFAULTS,
         *,
-        temperature: float = 1.0,
-        top_k: int = 250,
-        top_p: float = 1.0,
-        guidance_scale: float = 6.0,
         on_progress: Progress | None = None,
+        **overrides: Unpack[EditOverrides],
     ) -> Clip:
-        """Write only a part of a piece anew, hearing what is around it, and keep all other tokens.
+        """Regenerate a part of a piece, conditioned on the rest, and keep all other tokens.
 
-        Tokens outside the region stay as they are, to the bit. The sound is decoded from tokens, so
-        outside the region it is what `Tokenizer.decode` makes of the source, apart from the
-        neighbourhood of the region that decoder and vocoder see (about 1.6 s on either side). The
-        level is kept: there is no loudness target as in `generate`.
+        Tokens outside the region are unchanged. The audio is decoded from tokens, so outside the
+        region it is what `Tokenizer.decode` makes of the source, apart from the neighborhood of
+        the region within the context of decoder and vocoder (about 1.6 s on either side).
 
         Args:
-            source: token grid, token file (.btk), audio file or Audio.
-            region: what to write anew; several are written together. A token that a region touches
-                is written anew. Of stereo, the mono rows are; how the channels relate is kept.
-            prompt, seed, temperature, top_k, top_p, guidance_scale: as in `generate`.
-            on_progress: called with (frames done, frames in all).
+            source: tokens, a clip, audio, or the path of a token file (.btk) or audio file.
+            region: what to regenerate: a Region, its text form such as "1-2s,2000-4000", or a list
+                of them, regenerated together. Every token that a region touches is regenerated. Of
+                stereo tokens, the mono rows are; the pan rows are kept.
+            prompt, seed: as in `generate`.
+            config: only temperature, top_k, top_p and guidance_scale are used. An edit has no beat
+                grid and no candidates, and it keeps the level of the piece.
+            on_progress: called with (frames done, total frames).
+            **overrides: those four fields of `config`; others are refused.
 
         Raises:
-            GridError: if a region lies outside the piece, or is one in Hz of a model whose tokens
-            are no bands. ConfigError: if a setting is out of range. ModelMismatch: if the tokens
-            were made by another tokenizer. AudioError, TokenFileError: if the source cannot be
-            read.
+            GridError: if a region lies outside the piece, or is in Hz for a model whose tokens are
+            not bands. ConfigError: if a setting is out of range or unknown. ModelMismatch: if the
+            tokens were made by another tokenizer. AudioError, TokenFileError: if the source
+            cannot be read.
         """
-        sampling = SamplingConfig(
-            temperature=temperature, top_k=top_k, top_p=top_p, guidance_scale=guidance_scale
-        )
-        grid = self._as_grid(source)
-        regions = [region] if isinstance(region, Region) else list(region)
+        sampling = with_overrides(config, overrides, EDIT_FIELDS).sampling
+        text, (seed,), regions = as_prompt(prompt), as_seeds([seed]), as_regions(region)
+        grid = as_grid(self.tokenizer, source)
         self._check_regions(regions)
         centers = mel_bin_centers_hz(self.tokenizer.config.mel)
         keep = torch.ones(grid.num_bands, grid.num_frames, dtype=torch.bool)
@@ -279,7 +240,7 @@ class MusicModel:
         codes = torch.from_numpy(grid.codes).long()
         codes[: grid.num_bands] = inpaint_codes(
             self._weights,
-            self._text([prompt]),
+            self._text([text]),
             codes[: grid.num_bands],
             keep,
             sampling=sampling,
@@ -299,60 +260,39 @@ class MusicModel:
 
     def hears_all_of(self, prompt: str) -> bool:
         """Return whether the text encoder takes the whole prompt, not only its beginning."""
-        return self.text_encoder.fits(_clean(prompt))
+        return self.text_encoder.fits(as_prompt(prompt))
 
-    def _generate(
-        self,
-        prompts: Sequence[str],
-        seeds: Sequence[int],
-        duration_seconds: float,
-        sampling: SamplingConfig,
-        candidates: int,
-        bpm: float | None,
-        continue_from: TokenGrid | None,
-        loudness_lufs: float | None,
-        on_progress: Progress | None,
-        on_column: Callable[[Tensor], None] | None,
-    ) -> list[Clip]:
-        if loudness_lufs is not None:
-            check_target(loudness_lufs)
-        if not 0 < duration_seconds <= MAX_DURATION_SECONDS:
-            raise ConfigError(
-                f"got a duration of {duration_seconds} s; "
-                f"expected more than 0 and at most {MAX_DURATION_SECONDS:.0f} s"
-            )
-        new_samples = max(round(duration_seconds * self.tokenizer.sample_rate), 1)
-        size = self.tokenizer.samples_per_frame
-        start = self._start_codes(continue_from)
+    def _generate(self, request: _Request, on_frame: FrameCallback) -> list[Clip]:
+        config, size = request.config, self.tokenizer.samples_per_frame
+        new_samples = max(round(request.duration_seconds * self.tokenizer.sample_rate), 1)
+        start = self._start_codes(request.continue_from)
         codes = generate_batch(
             self._weights,
-            self._text(prompts),
+            self._text(request.texts),
             ceil(new_samples / size),
             prompt_codes=start,
-            sampling=sampling,
-            seeds=seeds,
-            candidates=candidates,
+            sampling=config.sampling,
+            seeds=request.seeds,
+            num_candidates=config.num_candidates,
             reranker=self.reranker,
-            bpm=bpm,
-            on_frame=_frames_done(on_progress, on_column),
+            bpm=config.bpm,
+            on_frame=on_frame,
         )
         known_samples = 0 if start is None else start.shape[1] * size
         grids = [self.tokenizer._grid(clip, known_samples + new_samples) for clip in codes]
-        return [Clip(audio=self._decoded(grid, loudness_lufs), grid=grid) for grid in grids]
+        return [Clip(audio=self._decoded(grid, config.loudness_lufs), grid=grid) for grid in grids]
 
     def _decoded(self, grid: TokenGrid, loudness_lufs: float | None) -> Audio:
         audio = self.tokenizer.decode(grid)
         return audio if loudness_lufs is None else normalize_loudness(audio, loudness_lufs)
 
-    def _text(self, prompts: Sequence[str]) -> TextEmbeddings | None:
-        texts = [_clean(prompt) for prompt in prompts]
-        return self.text_encoder.encode(texts) if any(texts) else None
+    def _text(self, texts: Sequence[str]) -> TextEmbeddings | None:
+        return self.text_encoder.encode(list(texts)) if any(texts) else None
 
-    def _start_codes(self, grid: TokenGrid | None) -> Tensor | None:
-        if grid is None:
+    def _start_codes(self, source: MusicSource | None) -> Tensor | None:
+        if source is None:
             return None
-        self.tokenizer.check_grid(grid)
-        return torch.from_numpy(grid.mono().codes).long()
+        return torch.from_numpy(as_grid(self.tokenizer, source).mono().codes).long()
 
     def _check_regions(self, regions: Sequence[Region]) -> None:
         if self.tokenizer.config.rows_are_bands:
@@ -363,21 +303,25 @@ class MusicModel:
                 "bands, expected seconds alone"
             )
 
-    def _as_grid(self, source: TokenGrid | AudioSource) -> TokenGrid:
-        grid = source
-        if isinstance(source, str | os.PathLike):
-            tokens = Path(source).suffix.lower() == TOKEN_FILE_SUFFIX
-            grid = TokenGrid.load(source) if tokens else self.tokenizer.encode(source)
-        elif isinstance(source, Audio):
-            grid = self.tokenizer.encode(source)
-        assert isinstance(grid, TokenGrid)
-        self.tokenizer.check_grid(grid)
-        return grid
 
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """Checked arguments of one call: a text and a seed per clip, the rest for all of them."""
 
-def _clean(prompt: str) -> str:
-    """Return a prompt that can be encoded: no half surrogates, no white space around it."""
-    return prompt.encode("utf-8", "replace").decode("utf-8").strip()
+    texts: Sequence[str]
+    seeds: Sequence[int]
+    duration_seconds: float
+    config: GenerationConfig
+    continue_from: MusicSource | None
+
+    def __post_init__(self) -> None:
+        seconds = self.duration_seconds
+        number = isinstance(seconds, Real) and not isinstance(seconds, bool)
+        if not number or not 0 < seconds <= MAX_DURATION_SECONDS:
+            raise ConfigError(
+                f"got a duration of {seconds} s; "
+                f"expected more than 0 and at most {MAX_DURATION_SECONDS:.0f} s"
+            )
 
 
 def _frames_done(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from torch import Tensor
 
-from bandtok.api.music_model import Clip
+from bandtok.api.clip import Clip
 from bandtok.api.tokenizer import Tokenizer
 from bandtok.signal.loudness import TARGET_LUFS, check_target, normalize_stream
 

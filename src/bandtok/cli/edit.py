@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import bandtok
+from bandtok.api.generation_config import DEFAULT_SEED, GenerationConfig
 from bandtok.cli import options, sampling
 from bandtok.cli.batch import refuse_existing
 from bandtok.cli.console import clock, print_json, progress_bars, silent_codecs
@@ -33,11 +34,11 @@ def edit(
         ),
     ],
     prompt: Annotated[str, typer.Option("--prompt", metavar="P", help="What to play there.")] = "",
-    seed: Annotated[int, typer.Option("--seed", help="Same seed, same tokens.", min=0)] = 0,
-    temperature: sampling.Temperature = None,
-    top_k: sampling.TopK = None,
-    top_p: sampling.TopP = None,
-    guidance_scale: sampling.GuidanceScale = None,
+    seed: sampling.Seed = DEFAULT_SEED,
+    temperature: sampling.Temperature = GenerationConfig.temperature,
+    top_k: sampling.TopK = GenerationConfig.top_k,
+    top_p: sampling.TopP = GenerationConfig.top_p,
+    guidance_scale: sampling.GuidanceScale = GenerationConfig.guidance_scale,
     save_tokens: options.SaveTokens = False,
     sample_format: options.Samples = options.SampleFormat.INT,
     model: options.Model = None,
@@ -57,18 +58,14 @@ def edit(
     for target in targets:
         _refuse_own_source(source, target)
         refuse_existing(target, overwrite)
+    config = GenerationConfig(
+        temperature=temperature, top_k=top_k, top_p=top_p, guidance_scale=guidance_scale
+    )
     began = time.perf_counter()
     music_model = bandtok.MusicModel.from_pretrained(model, device=device.value)
     sampling.warn_of_long_prompts(music_model, [prompt], quiet)
     with silent_codecs(), progress_bars(quiet) as bars, bars.task("writing") as report:
-        clip = music_model.edit(
-            source,
-            regions,
-            prompt,
-            seed,
-            on_progress=report,
-            **sampling.chosen_sampling(temperature, top_k, top_p, guidance_scale),
-        )
+        clip = music_model.edit(source, regions, prompt, seed, config, on_progress=report)
     output.parent.mkdir(parents=True, exist_ok=True)
     limited = 0
     for target in targets:

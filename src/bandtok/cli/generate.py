@@ -7,7 +7,7 @@ import re
 import time
 import wave
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,21 +15,22 @@ import numpy as np
 import typer
 
 import bandtok
+from bandtok.api.generation_config import DEFAULT_DURATION_SECONDS, DEFAULT_SEED, GenerationConfig
 from bandtok.cli import options, sampling
 from bandtok.cli.batch import refuse_existing
 from bandtok.cli.console import ProgressBars, Report, clock, print_json, progress_bars
-from bandtok.cli.sampling import Sampling
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 from bandtok.errors import DataError, printable
 from bandtok.evaluation.prompts import bundled_prompts
 from bandtok.signal.audio import Audio, load_audio
-from bandtok.signal.loudness import TARGET_LUFS, check_target, integrated_loudness
+from bandtok.signal.loudness import integrated_loudness
 from bandtok.signal.true_peak import Limiter, limit_blocks, true_peak_dbfs
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bandtok.api.music_model import Clip, MusicModel
+    from bandtok.api.clip import Clip
+    from bandtok.api.music_model import MusicModel
     from bandtok.tokens.grid import TokenGrid
 
 _MAX_PROMPTS_BYTES = 1 << 20
@@ -45,6 +46,7 @@ class ClipJob:
 
 
 def generate(
+    context: typer.Context,
     prompt: Annotated[
         str | None, typer.Argument(metavar="PROMPT", help="What to play.", show_default=False)
     ] = None,
@@ -62,34 +64,34 @@ def generate(
     ] = None,
     duration: Annotated[
         float, typer.Option("--duration", metavar="SECONDS", help="Length of the clip.", min=0.1)
-    ] = 10.0,
+    ] = DEFAULT_DURATION_SECONDS,
     seed: Annotated[
-        int, typer.Option("--seed", help="Same seed, same tokens; clip i has seed + i.", min=0)
-    ] = 0,
+        int, typer.Option("--seed", help="Random seed; clip i has seed + i.", min=0)
+    ] = DEFAULT_SEED,
     n: Annotated[int, typer.Option("--n", help="Clips a prompt.", min=1)] = 1,
-    temperature: sampling.Temperature = None,
-    top_k: sampling.TopK = None,
-    top_p: sampling.TopP = None,
-    guidance_scale: sampling.GuidanceScale = None,
-    beat_guidance_scale: sampling.BeatScale = 4.0,
-    candidates: Annotated[
+    temperature: sampling.Temperature = GenerationConfig.temperature,
+    top_k: sampling.TopK = GenerationConfig.top_k,
+    top_p: sampling.TopP = GenerationConfig.top_p,
+    guidance_scale: sampling.GuidanceScale = GenerationConfig.guidance_scale,
+    beat_guidance_scale: sampling.BeatGuidanceScale = GenerationConfig.beat_guidance_scale,
+    num_candidates: Annotated[
         int,
         typer.Option(
             "--num-candidates",
             metavar="N",
-            help="Openings to choose among: the one that fits the prompt best is played on.",
+            help="Candidates to generate; the one that matches the prompt best is continued.",
             min=1,
         ),
-    ] = 4,
+    ] = GenerationConfig.num_candidates,
     bpm: Annotated[
         float | None,
         typer.Option(
             "--bpm",
             metavar="BPM",
-            help="Beats a minute, 0 for no beat; by default as the prompt suggests.",
+            help="Beats per minute, 0 for no beat.  [default: sampled to suit the prompt]",
             show_default=False,
         ),
-    ] = None,
+    ] = GenerationConfig.bpm,
     continue_from: Annotated[
         Path | None,
         typer.Option(
@@ -107,11 +109,9 @@ def generate(
         typer.Option(
             "--loudness",
             metavar="LUFS",
-            help="Integrated loudness of each clip, -60 to 0; true peaks stay below -1 dBFS.  "
-            "[default: -16]",
-            show_default=False,
+            help="Integrated loudness of each clip, -60 to 0; true peaks stay below -1 dBFS.",
         ),
-    ] = None,
+    ] = GenerationConfig.loudness_lufs,
     no_normalize: Annotated[
         bool, typer.Option("--no-normalize", help="Keep the level that the tokens decode to.")
     ] = False,
@@ -137,23 +137,32 @@ def generate(
     if stream and sample_format is options.SampleFormat.FLOAT:
         raise typer.BadParameter("--stream writes 16-bit integers, not --sample-format float")
     options.check_sample_format((job.target for job in jobs), sample_format)
-    loudness_lufs = _chosen_loudness(loudness, no_normalize)
+    if no_normalize and _is_given(context, "loudness"):
+        raise typer.BadParameter("give either --loudness or --no-normalize")
+    config = GenerationConfig(
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        guidance_scale=guidance_scale,
+        beat_guidance_scale=beat_guidance_scale,
+        num_candidates=num_candidates,
+        bpm=bpm,
+        loudness_lufs=None if no_normalize else loudness,
+    )
     for job in jobs:
         refuse_existing(job.target, overwrite)
         if save_tokens:
             refuse_existing(job.target.with_suffix(TOKEN_SUFFIX), overwrite)
+    from bandtok.api.inputs import as_grid
+
     music_model = bandtok.MusicModel.from_pretrained(model, device=device.value)
     music_model.check_bpm(bpm)
     sampling.warn_of_long_prompts(music_model, (job.prompt for job in jobs), quiet)
     maker = ClipMaker(
         model=music_model,
         duration=duration,
-        sampling=sampling.chosen_sampling(temperature, top_k, top_p, guidance_scale),
-        beat_guidance_scale=beat_guidance_scale,
-        candidates=candidates,
-        bpm=bpm,
-        start=_start_grid(music_model, continue_from),
-        loudness_lufs=loudness_lufs,
+        config=config,
+        start=None if continue_from is None else as_grid(music_model.tokenizer, continue_from),
         save_tokens=save_tokens,
         stream=stream,
         sample_format=sample_format,
@@ -227,12 +236,8 @@ class ClipMaker:
 
     model: MusicModel
     duration: float
-    sampling: Sampling
-    beat_guidance_scale: float
-    candidates: int
-    bpm: float | None
+    config: GenerationConfig
     start: TokenGrid | None
-    loudness_lufs: float | None
     save_tokens: bool
     stream: bool
     sample_format: options.SampleFormat
@@ -275,13 +280,9 @@ class ClipMaker:
             [job.prompt for job in jobs],
             duration_seconds=self.duration,
             seeds=[job.seed for job in jobs],
-            beat_guidance_scale=self.beat_guidance_scale,
-            candidates=self.candidates,
-            bpm=self.bpm,
+            config=self.config,
             continue_from=self.start,
-            loudness_lufs=self.loudness_lufs,
             on_progress=report,
-            **self.sampling,
         )
         return [
             (clip, clip.audio.write(job.target, self.sample_format.value))
@@ -296,7 +297,7 @@ class ClipMaker:
         blocks = ClipStream(
             self.model.tokenizer,
             lambda on_column: self._written(job, report, on_column),
-            self.loudness_lufs,
+            self.config.loudness_lufs,
         )
         rate = self.model.tokenizer.sample_rate
         limiter = Limiter(rate, 1, 0.0, between_samples=False)
@@ -313,25 +314,17 @@ class ClipMaker:
             job.prompt,
             duration_seconds=self.duration,
             seed=job.seed,
-            beat_guidance_scale=self.beat_guidance_scale,
-            candidates=self.candidates,
-            bpm=self.bpm,
+            config=replace(self.config, loudness_lufs=None),  # the stream sets the level
             continue_from=self.start,
-            loudness_lufs=None,  # the stream sets the level
             on_progress=report,
             on_column=on_column,
-            **self.sampling,
         )
 
 
-def _chosen_loudness(loudness: float | None, no_normalize: bool) -> float | None:
-    if no_normalize:
-        if loudness is not None:
-            raise typer.BadParameter("give either --loudness or --no-normalize")
-        return None
-    chosen = TARGET_LUFS if loudness is None else loudness
-    check_target(chosen)
-    return chosen
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Return whether the user gave the option, rather than its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _levels(audio: Audio) -> dict[str, object]:
@@ -349,14 +342,6 @@ def _line(clip: dict[str, object]) -> str:
     assert isinstance(seconds, float)
     assert isinstance(elapsed, float)
     return f"{clip['target']}: {clock(seconds)}, seed {clip['seed']}, made in {elapsed:.1f} s"
-
-
-def _start_grid(model: MusicModel, path: Path | None) -> TokenGrid | None:
-    if path is None:
-        return None
-    if path.suffix.lower() == TOKEN_SUFFIX:
-        return bandtok.TokenGrid.load(path)
-    return model.tokenizer.encode(path)
 
 
 def _numbered(path: Path, index: int, n: int) -> Path:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bandtok.errors import ConfigError
 from bandtok.lm.text_embeddings import TextEmbeddings
 from bandtok.lm.text_pooling import AttentionPooling
 
@@ -114,6 +115,15 @@ class TempoPredictor(nn.Module):
     def forward(self, text: TextEmbeddings) -> Tensor:
         scores: Tensor = self.outer(functional.silu(self.inner(self.text_pooling(text))))
         return scores
+
+
+def check_tempo(bpm: float) -> None:
+    """Raise ConfigError if a tempo is neither 0 (no beat) nor from 40 to 240 beats per minute."""
+    if bpm != 0 and not SLOWEST_BPM <= bpm <= FASTEST_BPM:
+        raise ConfigError(
+            f"got {bpm} beats per minute; expected {SLOWEST_BPM:.0f} to {FASTEST_BPM:.0f}, or 0 "
+            "for no beat"
+        )
 
 
 def tempo_bin(bpm: float) -> int:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bandtok.errors import ConfigError, GridError
-from bandtok.lm.beat import FASTEST_BPM, SLOWEST_BPM, BeatGrid, draw_tempo
+from bandtok.lm.beat import BeatGrid, check_tempo, draw_tempo
 from bandtok.lm.decoding import StepWeights, WindowDecoder
 from bandtok.lm.model import MusicLM
 from bandtok.lm.reranker import Reranker
@@ -52,7 +52,7 @@ def generate_codes(
     prompt_codes: Tensor | None = None,
     sampling: SamplingConfig | None = None,
     seed: int = 0,
-    candidates: int = 1,
+    num_candidates: int = 1,
     reranker: Reranker | None = None,
     bpm: float | None = None,
     on_frame: FrameCallback | None = None,
@@ -66,7 +66,7 @@ def generate_codes(
         prompt_codes: int64 [bands, frames] to continue from.
         sampling: how codes are drawn; the default draws from the model's own distribution.
         seed: same seed, same machine, same version: same codes.
-        candidates, listener: openings to choose among, and who chooses; see `generate_batch`.
+        num_candidates, reranker: see `generate_batch`.
         bpm: see `generate_batch`.
         on_frame: called after every frame, those of the prompt included.
 
@@ -75,7 +75,7 @@ def generate_codes(
 
     Raises:
         GridError: if the prompt does not fit the model, or `num_frames` is negative.
-        ConfigError: if `candidates` is below 1, or the model cannot play at that tempo.
+        ConfigError: if `num_candidates` is below 1, or the model cannot play at that tempo.
     """
     return generate_batch(
         model,
@@ -84,7 +84,7 @@ def generate_codes(
         prompt_codes=prompt_codes,
         sampling=sampling,
         seeds=[seed],
-        candidates=candidates,
+        num_candidates=num_candidates,
         reranker=reranker,
         bpm=bpm,
         on_frame=on_frame,
@@ -99,7 +99,7 @@ def generate_batch(
     seeds: Sequence[int],
     prompt_codes: Tensor | None = None,
     sampling: SamplingConfig | None = None,
-    candidates: int = 1,
+    num_candidates: int = 1,
     reranker: Reranker | None = None,
     bpm: float | None = None,
     on_frame: FrameCallback | None = None,
@@ -116,8 +116,8 @@ def generate_batch(
         model, num_frames, prompt_codes, sampling, on_frame: as in `generate_codes`.
         text: a row of states for each clip; a row without text is unconditional.
         seeds: one for each clip.
-        candidates: openings to choose among; 1 takes what comes.
-        listener: chooses; it must know these codes and this text encoder.
+        num_candidates: openings to choose among; 1 takes what comes.
+        reranker: chooses; it must know these codes and this text encoder.
         bpm: beats a minute of a clock that runs from the first new frame on; 0 for none. None draws
             a tempo for each clip as its text suggests, if the model has learned to and there is
             nothing to continue from, whose own beat would be another.
@@ -127,7 +127,7 @@ def generate_batch(
 
     Raises:
         GridError: as in `generate_codes`. ConfigError: if texts and seeds differ in number, or
-        `candidates` is below 1, or the model cannot play at that tempo.
+        `num_candidates` is below 1, or the model cannot play at that tempo.
     """
     if num_frames < 0:
         raise GridError(f"got {num_frames} frames to generate; expected 0 or more")
@@ -135,18 +135,18 @@ def generate_batch(
     bands = weights.model.config.num_bands
     start = torch.zeros(bands, 0, dtype=torch.int64) if prompt_codes is None else prompt_codes
     _check_codes(weights.model, start)
-    if candidates < 1:
-        raise ConfigError(f"got {candidates} candidates; expected 1 or more")
+    if num_candidates < 1:
+        raise ConfigError(f"got num_candidates {num_candidates}; expected 1 or more")
     check_bpm(weights.model, bpm)
     sampling = sampling or SamplingConfig()
     start = start.cpu().long()
     writer = _Generator(weights=weights, sampling=sampling)
-    if candidates > 1 and num_frames and text is not None and not text.is_empty:
+    if num_candidates > 1 and num_frames and text is not None and not text.is_empty:
         opening = min(num_frames, CANDIDATE_PREFIX_FRAMES)
-        clips = [clip for clip in range(len(seeds)) for _ in range(candidates)]
-        own = [seed for clip in seeds for seed in candidate_seeds(clip, candidates)]
+        clips = [clip for clip in range(len(seeds)) for _ in range(num_candidates)]
+        own = [seed for clip in seeds for seed in candidate_seeds(clip, num_candidates)]
         rerank = writer.begin(text.rows(clips), own, start, bpm)
-        players = writer.select_candidates(rerank, opening, candidates, reranker)
+        players = writer.select_candidates(rerank, opening, num_candidates, reranker)
         num_frames -= opening
     else:
         players = writer.begin(text, seeds, start, bpm)
@@ -159,13 +159,11 @@ def check_bpm(model: MusicLM, bpm: float | None) -> None:
     Raises:
         ConfigError: if it cannot.
     """
-    if bpm is None or bpm == 0:
+    if bpm is None:
         return
-    if not SLOWEST_BPM <= bpm <= FASTEST_BPM:
-        raise ConfigError(
-            f"got {bpm} beats a minute; expected {SLOWEST_BPM:.0f} to {FASTEST_BPM:.0f}, or 0 for "
-            "none"
-        )
+    check_tempo(bpm)
+    if bpm == 0:
+        return
     if not model.config.beat_clock:
         raise ConfigError(
             f"got {bpm} beats a minute; this model has learned no beat clock, leave the tempo to "
@@ -173,9 +171,9 @@ def check_bpm(model: MusicLM, bpm: float | None) -> None:
         )
 
 
-def candidate_seeds(seed: int, candidates: int) -> list[int]:
+def candidate_seeds(seed: int, num_candidates: int) -> list[int]:
     """Return the seeds of a clip's candidates, its own first."""
-    return [seed + _SEED_STEP * number for number in range(candidates)]
+    return [seed + _SEED_STEP * number for number in range(num_candidates)]
 
 
 def inpaint_codes(
@@ -319,9 +317,9 @@ class _Generator:
         )
 
     def select_candidates(
-        self, rerank: _BatchState, num_frames: int, candidates: int, reranker: Reranker | None
+        self, rerank: _BatchState, num_frames: int, num_candidates: int, reranker: Reranker | None
     ) -> _BatchState:
-        """Write openings, `candidates` for each clip, and return the best of each."""
+        """Write openings, `num_candidates` for each clip, and return the best of each."""
         count = len(rerank.generators)
         codes, liking = [], []
         for first in range(0, count, _BATCH):
@@ -334,8 +332,8 @@ class _Generator:
                 if reranker is None
                 else _liked(reranker, written.codes[:, :, -num_frames:], part.text)
             )
-        best = torch.cat(liking).view(-1, candidates).argmax(dim=1)
-        chosen = (torch.arange(len(best)) * candidates + best).tolist()
+        best = torch.cat(liking).view(-1, num_candidates).argmax(dim=1)
+        chosen = (torch.arange(len(best)) * num_candidates + best).tolist()
         return replace(rerank, codes=torch.cat(codes)).rows(chosen)
 
     def extend(

@@ -16,7 +16,10 @@ from bandtok.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingConfig:
-    """How codes are drawn.
+    """How codes are sampled.
+
+    The defaults change nothing: they sample from the model's own distribution. Those of the
+    product are the fields of :class:`bandtok.api.generation_config.GenerationConfig`.
 
     Args:
         temperature: above 1 is more varied, below 1 safer; 0 always takes the likeliest code.
@@ -24,9 +27,8 @@ class SamplingConfig:
         top_p: draw among the fewest codes that together have this probability; 1 means all.
         guidance_scale: how far to push from the scores without the text towards those with it; 1
             is no guidance and costs half.
-        beat_guidance_scale: how far to push from the scores without the beat clock towards those
-        with it,
-            where there is one; 1 is as the music of training keeps its beat, 0 is no beat.
+        beat_guidance_scale: how far to push from the scores without the beat towards those with
+            it, where there is one; 1 is as the training music keeps its beat, 0 is no beat.
     """
 
     temperature: float = 1.0
@@ -47,7 +49,7 @@ class SamplingConfig:
                 raise ConfigError(f"got {name} {getattr(self, name)}; expected 0 or more")
 
 
-def candidates(logits: Tensor, config: SamplingConfig) -> tuple[Tensor, Tensor]:
+def filter_logits(logits: Tensor, config: SamplingConfig) -> tuple[Tensor, Tensor]:
     """Return the codes that may be drawn and their probabilities, in any order.
 
     Args:
@@ -83,7 +85,7 @@ def sample_code(logits: Tensor, config: SamplingConfig, generator: torch.Generat
     rng = torch.rand((), generator=generator, dtype=torch.float64)
     if config.temperature == 0.0:
         return int(logits.argmax())
-    codes, probabilities = candidates(logits, config)
+    codes, probabilities = filter_logits(logits, config)
     cumulative = probabilities.to(torch.float64).cumsum(dim=0)
     place = int(torch.searchsorted(cumulative, rng * cumulative[-1], right=True))
     return int(codes[min(place, codes.shape[0] - 1)])

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bandtok.api.music_model import Clip, MusicModel
+from bandtok.api.clip import Clip
+from bandtok.api.music_model import MusicModel
 from bandtok.data.captions import vary, window_facts
 from bandtok.data.manifest import Track, save_manifest
 from bandtok.data.segments import Segment, save_attributes
