@@ -25,7 +25,7 @@ _LINK_TARGET = re.compile(r"\]\([^)]*\)|<https?:[^>]*>")
 
 
 def rows_with_words() -> list[list[str]]:
-    """Return the cells of each row of the glossary's tables, the last being the words not to use."""
+    """Return the cells of each row of the tables; the last holds the words not to use."""
     lines = [line for line in GLOSSARY.read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
     return [row for row in rows if row[-1] != "not" and set(row[-1]) != {"-"}]
