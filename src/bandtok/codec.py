@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import tee
 from typing import Protocol
@@ -63,17 +64,30 @@ class ExternalVocoder(nn.Module):
         return waveform
 
 
+@dataclass(frozen=True, kw_only=True)
+class VocoderLoader:
+    """A vocoder that is loaded by the first decode: encoding needs none."""
+
+    load: Callable[[], MelVocoder]
+
+
 class Codec:
     """Tokenizer and vocoder networks, wired.
 
     Args:
         network: mel <-> codes, in evaluation mode.
-        vocoder: mel -> waveform.
+        vocoder: mel -> waveform; or what loads it when it is first needed.
         device: where both lie.
     """
 
-    def __init__(self, network: MelTokenizer, vocoder: MelVocoder, device: str = "cpu") -> None:
-        self.network, self.vocoder, self.device = network, vocoder, device
+    def __init__(
+        self,
+        network: MelTokenizer,
+        vocoder: MelVocoder | VocoderLoader,
+        device: str = "cpu",
+    ) -> None:
+        self.network, self.device = network, device
+        self._vocoder_or_loader = vocoder
         self.config = config = network.config
         self.log_mel = LogMel(config.mel).to(device)
         self.fingerprint = code_fingerprint(network)
@@ -86,14 +100,28 @@ class Codec:
             core=WINDOW_FRAMES, halo=config.decoder_reach, step=_STEP_FRAMES
         )
         self.rumble_filter = RumbleFilter(config.mel.sample_rate, device)
-        filter_frames = -(-self.rumble_filter.context_samples // config.mel.hop_length)
-        self._vocoder_plan = WindowPlan(
-            core=WINDOW_FRAMES * config.reduction,
-            halo=vocoder.reach + filter_frames,
-            step=_STEP_FRAMES * config.reduction,
-        )
         self._silent_mel = torch.full((config.mel.n_mels, 1), config.mel.silence, device=device)
         self._silent_codes = self._codes_of_silence()
+
+    @cached_property
+    def vocoder(self) -> MelVocoder:
+        """Mel -> waveform, loaded by the first decode.
+
+        Raises:
+            CheckpointError: if it is missing, damaged or does not fit.
+        """
+        found = self._vocoder_or_loader
+        return found.load() if isinstance(found, VocoderLoader) else found
+
+    @cached_property
+    def _vocoder_plan(self) -> WindowPlan:
+        config = self.config
+        filter_frames = -(-self.rumble_filter.context_samples // config.mel.hop_length)
+        return WindowPlan(
+            core=WINDOW_FRAMES * config.reduction,
+            halo=self.vocoder.reach + filter_frames,
+            step=_STEP_FRAMES * config.reduction,
+        )
 
     @cached_property
     def pan_rows(self) -> PanRows:

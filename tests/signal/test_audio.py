@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from bandtok.errors import AudioError, ConfigError
 from bandtok.signal.audio import (
@@ -164,7 +168,7 @@ def test_float_files_hold_what_is_above_full_scale(tmp_path: Path) -> None:
 
 def test_waveforms_are_checked() -> None:
     with pytest.raises(AudioError, match="channels"):
-        Audio(np.zeros(5), 44_100)
+        Audio(np.zeros((1, 1, 5)), 44_100)
     with pytest.raises(AudioError, match="NaN"):
         Audio(np.array([[np.inf]]), 44_100)
 
@@ -243,3 +247,57 @@ def test_the_most_compressible_sound_is_not_too_long(tmp_path: Path) -> None:
     path = tmp_path / "silence.flac"
     soundfile.write(path, np.zeros(44_100 * 60), 44_100)
     assert load_audio(path).waveform.shape == (1, 44_100 * 60)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [(np.int16, -32768, 32767), (np.int32, -(2**31), 2**31 - 1), (np.uint8, 0, 255)],
+)
+def test_integers_are_scaled_by_their_type(dtype: type, low: int, high: int) -> None:
+    middle = 128 if dtype is np.uint8 else 0
+    audio = Audio(np.array([low, middle, high], dtype), 44_100)
+    np.testing.assert_allclose(audio.waveform, [[-1, 0, 1]], atol=0.01)
+    assert audio.waveform.dtype == np.float32
+    assert np.abs(audio.waveform).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("waveform", "rate", "message"),
+    [
+        (np.zeros((1, 5), np.int64), 44_100, "got a waveform of int64; expected floats"),
+        (np.zeros((44_100, 2), np.float32), 44_100, "got 44100 channels; .* transpose"),
+        (np.zeros((1, 5)), 0, "got sample rate 0; expected"),
+        (np.zeros((1, 5)), "fast", "got sample rate 'fast'; expected"),
+        ("a.wav", 44_100, "got a waveform of shape"),
+    ],
+)
+def test_unusable_arrays_are_refused(waveform: Any, rate: Any, message: str) -> None:
+    with pytest.raises(AudioError, match=message) as caught:
+        Audio(waveform, rate)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_dimension_is_mono_and_tensors_are_taken() -> None:
+    assert Audio(np.zeros(5, np.float32), 44_100).waveform.shape == (1, 5)
+    tensor = torch.linspace(-1, 1, 6, requires_grad=True)
+    np.testing.assert_array_equal(Audio(tensor, 8000).waveform[0], tensor.detach().numpy())
+
+
+def test_audio_load_is_load_audio(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    Audio(tone(2_000, channels=2), 44_100).save(path)
+    for mono, rate in ((False, None), (True, 22_050)):
+        loaded, expected = Audio.load(path, rate, mono), load_audio(path, rate, mono)
+        np.testing.assert_array_equal(loaded.waveform, expected.waveform)
+        assert loaded.sample_rate == expected.sample_rate
+
+
+def test_audio_shows_itself() -> None:
+    audio = Audio(np.zeros((2, 22_050), np.float32), 44_100)
+    assert repr(audio) == "Audio(2 channels x 22050 samples, 0.5 s, 44100 Hz)"
+    page = audio._repr_html_()
+    content = base64.b64decode(page.split("base64,")[1].split('"')[0])
+    samples, rate = soundfile.read(io.BytesIO(content), always_2d=True)
+    assert (samples.shape, rate) == ((22_050, 2), 44_100)
+    assert "<audio" not in Audio(np.zeros((1, 0), np.float32), 44_100)._repr_html_()
+    assert "<audio" not in Audio(np.zeros((1, 700 * 8000), np.float32), 8000)._repr_html_()

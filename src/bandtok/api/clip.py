@@ -19,3 +19,10 @@ class Clip:
 
     audio: Audio
     grid: TokenGrid
+
+    def __repr__(self) -> str:
+        return f"Clip({self.audio!r}, {self.grid!r})"
+
+    def _repr_html_(self) -> str:
+        """Return a player and a picture of the tokens for notebooks."""
+        return self.audio._repr_html_() + self.grid._repr_html_()

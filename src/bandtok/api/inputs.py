@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from bandtok.api.clip import Clip
-from bandtok.errors import ConfigError, GridError
-from bandtok.signal.audio import Audio
+from bandtok.errors import AudioError, ConfigError, GridError
+from bandtok.signal.audio import Audio, AudioReader
 from bandtok.tokens.grid import TokenGrid
 from bandtok.tokens.region import Region
 from bandtok.tokens.token_file import TOKEN_FILE_SUFFIX
@@ -45,6 +49,65 @@ def as_grid(tokenizer: Tokenizer, source: MusicSource) -> TokenGrid:
         )
     tokenizer.check_grid(grid)
     return grid
+
+
+def as_tokens(source: object) -> TokenGrid:
+    """Return a grid to decode, loaded if it is the path of a token file.
+
+    Raises:
+        GridError: if it is neither. TokenFileError: if the file cannot be read.
+    """
+    if isinstance(source, TokenGrid):
+        return source
+    if isinstance(source, Clip):
+        return source.grid
+    if isinstance(source, str | os.PathLike):
+        return TokenGrid.load(source)
+    is_array = hasattr(source, "shape") or isinstance(source, Sequence)
+    hint = "; decode an array of codes [batch, bands, frames] with decode_codes" if is_array else ""
+    raise GridError(f"got {kind_of(source)}; expected a TokenGrid or the path of a .btk file{hint}")
+
+
+def as_audio(
+    source: object, sample_rate: int | None
+) -> Audio | AudioReader | str | os.PathLike[str]:
+    """Return audio to encode; an array or tensor with its rate becomes an Audio.
+
+    Raises:
+        AudioError: if it is of another type, or an array without a rate, or a rate was given for
+            audio that has its own.
+    """
+    if isinstance(source, Audio | AudioReader | str | os.PathLike):
+        if sample_rate is not None:
+            raise AudioError(
+                f"got sample_rate {sample_rate!r:.60} with {kind_of(source)}, which has its own; "
+                "expected sample_rate for arrays only"
+            )
+        return source
+    if not hasattr(source, "shape"):
+        raise AudioError(
+            f"got {kind_of(source)}; expected the path of an audio file, an Audio, or an array "
+            "with sample_rate"
+        )
+    if sample_rate is None:
+        raise AudioError(
+            f"got {kind_of(source)} without sample_rate; expected encode(array, sample_rate=Hz)"
+        )
+    return Audio(source, sample_rate)  # type: ignore[arg-type]
+
+
+def as_tensor(values: Tensor | np.ndarray) -> tuple[Tensor, bool]:
+    """Return values as a tensor, and whether they were a tensor already.
+
+    Raises:
+        GridError: if they are neither a tensor nor an array.
+    """
+    if isinstance(values, Tensor):
+        return values, True
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
+        raise GridError(f"got {kind_of(values)}; expected a tensor or an array of numbers")
+    integers = values.dtype.kind != "f"
+    return torch.from_numpy(values.astype(np.int64 if integers else np.float32)), False
 
 
 def as_regions(region: RegionLike | Sequence[RegionLike]) -> list[Region]:

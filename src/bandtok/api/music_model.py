@@ -85,6 +85,10 @@ class MusicModel:
         self.reranker = reranker
         self._weights = StepWeights(network)
 
+    def __repr__(self) -> str:
+        millions = sum(weight.numel() for weight in self.network.parameters()) / 1e6
+        return f"MusicModel({millions:.1f} M parameters, {self.tokenizer!r})"
+
     @classmethod
     def from_pretrained(
         cls,

@@ -8,24 +8,29 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from math import ceil
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from bandtok.api.inputs import as_audio, as_tensor, as_tokens
 from bandtok.checkpoint import holds_network, load_network, model_id
-from bandtok.codec import WINDOW_FRAMES, Codec, ExternalVocoder, MelVocoder
+from bandtok.codec import WINDOW_FRAMES, Codec, ExternalVocoder, MelVocoder, VocoderLoader
 from bandtok.device import choose_device
 from bandtok.errors import GridError, ModelMismatch
 from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC
-from bandtok.signal.audio import Audio, probe_audio, resample_blocks, stream_audio
+from bandtok.signal.audio import Audio, AudioReader, open_audio, resample_blocks
 from bandtok.stereo.rows import mid_and_side
 from bandtok.tokenizer.mel_image import MelImageConfig
 from bandtok.tokens.grid import TokenGrid
 from bandtok.tokens.journal import EncodingJournal
 
 Progress = Callable[[int, int], None]
-AudioSource = str | os.PathLike[str] | Audio
+AudioSource = str | os.PathLike[str] | Audio | AudioReader
+"""A path, a waveform, or a file that is open (:func:`bandtok.signal.audio.open_audio`)."""
+
+ArrayOrTensor = TypeVar("ArrayOrTensor", np.ndarray, Tensor)
 
 JOURNAL_FRAMES = 4 * 1024
 """Frames between two entries in the journal of a long encoding: 6.3 minutes of music."""
@@ -42,6 +47,13 @@ class Tokenizer:
     def __init__(self, codec: Codec, model_id: str) -> None:
         self.codec, self.model_id = codec, model_id
 
+    def __repr__(self) -> str:
+        return (
+            f"Tokenizer({self.num_bands} bands x {self.frame_rate:.2f} frames/s, "
+            f"{self.codebook_size} codes, {self.bit_rate_bps / 1000:.2f} kbit/s, "
+            f"{self.sample_rate} Hz, {self.codec.device}, {self.model_id})"
+        )
+
     @classmethod
     def from_pretrained(
         cls,
@@ -50,13 +62,13 @@ class Tokenizer:
         vocoder: str | os.PathLike[str] | ExternalVocoder | None = None,
         device: str = "auto",
     ) -> Tokenizer:
-        """Load a tokenizer and its vocoder.
+        """Load a tokenizer; its own vocoder is loaded by the first decode.
 
         Args:
             name: None for the bundled weights, "debug" for a tiny random model, a model or run
                 folder, or a hub id. The folder may hold `tokenizer/` and `vocoder/`, or a tokenizer
                 alone, which then gets the bundled vocoder.
-            vocoder: another vocoder, by name as above or ready-made.
+            vocoder: another vocoder, by name as above or ready-made; loaded at once.
             device: "auto", "cpu", "cuda" or "mps".
 
         Raises:
@@ -64,8 +76,12 @@ class Tokenizer:
         """
         device = choose_device(device)
         network = load_network(TOKENIZER_SPEC, name, device)
-        codec = Codec(network, _load_vocoder(name, vocoder, device), device)
-        return cls(codec, model_id(name))
+        found: MelVocoder | VocoderLoader
+        if vocoder is None:
+            found = VocoderLoader(load=lambda: _load_vocoder(name, None, device))
+        else:
+            found = _load_vocoder(name, vocoder, device)
+        return cls(Codec(network, found, device), model_id(name))
 
     @property
     def config(self) -> MelImageConfig:
@@ -104,19 +120,23 @@ class Tokenizer:
 
     def encode(
         self,
-        source: AudioSource,
+        source: AudioSource | np.ndarray | Tensor,
         progress: Progress | None = None,
         stereo: bool = False,
         journal: EncodingJournal | None = None,
+        *,
+        sample_rate: int | None = None,
     ) -> TokenGrid:
         """Encode a file or a waveform, in bounded memory apart from the result.
 
         Args:
-            source: path of anything libsndfile reads, or Audio; any rate, any number of channels.
+            source: path of anything libsndfile reads, which is opened once, or Audio, or an array
+                or tensor [samples] or [channels, samples]; any rate, any number of channels.
             progress: called with (token frames done, about how many in all).
             stereo: keep two channels, in pan rows above the bands; a mono source is in the center.
             journal: keeps what is found every few minutes of music, and is asked first what a
                 stopped call found; the caller discards it once the result is saved.
+            sample_rate: Hz of an array or tensor; not for what has its own rate.
 
         Returns:
             A grid [bands, frames] that remembers the length in samples at the model's rate; of
@@ -127,8 +147,22 @@ class Tokenizer:
                 channels than stereo takes.
             GridError: if the codebook is too small for stereo.
         """
+        audio = as_audio(source, sample_rate)
+        if isinstance(audio, str | os.PathLike):
+            with open_audio(audio) as reader:
+                return self._encoded(reader, progress, stereo, journal)
+        return self._encoded(audio, progress, stereo, journal)
+
+    def _encoded(
+        self,
+        source: Audio | AudioReader,
+        progress: Progress | None,
+        stereo: bool,
+        journal: EncodingJournal | None,
+    ) -> TokenGrid:
         counter = _SampleCounter()
-        total = ceil(_expected_seconds(source) * self.frame_rate)
+        seconds = source.seconds if isinstance(source, Audio) else source.info.seconds
+        total = ceil(seconds * self.frame_rate)
         codes = journal.known_codes() if journal else None
         known = None if codes is None else torch.from_numpy(codes).long()
         if stereo:
@@ -152,12 +186,15 @@ class Tokenizer:
         return self._grid(torch.cat(pieces, dim=1), counter.samples)
 
     def decode(
-        self, grid: TokenGrid, progress: Progress | None = None, force: bool = False
+        self,
+        grid: TokenGrid | str | os.PathLike[str],
+        progress: Progress | None = None,
+        force: bool = False,
     ) -> Audio:
         """Decode a whole grid into memory; see :meth:`decode_stream` for hours.
 
         Args:
-            grid: made by this tokenizer.
+            grid: made by this tokenizer; or the path of a token file (.btk).
             progress: called with (token frames done, in all).
             force: decode even a grid that says it was made by another model.
 
@@ -165,8 +202,10 @@ class Tokenizer:
             Audio of exactly the original's length at the model's rate, with the grid's channels.
 
         Raises:
-            ModelMismatch: if the grid was made by another model.
+            ModelMismatch: if the grid was made by another model. GridError: if it is no grid.
+            CheckpointError: if the vocoder, loaded by the first decode, is missing or damaged.
         """
+        grid = as_tokens(grid)
         blocks = self.decode_stream(grid, progress, force)
         return Audio(
             np.concatenate([np.zeros((grid.channels, 0), np.float32), *blocks], axis=1),
@@ -190,6 +229,7 @@ class Tokenizer:
         Raises:
             GridError: if that range is not inside the grid. ModelMismatch: as in `decode`.
         """
+        grid = as_tokens(grid)
         self.check_grid(grid, force)
         assert grid.num_samples is not None
         if samples is None:
@@ -210,13 +250,23 @@ class Tokenizer:
         empty = np.zeros((grid.channels, 0), np.float32)
         return Audio(np.concatenate([empty, *blocks], axis=1), self.sample_rate)
 
-    def encode_waveform(self, waveform: Tensor) -> Tensor:
-        """Encode a batch: float [batch, 1, samples] -> int64 [batch, bands, frames]."""
-        return self.codec.encode_waveform(waveform)
+    def encode_waveform(self, waveform: ArrayOrTensor) -> ArrayOrTensor:
+        """Encode a batch: float [batch, 1, samples] -> int64 [batch, bands, frames].
 
-    def decode_codes(self, codes: Tensor) -> Tensor:
-        """Decode a batch: int [batch, rows, frames] -> float32 [batch, channels, samples]."""
-        return self.codec.decode_codes(codes)
+        A numpy array gives a numpy array, a tensor a tensor.
+        """
+        values, was_tensor = as_tensor(waveform)
+        codes = self.codec.encode_waveform(values)
+        return codes if was_tensor else codes.numpy()  # type: ignore[return-value]
+
+    def decode_codes(self, codes: ArrayOrTensor) -> ArrayOrTensor:
+        """Decode a batch: int [batch, rows, frames] -> float32 [batch, channels, samples].
+
+        A numpy array gives a numpy array, a tensor a tensor.
+        """
+        values, was_tensor = as_tensor(codes)
+        waveform = self.codec.decode_codes(values)
+        return waveform if was_tensor else waveform.numpy()  # type: ignore[return-value]
 
     def check_grid(self, grid: TokenGrid, force: bool = False) -> None:
         """Raise ModelMismatch unless this tokenizer can decode `grid`."""
@@ -233,18 +283,18 @@ class Tokenizer:
                 f"not by {self.model_id!r} ({self.fingerprint[:12]}); name that model, or force it"
             )
 
-    def _sample_blocks(self, source: AudioSource) -> Iterator[np.ndarray]:
-        if isinstance(source, Audio):
-            mono = source.mono()
-            return resample_blocks([mono.waveform], mono.sample_rate, self.sample_rate, 1)
-        return stream_audio(source, self.sample_rate, mono=True)
+    def _sample_blocks(self, source: Audio | AudioReader) -> Iterator[np.ndarray]:
+        if isinstance(source, AudioReader):
+            return source.blocks(self.sample_rate, mono=True)
+        mono = source.mono()
+        return resample_blocks([mono.waveform], mono.sample_rate, self.sample_rate, 1)
 
-    def _mid_side_blocks(self, source: AudioSource) -> Iterator[np.ndarray]:
+    def _mid_side_blocks(self, source: Audio | AudioReader) -> Iterator[np.ndarray]:
         if isinstance(source, Audio):
             rate, blocks = source.sample_rate, iter([source.waveform])
         else:
-            rate = probe_audio(source).sample_rate
-            blocks = stream_audio(source, rate, mono=False)
+            rate = source.info.sample_rate
+            blocks = source.blocks(rate, mono=False)
         return resample_blocks(mid_and_side(blocks), rate, self.sample_rate, 2)
 
     def _grid(self, codes: Tensor, num_samples: int | None = None) -> TokenGrid:
@@ -312,10 +362,6 @@ class _SampleCounter:
         for block in blocks:
             self.samples += block.shape[1]
             yield torch.from_numpy(np.ascontiguousarray(block))
-
-
-def _expected_seconds(source: AudioSource) -> float:
-    return source.seconds if isinstance(source, Audio) else probe_audio(source).seconds
 
 
 def _load_vocoder(

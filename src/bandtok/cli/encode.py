@@ -13,7 +13,7 @@ from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report, clock
 from bandtok.cli.suffixes import AUDIO_INPUTS, TOKEN_SUFFIX
 from bandtok.errors import TokenFileError
-from bandtok.signal.audio import probe_audio
+from bandtok.signal.audio import open_audio
 from bandtok.tokens.token_file import read_token_file
 
 if TYPE_CHECKING:
@@ -49,23 +49,24 @@ def encode(
     tokenizer = bandtok.Tokenizer.from_pretrained(model, device=device.value)
 
     def work(job: Job, report: Report) -> Done:
-        journal = _journal(job, tokenizer.fingerprint)
-        grid = tokenizer.encode(job.source, progress=report, stereo=stereo, journal=journal)
+        with open_audio(job.source) as reader:
+            info = reader.info
+            journal = _journal(job, info.seconds, tokenizer.fingerprint)
+            grid = tokenizer.encode(reader, progress=report, stereo=stereo, journal=journal)
         grid.save(job.target)
         if verify:
             _read_back(job.target, grid)
         if journal:
             journal.discard()
-        channels = probe_audio(job.source).channels
-        values = {**describe_grid(grid), "source_channels": channels}
-        return Done(values=values, line=one_line_grid(grid) + mixing_note(channels, grid))
+        values = {**describe_grid(grid), "source_channels": info.channels}
+        return Done(values=values, line=one_line_grid(grid) + mixing_note(info.channels, grid))
 
     run_jobs(plan, work, BatchOptions(overwrite=overwrite, quiet=quiet, json=json), "encoding")
 
 
-def _journal(job: Job, fingerprint: str) -> EncodingJournal | None:
+def _journal(job: Job, seconds: float, fingerprint: str) -> EncodingJournal | None:
     """Return where a long piece's codes are kept while they are found; None for a short one."""
-    if probe_audio(job.source).seconds < _LONG_SECONDS:
+    if seconds < _LONG_SECONDS:
         return None
     return bandtok.EncodingJournal.beside(job.target, job.source, fingerprint)
 

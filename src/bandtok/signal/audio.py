@@ -12,6 +12,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import soundfile
 import soxr
 
 from bandtok.errors import AudioError
+from bandtok.signal.audio_player import player_html
 from bandtok.signal.audio_writer import AudioWriter, ClippingWarning, SampleFormat, limited_note
 
 AUDIO_SUFFIXES = frozenset(
@@ -48,26 +50,53 @@ class Audio:
     """A waveform in memory.
 
     Args:
-        waveform: float32 [channels, samples], nominally in [-1, 1].
+        waveform: numbers [channels, samples], or [samples] for mono, as an array or tensor; kept as
+            float32, nominally in [-1, 1]. Integers of 8 (unsigned), 16 or 32 bits are scaled from
+            their full range to [-1, 1).
         sample_rate: samples per second.
 
     Raises:
-        AudioError: if the array is not 2-D, not numeric, or holds NaN or infinity.
+        AudioError: if the shape, type or rate does not fit, or there is NaN or infinity.
     """
 
     waveform: np.ndarray
     sample_rate: int
 
     def __post_init__(self) -> None:
-        waveform = np.asarray(self.waveform)
+        waveform = as_array(self.waveform)
+        if waveform.ndim == 1:
+            waveform = waveform[None]
         if waveform.ndim != 2 or waveform.shape[0] < 1 or waveform.dtype.kind not in "fiu":
             raise AudioError(
                 f"got a waveform of shape {waveform.shape} and type {waveform.dtype}; "
                 "expected numbers [channels, samples] with at least one channel"
             )
-        waveform = np.ascontiguousarray(waveform, dtype=np.float32)
+        if waveform.shape[0] > _MAX_CHANNELS:
+            raise AudioError(
+                f"got {waveform.shape[0]} channels; expected [channels, samples] with 1 to "
+                f"{_MAX_CHANNELS} channels; transpose an array of [samples, channels]"
+            )
+        if not isinstance(self.sample_rate, Real) or not self.sample_rate >= 1:
+            raise AudioError(f"got sample rate {self.sample_rate!r:.60}; expected Hz, 1 or more")
+        waveform = np.ascontiguousarray(_scaled(waveform), dtype=np.float32)
         check_finite(waveform, "the waveform")
         object.__setattr__(self, "waveform", waveform)
+
+    def __repr__(self) -> str:
+        channels, samples = self.waveform.shape
+        what = f"{channels} channel{'s' if channels != 1 else ''} x {samples} samples"
+        return f"Audio({what}, {self.seconds:.1f} s, {self.sample_rate} Hz)"
+
+    def _repr_html_(self) -> str:
+        """Return a player for notebooks."""
+        return player_html(self)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], sample_rate: int | None = None, mono: bool = False
+    ) -> Audio:
+        """Load a whole file; see :func:`load_audio`."""
+        return load_audio(path, sample_rate, mono)
 
     @property
     def seconds(self) -> float:
@@ -98,14 +127,52 @@ class Audio:
         return writer.limited_samples
 
 
+class AudioReader:
+    """An audio file that is open, made by :func:`open_audio`; read once.
+
+    Attributes:
+        info: what the header says.
+    """
+
+    def __init__(self, file: soundfile.SoundFile, name: str) -> None:
+        self._file, self._name = file, name
+        self.info = AudioInfo(
+            samples=file.frames, sample_rate=file.samplerate, channels=file.channels
+        )
+
+    def blocks(self, sample_rate: int, mono: bool = True, start: int = 0) -> Iterator[np.ndarray]:
+        """Yield float32 blocks [channels, n]; arguments and errors as in `stream_audio`."""
+        if start:
+            if not 0 <= start <= self.info.samples:
+                raise AudioError(
+                    f"got start {start} in {self._name!r}; "
+                    f"expected 0 to {self.info.samples} samples"
+                )
+            self._file.seek(start)
+        channels = 1 if mono else self.info.channels
+        read = _file_blocks(self._file, self._name, mono)
+        yield from resample_blocks(read, self.info.sample_rate, sample_rate, channels)
+
+
+@contextlib.contextmanager
+def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioReader]:
+    """Open a file for one pass: header and samples.
+
+    Raises:
+        AudioError: if the file is missing, empty, or not audio that libsndfile reads.
+    """
+    with _opened(path) as file:
+        yield AudioReader(file, Path(path).name)
+
+
 def probe_audio(path: str | os.PathLike[str]) -> AudioInfo:
     """Read a file's header.
 
     Raises:
         AudioError: if the file is missing, empty, or not audio that libsndfile reads.
     """
-    with _opened(path) as file:
-        return AudioInfo(samples=file.frames, sample_rate=file.samplerate, channels=file.channels)
+    with open_audio(path) as reader:
+        return reader.info
 
 
 def load_audio(
@@ -121,10 +188,10 @@ def load_audio(
     Raises:
         AudioError: if the file is missing, unreadable, damaged or holds NaN or infinity.
     """
-    info = probe_audio(path)
-    channels = 1 if mono else info.channels
-    rate = sample_rate or info.sample_rate
-    return Audio(_join(stream_audio(path, rate, mono=mono), channels), rate)
+    with open_audio(path) as reader:
+        channels = 1 if mono else reader.info.channels
+        rate = sample_rate or reader.info.sample_rate
+        return Audio(_join(reader.blocks(rate, mono), channels), rate)
 
 
 def stream_audio(
@@ -141,17 +208,8 @@ def stream_audio(
     Raises:
         AudioError: if the file is missing, unreadable, damaged or holds NaN or infinity.
     """
-    with _opened(path) as file:
-        if start:
-            if not 0 <= start <= file.frames:
-                raise AudioError(
-                    f"got start {start} in {Path(path).name!r}; expected 0 to {file.frames} samples"
-                )
-            file.seek(start)
-        channels = 1 if mono else file.channels
-        yield from resample_blocks(
-            _file_blocks(file, Path(path).name, mono), file.samplerate, sample_rate, channels
-        )
+    with open_audio(path) as reader:
+        yield from reader.blocks(sample_rate, mono, start)
 
 
 def resample_blocks(
@@ -188,6 +246,34 @@ def find_audio_files(folder: str | os.PathLike[str]) -> list[Path]:
         if path.suffix.lower() in AUDIO_SUFFIXES
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    )
+
+
+def as_array(values: object) -> np.ndarray:
+    """Return an array, list or tensor (of any device) as a numpy array."""
+    detach = getattr(values, "detach", None)  # a tensor, without importing torch
+    try:
+        return np.asarray(values if detach is None else detach().cpu().numpy())
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise AudioError(
+            f"got a waveform of type {type(values).__name__} that is no array: {reason}; "
+            "expected numbers [channels, samples]"
+        ) from None
+
+
+def _scaled(waveform: np.ndarray) -> np.ndarray:
+    """Return floats as they are, and integers scaled from the range of their type to [-1, 1)."""
+    if waveform.dtype.kind == "f":
+        return waveform
+    if waveform.dtype == np.uint8:
+        return (waveform.astype(np.float32) - 128) / 128
+    if waveform.dtype in (np.int16, np.int32):
+        bits = 8 * waveform.dtype.itemsize
+        return (waveform / 2.0 ** (bits - 1)).astype(np.float32)
+    raise AudioError(
+        f"got a waveform of {waveform.dtype}; expected floats in [-1, 1], or integers of type "
+        "int16, int32 or uint8"
     )
 
 

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from bandtok.errors import GridError
 from bandtok.tokens import token_file
+from bandtok.tokens.grid_picture import grid_html
 from bandtok.tokens.token_format import PAN_BITS, pan_row_count
 
 
@@ -78,6 +79,20 @@ class TokenGrid:
             )
         object.__setattr__(self, "codes", np.ascontiguousarray(codes, dtype=np.int32))
         object.__setattr__(self, "num_samples", samples)
+
+    def __repr__(self) -> str:
+        rows = f"{self.num_bands} bands"
+        if self.pan_bands:
+            rows += f" + {self.num_rows - self.num_bands} pan rows"
+        model = f", {self.model_id}" if self.model_id else ""
+        return (
+            f"TokenGrid({rows} x {self.num_frames} frames, {self.seconds:.1f} s, "
+            f"{self.bit_rate_bps / 1000:.2f} kbit/s{model})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return a picture for notebooks: one color per code, lowest band at the bottom."""
+        return grid_html(self)
 
     def _check_rows(self, rows: int) -> None:
         pan_rows = pan_row_count(self.pan_bands, self.codebook_size)
