@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from torch import Tensor
 from typer.testing import Result
 
@@ -208,3 +209,18 @@ def test_samples_above_full_scale_are_limited_or_kept_as_floats(
         assert np.abs(load_audio(target).waveform).max() == pytest.approx(2.0)
         refused = run(command, source, "-o", tmp_path / "a.flac", *floats)
         assert refused.exit_code == 2
+
+
+def test_encode_opens_its_source_once(
+    run: Run, make_song: MakeSong, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    song, opened, original = make_song(), [], soundfile.SoundFile
+
+    def counted(*arguments: object, **named: object) -> soundfile.SoundFile:
+        opened.append(arguments)
+        return original(*arguments, **named)
+
+    monkeypatch.setattr("bandtok.signal.audio.soundfile.SoundFile", counted)
+    result = run("encode", song, "-o", tmp_path / "a.btk", "--model", "debug", "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    assert len(opened) == 1
