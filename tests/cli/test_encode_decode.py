@@ -14,9 +14,9 @@ from torch import Tensor
 from typer.testing import Result
 
 import bandtok
-from bandtok.cli import encode as encode_module
 from bandtok.codec import Codec
 from bandtok.signal.audio import load_audio, probe_audio
+from bandtok.tokens import token_file
 
 Run = Callable[..., Result]
 MakeSong = Callable[..., Path]
@@ -68,14 +68,14 @@ def test_encode_verify_reads_back(
     run: Run, make_song: MakeSong, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("encode", make_song(), "-o", tmp_path / "t.btk", "--verify", *DEBUG).exit_code == 0
-    read = encode_module.read_token_file
+    read = token_file.read_token_file
 
     def misread(path: Path) -> bandtok.TokenGrid:
         grid = read(path)
         grid.codes[3, 0] ^= 1
         return grid
 
-    monkeypatch.setattr(encode_module, "read_token_file", misread)
+    monkeypatch.setattr(token_file, "read_token_file", misread)
     result = run("encode", make_song(), "-o", tmp_path / "u.btk", "--verify", *DEBUG)
     assert result.exit_code == 1
     assert "does not hold the tokens" in result.stderr

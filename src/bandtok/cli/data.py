@@ -8,28 +8,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 import bandtok
 from bandtok.cli.console import print_json, progress_bars, progress_steps
+from bandtok.cli.group import Command, Group
 from bandtok.cli.options import ChosenDevice, Device, Json, Model, Quiet
-from bandtok.data.manifest import (
-    MANIFEST_NAME,
-    SPLITS,
-    Track,
-    manifest_folder,
-    save_manifest,
-    scan_folder,
-)
 
 if TYPE_CHECKING:
+    from bandtok.data.manifest import Track
     from bandtok.tagger import Tagger
 
-app = typer.Typer(help="Build and describe corpora.", no_args_is_help=True)
+app = typer.Typer(
+    name="data",
+    cls=Group,
+    help="Build and describe corpora.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 
-@app.command()
+@app.command(cls=Command)
 def manifest(
     folder: Annotated[Path, typer.Argument(help="Folder of audio files.")],
     out: Annotated[
@@ -39,6 +37,8 @@ def manifest(
     json: Json = False,
 ) -> None:
     """Describe a folder of your own music: length, bandwidth, tags and split of each track."""
+    from bandtok.data.manifest import MANIFEST_NAME, save_manifest, scan_folder
+
     with progress_steps(quiet) as report:
         tracks = scan_folder(
             folder,
@@ -50,7 +50,7 @@ def manifest(
     print_tracks(tracks, target, json)
 
 
-@app.command()
+@app.command(cls=Command)
 def describe(
     corpus: Annotated[Path, typer.Argument(help="Manifest, or folder of audio.")],
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
@@ -62,6 +62,7 @@ def describe(
 ) -> None:
     """Describe what is heard in every 20 s of a corpus, for captions; goes on where it stopped."""
     from bandtok.data.describe import describe_corpus
+    from bandtok.data.manifest import manifest_folder
     from bandtok.data.segments import ATTRIBUTES_NAME
 
     with progress_bars(quiet) as bars, bars.task("describing") as report:
@@ -77,7 +78,7 @@ def describe(
         typer.echo(f"{file}: {done.tracks} tracks")
 
 
-@app.command()
+@app.command(cls=Command)
 def tokenize(
     corpora: Annotated[
         list[Path], typer.Argument(help="Manifests, or folders of audio; one or more.")
@@ -126,7 +127,7 @@ def tokenize(
         typer.echo(f"{out}: {len(shards.shards)} shards, {tokens:,} tokens")
 
 
-@app.command()
+@app.command(cls=Command)
 def captions(
     shards: Annotated[Path, typer.Argument(help="Folder of token shards.")],
     split: Annotated[str, typer.Option(help="train, valid, test or unseen.")] = "train",
@@ -171,6 +172,8 @@ def _load_tagger() -> Tagger:
 
 def print_tracks(tracks: Sequence[Track], manifest_file: Path, json: bool) -> None:
     """Print a summary of a corpus, or its tracks as JSON."""
+    from bandtok.data.manifest import SPLITS
+
     if json:
         hours = {
             split: sum(track.seconds for track in tracks if track.split == split) / 3600
@@ -184,6 +187,11 @@ def print_tracks(tracks: Sequence[Track], manifest_file: Path, json: bool) -> No
 
 
 def _print_summary(tracks: Sequence[Track]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from bandtok.data.manifest import SPLITS
+
     splits = [split for split in SPLITS if any(track.split == split for track in tracks)]
     table = Table("package", *splits, "tracks", "hours")
     for package in dict.fromkeys(track.package for track in tracks):

@@ -12,7 +12,6 @@ from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report, clock
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 from bandtok.errors import GridError
-from bandtok.signal.audio_writer import AudioWriter
 
 if TYPE_CHECKING:
     from bandtok.tokens.grid import TokenGrid
@@ -48,6 +47,8 @@ def decode(
     json: options.Json = False,
 ) -> None:
     """Turn token files into audio (.wav, .flac, .ogg or .mp3, by suffix)."""
+    from bandtok.signal.audio_writer import AudioWriter
+
     plan = plan_jobs(
         inputs,
         output,

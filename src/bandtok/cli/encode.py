@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 import bandtok
@@ -13,8 +12,6 @@ from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report, clock
 from bandtok.cli.suffixes import AUDIO_INPUTS, TOKEN_SUFFIX
 from bandtok.errors import TokenFileError
-from bandtok.signal.audio import open_audio
-from bandtok.tokens.token_file import read_token_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +36,8 @@ def encode(
     json: options.Json = False,
 ) -> None:
     """Turn audio into token files (.btk)."""
+    from bandtok.signal.audio import open_audio
+
     plan = plan_jobs(
         inputs,
         output,
@@ -73,6 +72,10 @@ def _journal(job: Job, seconds: float, fingerprint: str) -> EncodingJournal | No
 
 def _read_back(path: Path, grid: TokenGrid) -> None:
     """Raise TokenFileError unless the file says what the grid says."""
+    import numpy as np
+
+    from bandtok.tokens.token_file import read_token_file
+
     written = read_token_file(path)
     if not np.array_equal(written.codes, grid.codes) or written.num_samples != grid.num_samples:
         raise TokenFileError(f"{path} does not hold the tokens that were written; encode it again")

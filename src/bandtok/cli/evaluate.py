@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from bandtok.cli import options
 from bandtok.cli.console import print_json, progress_bars
+from bandtok.cli.group import Command, Group
 
 if TYPE_CHECKING:
     from bandtok.evaluation.excerpts import Excerpt
@@ -20,7 +19,13 @@ if TYPE_CHECKING:
     from bandtok.evaluation.tokens import TokenReport
     from bandtok.signal.audio import Audio
 
-app = typer.Typer(help="Measure reconstructions, generated clips and tokens.", no_args_is_help=True)
+app = typer.Typer(
+    name="evaluate",
+    cls=Group,
+    help="Measure reconstructions, generated clips and tokens.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 _WIDTH_OF_FILES = 160  # a table that goes to a file or a pipe is not folded
 # The names of `bandtok.evaluation.systems.ALL_SYSTEMS`, whose module brings torch along.
@@ -52,7 +57,7 @@ Split = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=Command)
 def reconstruction(
     data: Corpus,
     out: Out,
@@ -147,7 +152,7 @@ def reconstruction(
         print_files(files, quiet)
 
 
-@app.command()
+@app.command(cls=Command)
 def generation(
     clips: Annotated[Path, typer.Argument(metavar="CLIPS", help="Folder of generated audio.")],
     reference: Annotated[
@@ -233,7 +238,7 @@ def generation(
     print_files(files, quiet)
 
 
-@app.command()
+@app.command(cls=Command)
 def tokens(
     data: Corpus,
     out: Out,
@@ -329,6 +334,10 @@ def _warn(left_out: tuple[str, ...]) -> None:
 
 
 def print_table(rows: list[list[str]], title: str | None = None) -> None:
+    """Print rows, the first of which names the columns, as a table on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(*rows[0], title=title)
     for row in rows[1:]:
         table.add_row(*row)
@@ -339,6 +348,7 @@ def print_table(rows: list[list[str]], title: str | None = None) -> None:
 
 
 def print_files(files: list[Path], quiet: bool) -> None:
+    """Print one path per line, unless `quiet`."""
     if not quiet:
         for file in files:
             typer.echo(str(file))

@@ -1,4 +1,4 @@
-"""How the program behaves as a whole: errors in one line, exit codes.
+"""How the program behaves as a whole: errors in one line, exit codes, the form of its help.
 
 Exit codes: 0 done, 1 a job failed, 2 wrong usage, 130 stopped from the keyboard.
 """
@@ -10,12 +10,40 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from bandtok.errors import BandTokError, printable
 
+_PLAIN_TYPES = {"bool": "", "int": "INT", "float": "FLOAT", "str": "TEXT", "Path": "PATH"}
 
-class OneLineErrors(TyperGroup):
+
+class Command(TyperCommand):
+    """A command whose help shows flags without a value and other options with a plain type."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return all parameters; the signature is typer's."""
+        return _with_plain_types(super().get_params(ctx), ctx)
+
+
+class Group(TyperGroup):
+    """A group of commands with the same form of help."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return all parameters; the signature is typer's."""
+        return _with_plain_types(super().get_params(ctx), ctx)
+
+
+def _with_plain_types(parameters: list[Any], ctx: Any) -> list[Any]:
+    """Give options without a metavar one; a choice keeps the list of its values."""
+    for option in parameters:
+        if isinstance(option, TyperOption) and option.metavar is None:
+            shown = (option.display_type(ctx) or "").strip("<>").removesuffix(" range")
+            shown = shown.removeprefix("list[").removesuffix("]")
+            option.metavar = _PLAIN_TYPES.get(shown)
+    return parameters
+
+
+class OneLineErrors(Group):
     """A command group that turns every expected error into one line on stderr."""
 
     def main(

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from bandtok.cli import options
 from bandtok.cli.batch import refuse_existing
 from bandtok.cli.console import clock, print_json
 from bandtok.cli.group import fail, one_line
 from bandtok.errors import BandTokError, DataError, printable
-from bandtok.evaluation.usage import CodebookUsage, grid_usage
-from bandtok.tokens.token_file import TokenFile, salvage_token_file, write_token_file
+
+if TYPE_CHECKING:
+    from bandtok.evaluation.usage import CodebookUsage
+    from bandtok.tokens.token_file import TokenFile
 
 TokenPath = Annotated[Path, typer.Argument(metavar="FILE", help="Token file.", show_default=False)]
 TokenPaths = Annotated[
@@ -34,6 +34,9 @@ SalvageTo = Annotated[
 
 def info(file: TokenPath, quiet: options.Quiet = False, json: options.Json = False) -> None:
     """Show a token file's header, model, length, bit rate and codebook usage."""
+    from bandtok.evaluation.usage import grid_usage
+    from bandtok.tokens.token_file import TokenFile
+
     with TokenFile(file) as tokens:
         header = tokens.header
         sound = tokens.read()[: header.sound_bands]
@@ -63,6 +66,8 @@ def verify(
 
 
 def _verdict(file: Path, silent: bool) -> dict[str, object]:
+    from bandtok.tokens.token_file import TokenFile
+
     try:
         with TokenFile(file) as tokens:
             tokens.read()
@@ -81,6 +86,8 @@ def _verdict(file: Path, silent: bool) -> dict[str, object]:
 
 
 def _salvage(files: list[Path], target: Path, overwrite: bool, quiet: bool, json: bool) -> None:
+    from bandtok.tokens.token_file import salvage_token_file, write_token_file
+
     if len(files) != 1:
         raise typer.BadParameter("--salvage takes exactly one token file")
     refuse_existing(target, overwrite)
@@ -139,6 +146,9 @@ def _describe(tokens: TokenFile, usage: CodebookUsage) -> dict[str, object]:
 
 
 def _print_table(values: dict[str, object]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(show_header=False, box=None)
     for name, value in _for_people(values).items():
         table.add_row(printable(name), printable(value))

@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 import bandtok
@@ -15,12 +14,12 @@ from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report
 from bandtok.cli.encode import describe_grid, mixing_note, one_line_grid
 from bandtok.cli.suffixes import AUDIO_INPUTS, AUDIO_OUTPUTS
-from bandtok.signal.audio import Audio, probe_audio, stream_audio
-from bandtok.signal.audio_writer import AudioWriter
 
 if TYPE_CHECKING:
     from bandtok.api.tokenizer import Progress, Tokenizer
     from bandtok.evaluation.reconstruction import MelDistance
+    from bandtok.signal.audio import Audio
+    from bandtok.signal.audio_writer import AudioWriter
     from bandtok.tokens.grid import TokenGrid
 
 _PLOT_SECONDS = 60.0
@@ -51,6 +50,9 @@ def reconstruct(
     json: options.Json = False,
 ) -> None:
     """Encode and decode audio; print the bit rate and the distance to the original."""
+    from bandtok.signal.audio import probe_audio
+    from bandtok.signal.audio_writer import AudioWriter
+
     plan = plan_jobs(
         inputs,
         output,
@@ -119,8 +121,10 @@ def _decode_and_measure(
 
     Of stereo, each channel is compared with its own, and the mean is returned.
     """
-    # Measuring brings large libraries along; they are loaded when there is something to measure.
+    import numpy as np
+
     from bandtok.evaluation.reconstruction import MelDistanceMeter
+    from bandtok.signal.audio import stream_audio
 
     meters = [MelDistanceMeter(tokenizer.sample_rate) for _ in range(grid.channels)]
     source = stream_audio(path, tokenizer.sample_rate, mono=grid.channels == 1)
@@ -169,6 +173,10 @@ def _draw(path: Path, job: Job, grid: TokenGrid, rows_are_bands: bool) -> bool:
 
 def _beginning(path: Path, samples: int, sample_rate: int) -> Audio:
     """Load the first `samples` of a file as mono, silence where it is a little shorter."""
+    import numpy as np
+
+    from bandtok.signal.audio import Audio, stream_audio
+
     found = np.zeros((1, samples), np.float32)
     filled = 0
     for block in stream_audio(path, sample_rate, mono=True):

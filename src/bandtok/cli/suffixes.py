@@ -1,10 +1,13 @@
-"""The file suffixes that the commands read and write."""
+"""The file suffixes that the commands read and write.
+
+A test compares them with the package's own; those stand beside numpy and soundfile, which help
+must not load.
+"""
 
 from __future__ import annotations
 
-from bandtok.signal.audio import AUDIO_SUFFIXES
-from bandtok.tokens.token_file import TOKEN_FILE_SUFFIX
-
-AUDIO_INPUTS = AUDIO_SUFFIXES
+AUDIO_INPUTS = frozenset(
+    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"}
+)
 AUDIO_OUTPUTS = frozenset({".wav", ".flac", ".ogg", ".mp3"})
-TOKEN_SUFFIX = TOKEN_FILE_SUFFIX
+TOKEN_SUFFIX = ".btk"
