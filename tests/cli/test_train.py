@@ -25,7 +25,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     def train(kind: str, recipe: str, **arguments: Any) -> LoopResult:
         recorded.append({"kind": kind, "recipe": recipe, **arguments})
         arguments["report"].preparing(1, 2)
-        arguments["report"].training(1, 2, {"loss": 0.5})
+        arguments["report"].line("step 1/2, loss 0.5", False)
         arguments["report"].warn("a track is broken")
         return LoopResult(step=7, validation={"mel_loss": 0.25}, finished=False)
 

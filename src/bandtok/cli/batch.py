@@ -1,4 +1,4 @@
-"""Inputs and an output on the command line -> one job a file, run one after the other.
+"""Inputs and an output on the command line -> one job per file, run one after the other.
 
 One file gives one file. Several files, or a folder, give a folder: its tree is kept, done files are
 skipped, and a broken file costs one line and not the rest.
@@ -13,7 +13,14 @@ from pathlib import Path
 
 import typer
 
-from bandtok.cli.console import ProgressBars, Report, print_json, progress_bars, silent_codecs
+from bandtok.cli.console import (
+    ProgressBars,
+    Report,
+    echo,
+    print_json,
+    progress_bars,
+    silent_codecs,
+)
 from bandtok.cli.group import fail, one_line
 from bandtok.errors import BandTokError, DataError, printable
 
@@ -160,7 +167,7 @@ def _run_one(
     tally.done += 1
     entry.update(status="done", **result.values)
     if not options.json and not options.quiet:
-        typer.echo(printable(f"{job.source} -> {job.target}: {result.line}"))
+        echo(printable(f"{job.source} -> {job.target}: {result.line}"))
 
 
 def _single_job(source: Path, output: Path, suffix: str, allowed: Collection[str]) -> Job:

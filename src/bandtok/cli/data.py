@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import bandtok
-from bandtok.cli.console import print_json, progress_bars, progress_steps
+from bandtok.cli.console import echo, print_json, progress_bars, progress_steps
 from bandtok.cli.group import Command, Group
 from bandtok.cli.options import ChosenDevice, Device, Json, Model, Quiet
 
@@ -43,7 +43,7 @@ def manifest(
         tracks = scan_folder(
             folder,
             on_progress=lambda done, total: report("reading", done, total),
-            on_skip=lambda line: typer.echo(line, err=True),
+            on_skip=lambda line: echo(line, err=True),
         )
     target = out or folder / MANIFEST_NAME
     save_manifest(tracks, target)
@@ -118,7 +118,7 @@ def tokenize(
             jobs=jobs,
             load_tokenizer=load,
             progress=report,
-            warn=lambda line: typer.echo(line, err=True),
+            warn=lambda line: echo(line, err=True),
         )
     tokens = sum(shard.num_frames for shard in shards.shards) * shards.tokenizer.num_bands
     if json:

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from bandtok.cli.console import echo
 from bandtok.errors import BandTokError, printable
 
 _PLAIN_TYPES = {"bool": "", "int": "INT", "float": "FLOAT", "str": "TEXT", "Path": "PATH"}
@@ -82,7 +83,7 @@ def one_line(error: BaseException) -> str:
 
 def fail(message: str) -> int:
     """Write one line on stderr and return the exit code of a failed job."""
-    typer.echo(f"bandtok: {printable(message)}", err=True)
+    echo(f"bandtok: {printable(message)}", err=True)
     return 1
 
 

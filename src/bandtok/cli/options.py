@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from bandtok.cli.console import echo
 from bandtok.errors import printable
 
 
@@ -97,4 +98,4 @@ def warn_of_limited(samples: int, target: Path, quiet: bool) -> None:
     if samples and not quiet:
         line = f"{target}: {samples} samples above full scale were limited"
         note = "use --sample-format float (.wav) to keep them"
-        typer.echo(printable(f"bandtok: {line}; {note}"), err=True)
+        echo(printable(f"bandtok: {line}; {note}"), err=True)

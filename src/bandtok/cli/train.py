@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bandtok.cli import options
-from bandtok.cli.console import print_json, progress_bars
+from bandtok.cli.console import echo, print_json, status_line
 
 
 class Kind(StrEnum):
@@ -64,7 +65,14 @@ def train(
     settings = _settings(set_ or [])
     from bandtok.training import run as runs
 
-    with progress_bars(quiet) as bars, bars.task(f"training {kind.value}") as report:
+    with status_line(quiet) as show:
+
+        def line(text: str, keep: bool) -> None:
+            if keep and not quiet and sys.stderr.isatty():
+                echo(text, err=True)
+            else:
+                show(text)
+
         result = runs.train(
             kind.value,
             recipe,
@@ -75,9 +83,9 @@ def train(
             settings=settings,
             max_minutes=max_minutes,
             report=runs.RunReport(
-                preparing=lambda done, total: report(done, total, "reading audio"),
-                training=lambda done, total, numbers: report(done, total, _note(numbers)),
-                warn=lambda line: typer.echo(f"bandtok: {line}", err=True),
+                preparing=lambda done, total: show(f"reading audio, {done} of {total} tracks"),
+                line=line,
+                warn=lambda line: echo(f"bandtok: {line}", err=True),
             ),
         )
     values = {"out": str(out), **dataclasses.asdict(result)}

@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 
 from bandtok.errors import ConfigError, TrainingError
 from bandtok.training.state import load_state, save_state
-from bandtok.training.tracking import Tracker
+from bandtok.training.tracking import Tracker, progress_line, validation_line
 
 
 class TrainingTask(Protocol):
@@ -99,16 +99,19 @@ def run_loop(
     resume: bool = False,
     max_minutes: float | None = None,
     report: Callable[[int, int, dict[str, float]], None] | None = None,
+    on_line: Callable[[str, bool], None] | None = None,
 ) -> LoopResult:
     """Train until `config.steps`, `max_minutes` or an interrupt; always leaves a state and a model.
 
     Args:
         task: the game to play.
         config: length, schedule and intervals.
-        out: run folder: state/, model/ (the averaged network), pictures/, metrics.jsonl.
+        out: run folder: state/, model/ (the averaged network), pictures/, metrics.jsonl, train.log.
         resume: go on from the newest state in `out`.
         max_minutes: stop after this many minutes.
         report: called with (steps done, steps in all, numbers) whenever numbers are logged.
+        on_line: called with every line of train.log, and whether it is one of the few to keep in
+            view: the start and validations.
 
     Raises:
         TrainingError: if a loss or gradient is not finite; the newest state is kept.
@@ -124,10 +127,16 @@ def run_loop(
     def elapsed() -> float:
         return (time.monotonic() - began) / 60
 
+    def line(text: str, keep: bool) -> None:
+        tracker.line(text)
+        if on_line:
+            on_line(text, keep)
+
     def save() -> None:
         save_state(out / "state", step, modules, task.optimizers, {"minutes": minutes + elapsed()})
 
     with Tracker(out) as tracker, _Interrupt() as interrupt:
+        line(_start_line(task.network, step, config.steps), True)
         while step < config.steps:
             if interrupt.asked or (max_minutes is not None and elapsed() >= max_minutes):
                 break
@@ -141,10 +150,12 @@ def run_loop(
             if step % config.log_every == 0 or step == first + 1:
                 numbers |= {"rate": scale, "seconds_per_step": elapsed() * 60 / (step - first)}
                 tracker.numbers("train", step, minutes + elapsed(), numbers)
+                line(progress_line(step, config.steps, numbers["seconds_per_step"], numbers), False)
                 if report:
                     report(step, config.steps, numbers)
             if step % config.validate_every == 0:
                 validation = _validate(task, averaged, tracker, step, minutes + elapsed(), out)
+                line(validation_line(step, config.steps, validation), True)
             if step % config.save_every == 0:
                 save()
         if step > first and step % config.save_every:
@@ -152,7 +163,14 @@ def run_loop(
         # also where a run was killed between its last state and its last model
         if step > first or step >= config.steps:
             validation = _validate(task, averaged, tracker, step, minutes + elapsed(), out)
+            line(validation_line(step, config.steps, validation), True)
     return LoopResult(step=step, validation=validation, finished=step >= config.steps)
+
+
+def _start_line(network: nn.Module, step: int, steps: int) -> str:
+    parameters = list(network.parameters())
+    million = sum(parameter.numel() for parameter in parameters) / 1e6
+    return f"step {step}/{steps}, {million:.1f} M parameters on {parameters[0].device}"
 
 
 def rate_scale(step: int, config: LoopConfig) -> float:

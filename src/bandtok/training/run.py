@@ -48,11 +48,13 @@ class RunReport:
     Attributes:
         preparing: called with (tracks ready, tracks in all).
         training: called with (steps done, steps in all, numbers).
+        line: called with (text, whether to keep it in view) for every line of train.log.
         warn: called with one line of text.
     """
 
     preparing: Callable[[int, int], None] | None = None
     training: Callable[[int, int, dict[str, float]], None] | None = None
+    line: Callable[[str, bool], None] | None = None
     warn: Callable[[str], None] | None = None
 
 
@@ -128,6 +130,7 @@ def train(
         resume=resume,
         max_minutes=max_minutes,
         report=report.training,
+        on_line=report.line,
     )
 
 

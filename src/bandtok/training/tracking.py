@@ -1,9 +1,11 @@
-"""Numbers and pictures of a run: to metrics.jsonl, and to tensorboard where it is installed."""
+"""Numbers and pictures of a run: to metrics.jsonl, train.log, and tensorboard if installed."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ class Tracker:
     def __init__(self, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         self._file = open(out / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
+        self._log = open(out / "train.log", "a", encoding="utf-8")  # noqa: SIM115
         self._board: Any = (
             SummaryWriter(str(out / "tensorboard")) if SummaryWriter is not None else None
         )
@@ -39,6 +42,11 @@ class Tracker:
             for name, value in numbers.items():
                 self._board.add_scalar(f"{part}/{name}", value, step)
 
+    def line(self, text: str) -> None:
+        """Append a line to train.log, after the local time."""
+        self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+        self._log.flush()
+
     def image(self, name: str, step: int, image: np.ndarray) -> None:
         """Log an image, uint8 [height, width, 3]."""
         if self._board:
@@ -49,5 +57,24 @@ class Tracker:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        self._log.close()
         if self._board:
             self._board.close()
+
+
+def progress_line(
+    step: int, steps: int, seconds_per_step: float, numbers: Mapping[str, float]
+) -> str:
+    """Return steps done, speed, time left and the main loss, the first of `numbers`."""
+    speed = f"{seconds_per_step:.1f} s/step"
+    if seconds_per_step < 1:
+        speed = f"{1 / max(seconds_per_step, 1e-9):.1f} steps/s"
+    left = timedelta(seconds=round((steps - step) * seconds_per_step))
+    name, value = next(iter(numbers.items()))
+    return f"step {step}/{steps}, {speed}, {left} left, {name} {value:.4g}"
+
+
+def validation_line(step: int, steps: int, numbers: Mapping[str, float]) -> str:
+    """Return the first two numbers of a validation as one line."""
+    first = [f"{name} {value:.4g}" for name, value in list(numbers.items())[:2]]
+    return f"step {step}/{steps}, validation: {', '.join(first)}"
