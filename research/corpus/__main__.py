@@ -45,7 +45,7 @@ def rendered(
     out: Annotated[Path, typer.Option("--output", "-o", help="Folder of the corpus.")],
     hours: Annotated[float, typer.Option(min=0.001, help="Hours of music, at least.")] = 12.0,
     seed: Annotated[int, typer.Option(min=0, help="Of everything drawn by chance.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Pieces rendered at the same time.")] = 1,
+    num_workers: Annotated[int, typer.Option(min=1, help="Pieces rendered at the same time.")] = 1,
     style: Annotated[
         list[str] | None,
         typer.Option(help="Only pieces of this style; repeatable."),
@@ -62,7 +62,7 @@ def rendered(
             out,
             hours=hours,
             seed=seed,
-            jobs=jobs,
+            jobs=num_workers,
             styles=style or (),
             packages_from=packages_from,
             on_progress=report,

@@ -18,7 +18,7 @@ def test_reconstruction_writes_a_report(run: Run, make_song: MakeSong, tmp_path:
     make_song("music/a.wav")
     result = run(
         *("evaluate", "reconstruction", tmp_path / "music", "--output", tmp_path / "report"),
-        *("--model", "debug", "--split", "all", "--seconds", "0.2"),
+        *("--model", "debug", "--split", "all", "--duration", "0.2"),
         *("--system", "mel-only", "--system", "griffin-lim"),
     )
     assert result.exit_code == 0, result.output
@@ -30,7 +30,7 @@ def test_audio_is_saved_and_measured_again(run: Run, make_song: MakeSong, tmp_pa
     make_song("music/a.wav")
     arguments = (
         *("evaluate", "reconstruction", tmp_path / "music", "--output", tmp_path / "report"),
-        *("--model", "debug", "--split", "all", "--seconds", "0.2", "--system", "bandtok"),
+        *("--model", "debug", "--split", "all", "--duration", "0.2", "--system", "bandtok"),
     )
     result = run(*arguments, "--save-audio", tmp_path / "audio", "--si-sdr", "--json")
     assert result.exit_code == 0, result.output

@@ -30,7 +30,7 @@ def test_a_page_of_everything(run: Run, make_song: MakeSong, tmp_path: Path) -> 
     (tmp_path / "p.txt").write_text("calm <piano>\n")
     out = tmp_path / "new" / "page.html"
     arguments = [results(tmp_path / "results"), "--output", out, "--reconstruct", song.parent]
-    arguments += ["--model", "tiny=debug", "--device", "cpu", "--seconds", 0.4]
+    arguments += ["--model", "tiny=debug", "--device", "cpu", "--duration", 0.4]
     arguments += ["--generated", tmp_path / "clips", "--prompts", tmp_path / "p.txt"]
     done = run("report", *arguments, "--json")
     assert done.exit_code == 0, done.stderr
@@ -84,7 +84,9 @@ def test_wrong_usage(run: Run, arguments: list[str], message: str) -> None:
 def test_listening_comparison(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
     song, out = make_song("in/song.wav"), tmp_path / "ab.html"
     arguments = ["--ab", song.parent, "--compare", "old <1>=debug", "--model", "debug"]
-    done = run("report", *arguments, "--device", "cpu", "--seconds", 0.4, "--output", out, "--json")
+    done = run(
+        "report", *arguments, "--device", "cpu", "--duration", 0.4, "--output", out, "--json"
+    )
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["clips"] == 4
     text = out.read_text(encoding="utf-8")

@@ -53,7 +53,7 @@ def manifest(
 @app.command(cls=Command)
 def describe(
     corpus: Annotated[Path, typer.Argument(help="Manifest, or folder of audio.")],
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    num_workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
     no_tagger: Annotated[
         bool, typer.Option("--no-tagger", help="Measure only; do without the pretrained tagger.")
     ] = False,
@@ -67,7 +67,10 @@ def describe(
 
     with progress_bars(quiet) as bars, bars.task("describing") as report:
         done = describe_corpus(
-            corpus, load_tagger=None if no_tagger else _load_tagger, jobs=jobs, progress=report
+            corpus,
+            load_tagger=None if no_tagger else _load_tagger,
+            jobs=num_workers,
+            progress=report,
         )
     for line in done.left_out:
         typer.echo(line, err=True)
@@ -96,7 +99,7 @@ def tokenize(
         list[int] | None,
         typer.Option(help="Transposition of the first, second ...; may be given several times."),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    num_workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
     model: Model = None,
     device: ChosenDevice = Device.AUTO,
     quiet: Quiet = False,
@@ -115,7 +118,7 @@ def tokenize(
             load(),
             out,
             variants=variants,
-            jobs=jobs,
+            jobs=num_workers,
             load_tokenizer=load,
             progress=report,
             warn=lambda line: echo(line, err=True),

@@ -64,7 +64,9 @@ def reconstruction(
     model: options.Model = None,
     vocoder: options.Vocoder = None,
     split: Split = "test",
-    seconds: Annotated[float, typer.Option("--seconds", help="Length of a clip.")] = 10.0,
+    seconds: Annotated[
+        float, typer.Option("--duration", metavar="SECONDS", help="Length of a clip.")
+    ] = 10.0,
     per_track: Annotated[int, typer.Option("--per-track", min=1, help="Clips of a track.")] = 1,
     max_clips: Annotated[
         int | None, typer.Option("--max-clips", min=1, help="At most this many clips.")
@@ -101,7 +103,7 @@ def reconstruction(
             "--save-audio", metavar="DIR", help="Write originals and reconstructions as audio."
         ),
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Clips at a time.")] = 1,
+    workers: Annotated[int, typer.Option("--num-workers", min=1, help="Clips at a time.")] = 1,
     device: options.ChosenDevice = options.Device.AUTO,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
@@ -184,12 +186,15 @@ def generation(
         typer.Option("--clap", help="Folder or hub id of a CLAP model to score prompts with."),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", help="Cut all clips to this; their median if not.")
+        float | None,
+        typer.Option(
+            "--duration", metavar="SECONDS", help="Cut all clips to this; their median if not."
+        ),
     ] = None,
     max_clips: Annotated[
         int | None, typer.Option("--max-clips", min=1, help="At most this many clips.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of noise and shuffling.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 0,
     model: options.Model = None,
     device: options.ChosenDevice = options.Device.AUTO,
     quiet: options.Quiet = False,
@@ -267,7 +272,7 @@ def tokens(
             "--spread", metavar="PLACES", min=0, help="Replace tokens at this many places (slow)."
         ),
     ] = 0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of all choices.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 0,
     device: options.ChosenDevice = options.Device.AUTO,
     quiet: options.Quiet = False,
     as_json: options.Json = False,

@@ -79,7 +79,10 @@ def report(
         int, typer.Option("--files", min=1, help="Reconstruct at most this many files.")
     ] = 6,
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0.2, max=60, help="Length of a reconstruction.")
+        float,
+        typer.Option(
+            "--duration", metavar="SECONDS", min=0.2, max=60, help="Length of a reconstruction."
+        ),
     ] = 6.0,
     generated: Annotated[
         list[str] | None,
@@ -94,11 +97,17 @@ def report(
         typer.Option("--prompts", metavar="FILE", help="Their prompts; 'bundled': the fixed set."),
     ] = None,
     clips: Annotated[
-        int, typer.Option("--clips", min=1, help="Show at most this many generated clips.")
+        int, typer.Option("--max-clips", min=1, help="Show at most this many generated clips.")
     ] = 12,
     clip_seconds: Annotated[
         float,
-        typer.Option("--clip-seconds", min=0.2, max=60, help="Cut ready-made clips to this."),
+        typer.Option(
+            "--clip-duration",
+            metavar="SECONDS",
+            min=0.2,
+            max=60,
+            help="Cut ready-made clips to this.",
+        ),
     ] = 10.0,
     audio: Annotated[
         PageAudio,

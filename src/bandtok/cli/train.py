@@ -39,7 +39,10 @@ def train(
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--output", metavar="RUN", help="Run folder: state, logs and the model.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="RUN", help="Run folder: state, logs and the model."
+        ),
     ],
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the run in --output stopped.")
