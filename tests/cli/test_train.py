@@ -86,3 +86,14 @@ def test_a_failed_run_is_one_line(
     result = run("train", "tokenizer", "tiny", "--data", tmp_path, "--output", tmp_path / "run")
     assert result.exit_code == 1
     assert result.stderr == "bandtok: the loss is not finite\n"
+
+
+def test_recipes_are_listed_with_what_they_are(run: Run) -> None:
+    listed = run("train", "--list")
+    names = [line.split(":")[0] for line in listed.stdout.splitlines()]
+    assert sorted(names) == sorted(
+        f"{kind} {name}" for kind in runs.recipe_modules() for name in runs.recipe_names(kind)
+    )
+    assert all(line.split(": ", 1)[1] for line in listed.stdout.splitlines())
+    shown = run("train", "--help").stdout
+    assert all(name in shown for name in names)

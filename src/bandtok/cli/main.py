@@ -115,7 +115,13 @@ def _load(name: str) -> Any:
 
         return get_group(evaluate)
     one = typer.Typer(add_completion=False)
-    one.command(name, cls=Command)(_function(name))
+    function = _function(name)
+    epilog = None
+    if name == "train":
+        from bandtok.cli.recipes import recipe_lines
+
+        epilog = "\n\n".join(["Recipes:", *recipe_lines()])
+    one.command(name, cls=Command, epilog=epilog)(function)
     return get_command(one)
 
 

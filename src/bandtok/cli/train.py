@@ -13,6 +13,7 @@ import typer
 
 from bandtok.cli import options
 from bandtok.cli.console import echo, print_json, status_line
+from bandtok.cli.recipes import recipe_lines
 
 
 class Kind(StrEnum):
@@ -22,6 +23,13 @@ class Kind(StrEnum):
     VOCODER = "vocoder"
     LM = "lm"
     LISTENER = "reranker"
+
+
+def _list(wanted: bool) -> None:
+    if wanted:
+        for line in recipe_lines():
+            typer.echo(line)
+        raise typer.Exit
 
 
 def train(
@@ -61,6 +69,10 @@ def train(
         float | None,
         typer.Option("--max-minutes", metavar="N", help="Stop cleanly after so long.", min=0),
     ] = None,
+    list_: Annotated[
+        bool,
+        typer.Option("--list", callback=_list, is_eager=True, help="List all recipes and exit."),
+    ] = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
