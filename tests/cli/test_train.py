@@ -97,3 +97,14 @@ def test_recipes_are_listed_with_what_they_are(run: Run) -> None:
     assert all(line.split(": ", 1)[1] for line in listed.stdout.splitlines())
     shown = run("train", "--help").stdout
     assert all(name in shown for name in names)
+
+
+def test_a_recipe_is_described_setting_by_setting(run: Run) -> None:
+    described = run("train", "tokenizer", "default", "--describe")
+    assert described.exit_code == 0
+    lines = described.stdout.splitlines()
+    assert "batch_size = 6  crops per step." in lines
+    assert "loop.steps = 5400" in lines
+    assert "Expected: mel_loss" in described.stdout
+    assert run("train", "--describe").exit_code == 2
+    assert run("train", "lm", "none", "--describe").exit_code in (1, 2)

@@ -32,10 +32,25 @@ def _list(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _describe(context: typer.Context, wanted: bool) -> None:
+    if not wanted:
+        return
+    kind, recipe = context.params.get("kind"), context.params.get("recipe")
+    if kind is None or recipe is None:
+        raise typer.BadParameter("--describe follows KIND and RECIPE")
+    from bandtok.training.run import describe_recipe
+
+    typer.echo(describe_recipe(str(kind), recipe))
+    raise typer.Exit
+
+
 def train(
-    kind: Annotated[Kind, typer.Argument(help="What to train.", show_default=False)],
+    kind: Annotated[Kind, typer.Argument(help="What to train.", show_default=False, is_eager=True)],
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="Name of a recipe.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="Name of a recipe.", show_default=False, is_eager=True
+        ),
     ],
     data: Annotated[
         list[Path],
@@ -72,6 +87,14 @@ def train(
     list_: Annotated[
         bool,
         typer.Option("--list", callback=_list, is_eager=True, help="List all recipes and exit."),
+    ] = False,
+    describe: Annotated[
+        bool,
+        typer.Option(
+            "--describe",
+            callback=_describe,
+            help="Print every setting of the recipe with its default and meaning, and exit.",
+        ),
     ] = False,
     quiet: options.Quiet = False,
     json: options.Json = False,

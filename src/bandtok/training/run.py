@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from bandtok.training.recipes import tokenizer as tokenizer_recipes
 from bandtok.training.recipes import vocoder as vocoder_recipes
 from bandtok.training.reranker import RerankerTask
 from bandtok.training.residual import ResidualTask, ResidualTraining
-from bandtok.training.settings import describe, override
+from bandtok.training.settings import describe, meanings, override
 from bandtok.training.state import has_state
 from bandtok.training.tokenizer import TokenizerTask
 from bandtok.training.vocoder import VocoderTask
@@ -78,6 +79,23 @@ def recipe_names(kind: str) -> list[str]:
         and getattr(value, "__module__", "") == module.__name__
         and not name.startswith("_")
     )
+
+
+def describe_recipe(kind: str, recipe: str) -> str:
+    """Return a recipe's text and one line per setting: path, default and meaning.
+
+    Raises:
+        ConfigError: unknown kind or recipe.
+    """
+    names = recipe_names(kind)
+    if recipe not in names:
+        raise ConfigError(f"got {kind} recipe {recipe!r}; expected one of {', '.join(names)}")
+    function = getattr(_recipes(kind), recipe)
+    settings, known = function(), meanings(function())
+    lines = [
+        f"{path} = {value!r}  {known.get(path, '')}" for path, value in describe(settings).items()
+    ]
+    return "\n".join([inspect.getdoc(function) or "", "", *(line.rstrip() for line in lines)])
 
 
 def train(

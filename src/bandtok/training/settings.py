@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -34,6 +36,20 @@ def override(recipe: Any, settings: Mapping[str, str]) -> Any:
 def describe(recipe: Any) -> dict[str, Any]:
     """Return every setting by dotted path."""
     return {path: _value(recipe, path.split(".")) for path in _paths(recipe)}
+
+
+def meanings(recipe: Any, prefix: str = "") -> dict[str, str]:
+    """Return what the docstrings of a nested dataclass say of its settings, by dotted path."""
+    found = {}
+    for owner in reversed(type(recipe).__mro__):
+        attributes = (inspect.getdoc(owner) or "").partition("Attributes:\n")[2]
+        for name, text in re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", attributes, re.M):
+            found[prefix + name] = " ".join(text.split())
+    for field in dataclasses.fields(recipe):
+        inner = getattr(recipe, field.name)
+        if dataclasses.is_dataclass(inner):
+            found |= meanings(inner, f"{prefix}{field.name}.")
+    return found
 
 
 def _paths(value: Any, prefix: str = "") -> Iterator[str]:
