@@ -302,7 +302,7 @@ def _generated(
             [prompt.text for prompt in chosen],
             settings.seconds,
             [settings.seed + start + index for index in range(len(chosen))],
-            settings.generation,
+            config=settings.generation,
         )
         for number, (prompt, clip) in enumerate(zip(chosen, clips, strict=True), start):
             if keep:

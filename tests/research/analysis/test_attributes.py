@@ -207,7 +207,7 @@ def test_a_model_that_obeys_is_found_to_obey(
     monkeypatch.setattr(attribute_control, "attribute_prompts", lambda count, seed: prompts)
     model = MusicModel.from_pretrained("debug")
 
-    def obey(texts: list[str], seconds: float, seeds: list[int], **_: float) -> list[Clip]:
+    def obey(texts: list[str], seconds: float, seeds: list[int], **_: object) -> list[Clip]:
         clips = []
         for text, seed in zip(texts, seeds, strict=True):
             name, pace = text.split(", ")
