@@ -11,12 +11,11 @@ from pathlib import Path
 
 from tests.budget import functions, sources
 
-LINES_IN_WHEEL = 27_700  # today's count rounded up; the goal is 20,000
+LINES_IN_WHEEL = 28_200  # today's count rounded up; the goal is 20,000
 LINES_PER_FILE, LINES_PER_FUNCTION, ARGUMENTS = 400, 60, 8
 
 # path: (lines today, reason)
 LONG_FILES = {
-    "api/music_model.py": (412, "generate, generate_batch and edit each list all their settings"),
     "data/captions.py": (413, "half of it is vocabulary"),
     "data/shards.py": (494, "writing and reading shards; to be split"),
     "evaluation/generation.py": (553, "settings, measures and report of clips; to be split"),
@@ -28,7 +27,6 @@ LONG_FILES = {
 }
 # path and function: (lines today, reason)
 LONG_FUNCTIONS = {
-    "api/music_model.py MusicModel.generate": (65, "documentation of its settings"),
     "data/shards.py tokenize_corpus": (63, "documentation of its arguments"),
     "evaluation/corpus.py evaluate_reconstruction": (74, "one pass over a corpus; to be split"),
     "evaluation/generation.py evaluate_generation": (69, "one pass over clips; to be split"),
@@ -37,7 +35,6 @@ LONG_FUNCTIONS = {
 }
 # path and function: (arguments today, reason)
 MANY_ARGUMENTS = {
-    "api/music_model.py MusicModel.generate": (14, "sampling settings by name, for notebooks"),
     "api/music_model.py MusicModel.generate_batch": (13, "the same for several prompts"),
     "api/music_model.py MusicModel.edit": (9, "sampling settings by name"),
     "api/music_model.py MusicModel._generate": (10, "what the three above share"),

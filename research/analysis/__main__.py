@@ -40,7 +40,9 @@ def attributes(
         typer.Option("--lm", metavar="NAME_OR_PATH", help="Music model; the bundled one if not."),
     ] = None,
     clips: Annotated[int, typer.Option("--max-clips", min=1, help="Prompts, one clip each.")] = 120,
-    seconds: Annotated[float, typer.Option("--duration", metavar="SECONDS", help="Length of a clip.")] = 10.0,
+    seconds: Annotated[
+        float, typer.Option("--duration", metavar="SECONDS", help="Length of a clip.")
+    ] = 10.0,
     batch: Annotated[int, typer.Option("--batch-size", min=1, help="Clips side by side.")] = 8,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 0,
     guidance_scale: sampling.GuidanceScale = GenerationConfig.guidance_scale,

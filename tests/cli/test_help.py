@@ -31,7 +31,7 @@ HEAVY = {
     "soundfile",
     "soxr",
 }
-NOT_YET = {"generate": {"soundfile", "soxr"}}  # loudness and audio are imported at the top
+NOT_YET = {"generate": {"soundfile", "soxr"}, "edit": {"soxr"}}  # levels are imported at the top
 _PROGRAM = """
 import sys
 from bandtok.cli.main import app
