@@ -35,9 +35,6 @@ LONG_FUNCTIONS = {
 }
 # path and function: (arguments today, reason)
 MANY_ARGUMENTS = {
-    "api/music_model.py MusicModel.generate_batch": (13, "the same for several prompts"),
-    "api/music_model.py MusicModel.edit": (9, "sampling settings by name"),
-    "api/music_model.py MusicModel._generate": (10, "what the three above share"),
     "data/shards.py tokenize_corpus": (10, "to take a settings object"),
     "evaluation/token_perturbation.py error_spread": (9, "to take a settings object"),
     "lm/generate.py generate_codes": (10, "to take a settings object"),
