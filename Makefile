@@ -42,7 +42,10 @@ demo: $(VENV)/.installed
 	$(BIN)/bandtok encode examples/audio -o demo-output --overwrite
 	$(BIN)/bandtok generate "a calm piece with soft strings" -o demo-output/generated.wav \
 		--save-tokens --overwrite
-	@echo "The results lie in demo-output: audio (.wav), tokens (.btk) and pictures (.png)."
+	$(BIN)/bandtok report --ab examples/audio --duration 12 --output demo-output/index.html \
+		--title "BandTok demo" --overwrite
+	@echo "Open demo-output/index.html: the original beside its reconstructions."
+	@echo "The clip is demo-output/generated.wav; tokens (.btk) and pictures (.png) lie beside it."
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
