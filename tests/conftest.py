@@ -12,8 +12,8 @@ import soundfile
 
 WriteTone = Callable[..., Path]
 
-# Two processes that fill numba's cache at once can leave it broken for good, so that librosa ends in
-# a segmentation fault: each worker has a cache of its own.
+# Two processes that fill numba's cache at once can leave it broken for good, and librosa then ends
+# in a segmentation fault: each worker has a cache of its own.
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 _CACHE = Path(__file__).parents[1] / ".pytest_cache" / "numba" / _WORKER
 os.environ.setdefault("NUMBA_CACHE_DIR", str(_CACHE))

@@ -64,11 +64,11 @@ def joint_sharp() -> JointTraining:
 
     Start it from a trained vocoder, and name a tokenizer whose decoder was trained by
     `train tokenizer sharpen` (any other grows the same untrained parts). Needs the musicnn package
-    (`--set tagger_weight=0` leaves it out). Expected from the decoder of `sharpen` and the vocoder of
-    `joint`, on the test split: flicker 0.94, grain 0.87, embedding distance 0.10, mel distance below
-    15 kHz 0.35. The bundled weights are the mean of three checkpoints of such a run, whose weights
-    were changed on the way (docs/lab/LOG.md, 2026-11-30). Hardware: one CPU core with bfloat16,
-    2.5 GB of memory, 2 s per step: 80 minutes.
+    (`--set tagger_weight=0` leaves it out). Expected from the decoder of `sharpen` and the vocoder
+    of `joint`, on the test split: flicker 0.94, grain 0.87, embedding distance 0.10, mel distance
+    below 15 kHz 0.35. The bundled weights are the mean of three checkpoints of such a run, whose
+    settings were changed on the way (docs/lab/LOG.md, 2026-11-30). Hardware: one CPU core with
+    bfloat16, 2.5 GB of memory, 2 s per step: 80 minutes.
 
         bandtok train vocoder joint_sharp --data CORPUS --init runs/vocoder --output runs/sharp \\
             --set tokenizer=runs/sharpened
