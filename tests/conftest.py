@@ -16,7 +16,7 @@ WriteTone = Callable[..., Path]
 # in a segmentation fault: each worker has a cache of its own.
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 _CACHE = Path(__file__).parents[1] / ".pytest_cache" / "numba" / _WORKER
-os.environ.setdefault("NUMBA_CACHE_DIR", str(_CACHE))
+os.environ["NUMBA_CACHE_DIR"] = str(_CACHE)  # workers inherit what the controller has set
 
 
 @pytest.fixture
