@@ -30,7 +30,6 @@ from research.claims.training import train_once
 
 ADDED = {
     "texture": ("texture_weight",),
-    "flux": ("flux_weight",),
     "onset": ("onset_weight",),
     "pitch": ("pitch_weight",),
     "tagger": ("tagger_weight",),
