@@ -229,17 +229,15 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path, suffix: str)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("total", [0, 2**36 - 1])
-def test_a_length_that_cannot_be_is_refused(tmp_path: Path, total: int) -> None:
-    """FLAC files written to a pipe do not know their length; a forged one may be anything."""
+def test_a_length_that_cannot_be_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     soundfile.write(path, np.random.default_rng(0).uniform(-0.1, 0.1, 9000), 44_100)
     data = bytearray(path.read_bytes())
     start = int.from_bytes(data[18:26], "big")
-    data[18:26] = (start >> 36 << 36 | total).to_bytes(8, "big")
+    data[18:26] = (start | 2**36 - 1).to_bytes(8, "big")
     path.write_bytes(data)
     for read in (probe_audio, load_audio):
-        with pytest.raises(AudioError, match="its length is wrong or not known"):
+        with pytest.raises(AudioError, match="its length is wrong"):
             read(path)
 
 

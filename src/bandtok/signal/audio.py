@@ -22,6 +22,7 @@ import soxr
 from bandtok.errors import AudioError
 from bandtok.signal.audio_player import player_html
 from bandtok.signal.audio_writer import AudioWriter, ClippingWarning, SampleFormat, limited_note
+from bandtok.signal.container import cut_off, with_true_header
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"}
@@ -29,6 +30,7 @@ AUDIO_SUFFIXES = frozenset(
 _BLOCK_FRAMES = 1 << 16
 _MIN_SAMPLE_RATE, _MAX_SAMPLE_RATE = 1_000, 768_000
 _MAX_CHANNELS = 64
+_SLACK_SAMPLES = 4 * 1152  # an MP3 decoder's delay, which some headers count and some do not
 _MAX_SAMPLES_PER_BYTE = 8192  # FLAC packs silence best: 65,535 samples in 12 bytes or more
 
 
@@ -293,10 +295,14 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
         raise AudioError(f"{os.fspath(path)!r} is not a regular file; expected an audio file")
     try:
         file = soundfile.SoundFile(os.fsencode(path))
+        whole = with_true_header(os.fsencode(path), file)
+        if whole:
+            file.close()
+            file = soundfile.SoundFile(whole)
     except (soundfile.LibsndfileError, OSError, TypeError, ValueError) as error:
         reason = getattr(error, "error_string", str(error))
         raise AudioError(f"cannot read {name!r} as audio: {reason}") from None
-    with file:
+    with whole or contextlib.nullcontext(), file:
         if not _MIN_SAMPLE_RATE <= file.samplerate <= _MAX_SAMPLE_RATE:
             raise AudioError(
                 f"{name!r} says {file.samplerate} Hz; "
@@ -310,12 +316,13 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
         if file.frames > _MAX_SAMPLES_PER_BYTE * size:
             raise AudioError(
                 f"{name!r} says it has {file.frames} samples, too many for {size} bytes: "
-                "its length is wrong or not known; write it again with the program that made it"
+                "its length is wrong; write it again with the program that made it"
             )
         yield file
 
 
 def _file_blocks(file: soundfile.SoundFile, name: str, mono: bool) -> Iterator[np.ndarray]:
+    place = file.tell()
     while True:
         try:
             block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
@@ -323,9 +330,12 @@ def _file_blocks(file: soundfile.SoundFile, name: str, mono: bool) -> Iterator[n
             reason = getattr(error, "error_string", str(error))
             raise AudioError(f"{name!r} is damaged: {reason}") from None
         if not len(block):
-            return
+            break
+        place += len(block)
         check_finite(block, repr(name))
         yield block.mean(axis=1)[None] if mono else block.T
+    if place < file.frames - _SLACK_SAMPLES:
+        raise AudioError(f"cannot read all of {name!r}: {cut_off(place, file.frames)}")
 
 
 def _join(blocks: Iterable[np.ndarray], channels: int) -> np.ndarray:
