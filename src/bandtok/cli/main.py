@@ -23,6 +23,7 @@ HELP = {
     "golden": "Compare this machine's tokens and sound with golden vectors; exit code 1 if too far "
     "off.",
     "train": "Train a network with a recipe on any folder of audio.",
+    "serve": "Serve the HTTP API and the web studio.",
     "report": "Write one self-contained page: tables, plots, players with spectrograms and tokens.",
     "data": "Build and describe corpora.",
     "evaluate": "Measure reconstructions, generated clips and tokens.",
@@ -146,6 +147,8 @@ def _function(name: str) -> Callable[..., None]:
         from bandtok.cli.golden import golden as function
     elif name == "train":
         from bandtok.cli.train import train as function
+    elif name == "serve":
+        from bandtok.cli.serve import serve as function
     else:
         from bandtok.cli.report import report as function
     return function
