@@ -33,6 +33,7 @@ def test_all_names_are_importable_and_listed() -> None:
         "Region",
         "EncodingJournal",
         "BandTokError",
+        "AudioWarning",
         "ClippingWarning",
         "__version__",
     ]

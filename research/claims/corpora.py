@@ -135,8 +135,8 @@ def synthetic_corpus(folder: Path, seed: int = 0) -> Path:
 def _sounds(rng: np.random.Generator, samples: int) -> np.ndarray:
     layers = [synthetic_crop(rng, samples, _RATE) for _ in range(3)]
     noise = 1e-3 * rng.standard_normal(samples)
-    mixed: np.ndarray = np.clip(sum(layers, noise), -1, 1).astype(np.float32)
-    return mixed
+    mixed: np.ndarray = np.clip(sum(layers, noise), -1, 1)
+    return (mixed - mixed.mean()).astype(np.float32)
 
 
 def _up_to(tracks: Sequence[Track], hours: float) -> list[Track]:

@@ -32,6 +32,7 @@ __all__ = [
     "Region",
     "EncodingJournal",
     "BandTokError",
+    "AudioWarning",
     "ClippingWarning",
     "__version__",
 ]
@@ -58,6 +59,8 @@ def __getattr__(name: str) -> object:
         from bandtok.tokens.journal import EncodingJournal as value
     elif name == "BandTokError":
         from bandtok.errors import BandTokError as value
+    elif name == "AudioWarning":
+        from bandtok.errors import AudioWarning as value
     elif name == "ClippingWarning":
         from bandtok.signal.audio_writer import ClippingWarning as value
     else:

@@ -98,3 +98,7 @@ class TrainingError(BandTokError, RuntimeError):
 
 class MissingDependency(BandTokError, ImportError):
     """An optional extra is not installed."""
+
+
+class AudioWarning(UserWarning):
+    """Sound was changed, or may be lost, in a way worth knowing; the message is one line."""

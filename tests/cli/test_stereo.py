@@ -86,3 +86,19 @@ def test_more_channels_are_refused_in_one_line(run: Run, tmp_path: Path) -> None
     assert len(result.stderr.splitlines()) == 1
     assert "3 channels" in result.stderr
     assert not (tmp_path / "t.btk").exists()
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_was_mended_is_said_once_for_each_file(run: Run, tmp_path: Path) -> None:
+    for name in ("a/1.wav", "b/1.wav"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        left = load_audio(make_song(tmp_path / name, 1)).waveform
+        Audio(np.tile(np.concatenate([left, -left]), 2), 44_100).save(tmp_path / name)
+    told = run("reconstruct", tmp_path, "-o", tmp_path / "out", *DEBUG)
+    assert told.exit_code == 0
+    lines = [line for line in told.stderr.splitlines() if "inverted right" in line]
+    assert [line.split(": ")[1] for line in lines] == [
+        str(tmp_path / name) for name in ("a/1.wav", "b/1.wav")
+    ]
+    quiet = run("encode", tmp_path / "a", "-o", tmp_path / "out2", "-q", *DEBUG)
+    assert (quiet.exit_code, quiet.stderr) == (0, "")

@@ -197,7 +197,7 @@ def test_several_corpora_and_what_is_known_of_them_share_an_index(
 ) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    soundfile.write(other / "a.wav", np.full(9000, 0.5), RATE)
+    soundfile.write(other / "a.wav", np.tile([0.5, -0.5], 4500), RATE)
     first = Segment(start_seconds=0.0, end_seconds=1.0, words={"style": {"rock": 0.5}}, bpm=99.0)
     second = Segment(start_seconds=0.0, end_seconds=1.0, key="C minor", key_weight=0.4)
     save_attributes(corpus, [("a.wav", [first])])

@@ -21,6 +21,7 @@ from bandtok.device import choose_device
 from bandtok.errors import GridError, ModelMismatch
 from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC
 from bandtok.signal.audio import Audio, AudioReader, open_audio, resample_blocks
+from bandtok.signal.mixing import mended
 from bandtok.stereo.rows import mid_and_side
 from bandtok.tokenizer.mel_image import MelImageConfig
 from bandtok.tokens.grid import TokenGrid
@@ -291,11 +292,12 @@ class Tokenizer:
 
     def _mid_side_blocks(self, source: Audio | AudioReader) -> Iterator[np.ndarray]:
         if isinstance(source, Audio):
-            rate, blocks = source.sample_rate, iter([source.waveform])
+            rate, name, blocks = source.sample_rate, "the waveform", iter([source.waveform])
         else:
-            rate = source.info.sample_rate
+            rate, name = source.info.sample_rate, source.name
             blocks = source.blocks(rate, mono=False)
-        return resample_blocks(mid_and_side(blocks), rate, self.sample_rate, 2)
+        both = mid_and_side(mended(blocks, rate, name))
+        return resample_blocks(both, rate, self.sample_rate, 2)
 
     def _grid(self, codes: Tensor, num_samples: int | None = None) -> TokenGrid:
         return TokenGrid(

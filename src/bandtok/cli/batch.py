@@ -7,6 +7,7 @@ skipped, and a broken file costs one line and not the rest.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from bandtok.cli.console import (
     silent_codecs,
 )
 from bandtok.cli.group import fail, one_line
-from bandtok.errors import BandTokError, DataError, printable
+from bandtok.errors import AudioWarning, BandTokError, DataError, printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +113,13 @@ def run_jobs(
     """
     tally, taken = _Tally(), dict[Path, Path]()
     with (
+        warnings.catch_warnings(),
         silent_codecs(),
         progress_bars(options.quiet) as bars,
         bars.task(f"{verb} files") as report,
     ):
+        if options.quiet:
+            warnings.simplefilter("ignore", AudioWarning)
         for index, job in enumerate(plan.jobs):
             if plan.many:
                 report(index, len(plan.jobs))

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a job failed, 2 wrong usage, 130 stopped from the keyboard
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from bandtok.cli.console import echo
-from bandtok.errors import BandTokError, printable
+from bandtok.errors import AudioWarning, BandTokError, printable
 
 _PLAIN_TYPES = {"bool": "", "int": "INT", "float": "FLOAT", "str": "TEXT", "Path": "PATH"}
 
@@ -60,7 +61,11 @@ class OneLineErrors(Group):
         if hasattr(sys.stdout, "reconfigure"):  # a sign the terminal does not have is no failure
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning  # type: ignore[assignment]
+                code = super().main(
+                    args, prog_name, complete_var, False, windows_expand_args, **extra
+                )
         except typer.TyperException as error:
             _report_usage(error)
             code = error.exit_code
@@ -71,6 +76,12 @@ class OneLineErrors(Group):
         except KeyboardInterrupt:
             code = 130
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    """Write what a user should know as one line; what is meant for programmers is left out."""
+    if issubclass(category, AudioWarning):
+        echo(printable(f"bandtok: {message}"), err=True)
 
 
 def one_line(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 Everything is read in blocks through libsndfile and resampled by one streaming soxr resampler, so
 that a whole file and a streamed file give the same samples. Knows nothing of mels or tokens.
-Stereo: the model is mono; :meth:`Audio.mono` and ``mono=True`` take the mean of all channels.
+The model is mono: :meth:`Audio.mono` and ``mono=True`` mix channels (:mod:`bandtok.signal.mixing`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from bandtok.errors import AudioError
 from bandtok.signal.audio_player import player_html
 from bandtok.signal.audio_writer import AudioWriter, ClippingWarning, SampleFormat, limited_note
 from bandtok.signal.container import cut_off, with_true_header
+from bandtok.signal.mixing import mended, mixed, mixing_gains
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"}
@@ -105,8 +106,16 @@ class Audio:
         return self.waveform.shape[1] / self.sample_rate
 
     def mono(self) -> Audio:
-        """Return the mean of all channels as one channel."""
-        return Audio(self.waveform.mean(axis=0, keepdims=True), self.sample_rate)
+        """Return one channel: mended and mixed as described in `bandtok.signal.mixing`.
+
+        Warns:
+            AudioWarning: if something was mended, or the channels cancel each other out.
+        """
+        name = "the waveform"
+        blocks = mended([self.waveform], self.sample_rate, name)
+        return Audio(
+            _join(mixed(blocks, mixing_gains(len(self.waveform)), name), 1), self.sample_rate
+        )
 
     def resampled(self, sample_rate: int) -> Audio:
         """Return the same sound at `sample_rate` Hz (soxr, high quality)."""
@@ -133,11 +142,12 @@ class AudioReader:
     """An audio file that is open, made by :func:`open_audio`; read once.
 
     Attributes:
+        name: path of the file, as it was given.
         info: what the header says.
     """
 
-    def __init__(self, file: soundfile.SoundFile, name: str) -> None:
-        self._file, self._name = file, name
+    def __init__(self, file: soundfile.SoundFile, path: str | os.PathLike[str]) -> None:
+        self._file, self.name = file, os.fspath(path)
         self.info = AudioInfo(
             samples=file.frames, sample_rate=file.samplerate, channels=file.channels
         )
@@ -147,13 +157,15 @@ class AudioReader:
         if start:
             if not 0 <= start <= self.info.samples:
                 raise AudioError(
-                    f"got start {start} in {self._name!r}; "
-                    f"expected 0 to {self.info.samples} samples"
+                    f"got start {start} in {self.name!r}; expected 0 to {self.info.samples} samples"
                 )
             self._file.seek(start)
-        channels = 1 if mono else self.info.channels
-        read = _file_blocks(self._file, self._name, mono)
-        yield from resample_blocks(read, self.info.sample_rate, sample_rate, channels)
+        rate, channels = self.info.sample_rate, self.info.channels
+        read = _file_blocks(self._file, repr(os.path.basename(self.name)))
+        if mono:
+            gains = mixing_gains(channels, vorbis_order=self._file.format == "OGG")
+            read, channels = mixed(mended(read, rate, self.name), gains, self.name), 1
+        yield from resample_blocks(read, rate, sample_rate, channels)
 
 
 @contextlib.contextmanager
@@ -164,7 +176,7 @@ def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioReader]:
         AudioError: if the file is missing, empty, or not audio that libsndfile reads.
     """
     with _opened(path) as file:
-        yield AudioReader(file, Path(path).name)
+        yield AudioReader(file, path)
 
 
 def probe_audio(path: str | os.PathLike[str]) -> AudioInfo:
@@ -185,7 +197,7 @@ def load_audio(
     Args:
         path: anything libsndfile reads.
         sample_rate: Hz to resample to; None keeps the file's own.
-        mono: take the mean of all channels.
+        mono: mix all channels to one.
 
     Raises:
         AudioError: if the file is missing, unreadable, damaged or holds NaN or infinity.
@@ -204,7 +216,7 @@ def stream_audio(
     Args:
         path: anything libsndfile reads.
         sample_rate: Hz of the blocks.
-        mono: take the mean of all channels.
+        mono: mix all channels to one.
         start: first sample to read, in the file's own rate.
 
     Raises:
@@ -321,21 +333,21 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
         yield file
 
 
-def _file_blocks(file: soundfile.SoundFile, name: str, mono: bool) -> Iterator[np.ndarray]:
+def _file_blocks(file: soundfile.SoundFile, name: str) -> Iterator[np.ndarray]:
     place = file.tell()
     while True:
         try:
             block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, RuntimeError) as error:
             reason = getattr(error, "error_string", str(error))
-            raise AudioError(f"{name!r} is damaged: {reason}") from None
+            raise AudioError(f"{name} is damaged: {reason}") from None
         if not len(block):
             break
         place += len(block)
-        check_finite(block, repr(name))
-        yield block.mean(axis=1)[None] if mono else block.T
+        check_finite(block, name)
+        yield block.T
     if place < file.frames - _SLACK_SAMPLES:
-        raise AudioError(f"cannot read all of {name!r}: {cut_off(place, file.frames)}")
+        raise AudioError(f"cannot read all of {name}: {cut_off(place, file.frames)}")
 
 
 def _join(blocks: Iterable[np.ndarray], channels: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import soundfile
 
-from bandtok.errors import AudioError, ConfigError
+from bandtok.errors import AudioError, AudioWarning, ConfigError
 from bandtok.signal.true_peak import Limiter
 from bandtok.tokens.atomic import replacing
 
@@ -29,7 +29,7 @@ _FORMATS = {
 _BLOCK_FRAMES = 1 << 16
 
 
-class ClippingWarning(UserWarning):
+class ClippingWarning(AudioWarning):
     """Samples above full scale were limited when a file was written."""
 
 
