@@ -249,7 +249,12 @@ def test_the_most_compressible_sound_is_not_too_long(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("dtype", "low", "high"),
-    [(np.int16, -32768, 32767), (np.int32, -(2**31), 2**31 - 1), (np.uint8, 0, 255)],
+    [
+        (np.int16, -32768, 32767),
+        (np.dtype(">i2"), -32768, 32767),
+        (np.int32, -(2**31), 2**31 - 1),
+        (np.uint8, 0, 255),
+    ],
 )
 def test_integers_are_scaled_by_their_type(dtype: type, low: int, high: int) -> None:
     middle = 128 if dtype is np.uint8 else 0
@@ -266,6 +271,7 @@ def test_integers_are_scaled_by_their_type(dtype: type, low: int, high: int) -> 
         (np.zeros((44_100, 2), np.float32), 44_100, "got 44100 channels; .* transpose"),
         (np.zeros((1, 5)), 0, "got sample rate 0; expected"),
         (np.zeros((1, 5)), "fast", "got sample rate 'fast'; expected"),
+        (np.zeros((1, 5)), 44.1, "got sample rate 44.1; expected Hz, 1000 to"),
         ("a.wav", 44_100, "got a waveform of shape"),
     ],
 )
@@ -273,6 +279,19 @@ def test_unusable_arrays_are_refused(waveform: Any, rate: Any, message: str) -> 
     with pytest.raises(AudioError, match=message) as caught:
         Audio(waveform, rate)
     assert "\n" not in str(caught.value)
+
+
+def test_an_integer_array_is_the_same_as_its_file(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).integers(-20_000, 20_000, 1000).astype(np.int16)
+    soundfile.write(tmp_path / "a.wav", samples, 44_100)
+    loaded = load_audio(tmp_path / "a.wav").waveform
+    np.testing.assert_array_equal(Audio(samples, 44_100).waveform, loaded)
+
+
+def test_integers_kept_as_floats_are_not_mixed() -> None:
+    integers = 20_000 * tone(8_000)
+    with pytest.raises(AudioError, match="samples up to 10000; expected -1 to 1: divide"):
+        Audio(integers, 8_000).mono()
 
 
 def test_one_dimension_is_mono_and_tensors_are_taken() -> None:

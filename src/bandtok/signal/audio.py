@@ -79,8 +79,12 @@ class Audio:
                 f"got {waveform.shape[0]} channels; expected [channels, samples] with 1 to "
                 f"{_MAX_CHANNELS} channels; transpose an array of [samples, channels]"
             )
-        if not isinstance(self.sample_rate, Real) or not self.sample_rate >= 1:
-            raise AudioError(f"got sample rate {self.sample_rate!r:.60}; expected Hz, 1 or more")
+        rate = self.sample_rate
+        if not isinstance(rate, Real) or not _MIN_SAMPLE_RATE <= rate <= _MAX_SAMPLE_RATE:
+            raise AudioError(
+                f"got sample rate {rate!r:.60}; expected Hz, {_MIN_SAMPLE_RATE} to "
+                f"{_MAX_SAMPLE_RATE}"
+            )
         waveform = np.ascontiguousarray(_scaled(waveform), dtype=np.float32)
         check_finite(waveform, "the waveform")
         object.__setattr__(self, "waveform", waveform)
@@ -280,10 +284,10 @@ def _scaled(waveform: np.ndarray) -> np.ndarray:
     """Return floats as they are, and integers scaled from the range of their type to [-1, 1)."""
     if waveform.dtype.kind == "f":
         return waveform
-    if waveform.dtype == np.uint8:
+    kind, bits = waveform.dtype.kind, 8 * waveform.dtype.itemsize
+    if (kind, bits) == ("u", 8):
         return (waveform.astype(np.float32) - 128) / 128
-    if waveform.dtype in (np.int16, np.int32):
-        bits = 8 * waveform.dtype.itemsize
+    if kind == "i" and bits in (16, 32):  # of either byte order
         return (waveform / 2.0 ** (bits - 1)).astype(np.float32)
     raise AudioError(
         f"got a waveform of {waveform.dtype}; expected floats in [-1, 1], or integers of type "

@@ -14,12 +14,13 @@ from itertools import chain
 
 import numpy as np
 
-from bandtok.errors import AudioWarning
+from bandtok.errors import AudioError, AudioWarning
 
 CHECKED_SECONDS = 10
 """Offset and polarity are settled by the first 10 s of a piece, for all of it."""
 LEAST_OFFSET = 0.005
 """Offsets below this are left alone; what is above must hold in every half second checked."""
+_LOUDEST = 128.0  # 42 dB above full scale: these are integers
 _STEADY = 0.4  # of the offset: how far from it half a second may be
 _CANCELLED_POWER = 10**-1.5  # of the mix, relative to that of unrelated channels
 _INVERTED_POWER = 0.01  # of the sum of both channels, relative to that of their difference
@@ -53,8 +54,11 @@ def mended(blocks: Iterable[np.ndarray], sample_rate: int, name: str) -> Iterato
     Yields:
         float32 [channels, n]; the same samples where nothing is wrong.
 
+    Raises:
+        AudioError: if the samples are not in a range around -1 to 1.
+
     Warns:
-        AudioWarning: if something was.
+        AudioWarning: if something was mended.
     """
     rest = iter(blocks)
     first: list[np.ndarray] = []
@@ -72,6 +76,11 @@ def mended(blocks: Iterable[np.ndarray], sample_rate: int, name: str) -> Iterato
     if inverted:
         _warn(f"{name}: left and right cancel each other out; inverted right")
     for block in chain(first, rest):
+        if block.size and (peak := float(np.abs(block).max())) > _LOUDEST:
+            raise AudioError(
+                f"{name} holds samples up to {peak:.0f}; expected -1 to 1: divide integers kept "
+                "as floats by their full scale, such as 32768"
+            )
         changed = block - offsets if offsets.any() else block
         yield changed * signs if inverted else changed
 
