@@ -22,7 +22,7 @@ from bandtok.evaluation.generation import (
     evaluate_generation,
 )
 from bandtok.evaluation.judged import SetMeasures
-from bandtok.evaluation.prompts import ControlPrompt, bundled_prompts
+from bandtok.evaluation.prompts import ControlPrompt, named_prompts
 from bandtok.evaluation.statistics import Estimate
 from bandtok.lm.decoding import StepWeights
 from bandtok.lm.generate import generate_batch
@@ -111,7 +111,7 @@ def chosen_prompts(count: int) -> list[ControlPrompt]:
     They ask for one of a few concepts each, in turn; fewer prompts ask for fewer concepts.
     """
     concepts = _FOCUS[: max(2, min(len(_FOCUS), count // _PROMPTS_PER_CONCEPT))]
-    prompts, chosen = bundled_prompts(), list[ControlPrompt]()
+    prompts, chosen = named_prompts("bundled"), list[ControlPrompt]()
     while len(chosen) < count:
         wanted = concepts[len(chosen) % len(concepts)]
         asking = [one for one in prompts if wanted in one.concepts and one not in chosen]

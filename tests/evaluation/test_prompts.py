@@ -10,13 +10,15 @@ import pytest
 from bandtok.errors import DataError
 from bandtok.evaluation.prompts import (
     CONCEPTS,
+    MSD_CONCEPTS,
+    PROMPT_SETS,
     asked_concepts,
-    bundled_prompts,
     load_prompts,
+    named_prompts,
     prompt_numbers,
 )
 from bandtok.evaluation.tag_measures import MIN_PROMPTS
-from bandtok.tagger import MTT_LABELS
+from bandtok.tagger import MSD_LABELS, MTT_LABELS
 
 
 def test_concepts_hold_every_tag_of_the_judge_once() -> None:
@@ -24,20 +26,38 @@ def test_concepts_hold_every_tag_of_the_judge_once() -> None:
 
 
 def test_the_fixed_set_is_large_varied_and_balanced() -> None:
-    prompts = bundled_prompts()
+    prompts = named_prompts("bundled")
     texts = [prompt.text for prompt in prompts]
     assert len(texts) == len(set(texts)) >= 120
     assert all(3 <= len(text.split()) <= 25 for text in texts)
     counts = Counter(name for prompt in prompts for name in prompt.concepts)
-    assert set(counts) == set(CONCEPTS)
-    assert min(counts.values()) >= MIN_PROMPTS
+    assert set(counts) <= {*CONCEPTS, *MSD_CONCEPTS}
+    assert min(counts[name] for name in CONCEPTS) >= MIN_PROMPTS
     assert max(counts.values()) < len(prompts) / 3
     assert len({word for text in texts for word in text.split()}) > 300
 
 
-def test_what_is_listed_is_what_is_asked_for() -> None:
-    for prompt in bundled_prompts():
+@pytest.mark.parametrize("name", PROMPT_SETS)
+def test_what_is_listed_is_what_is_asked_for(name: str) -> None:
+    for prompt in named_prompts(name):
         assert prompt.concepts == asked_concepts(prompt.text), prompt.text
+
+
+def test_the_musiccaps_set_is_of_200_attributed_descriptions() -> None:
+    lines = PROMPT_SETS["musiccaps"].read_text(encoding="utf-8").splitlines()
+    assert "MusicCaps" in lines[0]
+    assert "CC BY-SA 4.0" in "".join(lines[:3])
+    prompts = named_prompts("musiccaps")
+    assert len({prompt.text for prompt in prompts}) == 200
+    counts = Counter(name for prompt in prompts for name in prompt.concepts)
+    assert sum(counts[name] >= MIN_PROMPTS for name in CONCEPTS) >= 15
+    assert sum(counts[name] >= MIN_PROMPTS for name in MSD_CONCEPTS) >= 10
+
+
+def test_msd_concepts_are_tags_of_its_tagger() -> None:
+    tags = [tag for tags in MSD_CONCEPTS.values() for tag in tags]
+    assert len(set(tags)) == len(tags)
+    assert set(tags) <= set(MSD_LABELS)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +73,8 @@ def test_what_is_listed_is_what_is_asked_for() -> None:
         ("instrumental synthwave beats", ["beat", "no vocals", "synth"]),
         ("a female choir", ["choir", "female", "vocals"]),
         ("rock with no female vocals", ["no vocals", "rock"]),
+        ("a mellow e-guitar, uptempo and melancholic", ["fast", "guitar", "mellow", "sad"]),
+        ("a house by the sea; deep house music", ["house"]),
         ("music", []),
     ],
 )

@@ -165,7 +165,9 @@ def generation(
     prompts: Annotated[
         str | None,
         typer.Option(
-            "--prompts", metavar="FILE", help="What was asked for; 'bundled': the fixed set."
+            "--prompts",
+            metavar="FILE",
+            help="What was asked for; 'bundled' or 'musiccaps': a fixed set.",
         ),
     ] = None,
     train: Annotated[
@@ -239,7 +241,9 @@ def generation(
     if report.coded:
         print_table([row[:-1] for row in coded_rows(report)], "Both sides through the tokenizer")
     if report.control:
-        print_table(control_rows(report.control))
+        print_table(control_rows(report.control), "Text control")
+    if report.control_msd:
+        print_table(control_rows(report.control_msd), "Text control by the MSD tagger")
     print_files(files, quiet)
 
 
@@ -315,9 +319,9 @@ def tokens(
 def _control_prompts(name: str | None) -> list[ControlPrompt] | None:
     if name is None:
         return None
-    from bandtok.evaluation.prompts import bundled_prompts, load_prompts
+    from bandtok.evaluation.prompts import named_prompts
 
-    return bundled_prompts() if name == "bundled" else load_prompts(Path(name))
+    return named_prompts(name)
 
 
 def _print_token_tables(report: TokenReport) -> None:

@@ -21,7 +21,7 @@ from bandtok.cli.batch import refuse_existing
 from bandtok.cli.console import ProgressBars, Report, clock, print_json, progress_bars
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 from bandtok.errors import DataError, printable
-from bandtok.evaluation.prompts import bundled_prompts
+from bandtok.evaluation.prompts import PROMPT_SETS, named_prompts
 from bandtok.signal.audio import Audio, load_audio
 from bandtok.signal.loudness import integrated_loudness
 from bandtok.signal.true_peak import Limiter, limit_blocks, true_peak_dbfs
@@ -59,7 +59,9 @@ def generate(
     prompts: Annotated[
         Path | None,
         typer.Option(
-            "--prompts", metavar="FILE", help="Text file with one prompt a line, or 'bundled'."
+            "--prompts",
+            metavar="FILE",
+            help="Text file with one prompt per line, or 'bundled' or 'musiccaps'.",
         ),
     ] = None,
     duration: Annotated[
@@ -211,13 +213,13 @@ def plan_clips(
 
 
 def read_prompts(path: Path) -> list[str]:
-    """Return the lines of a UTF-8 text file that are not blank; "bundled" is the fixed set.
+    """Return the lines of a UTF-8 text file that are not blank, or a fixed set by its name.
 
     Raises:
         DataError: if there is none, or the file is no text of at most 1 MiB.
     """
-    if path == Path("bundled") and not path.exists():
-        return [prompt.text for prompt in bundled_prompts()]
+    if str(path) in PROMPT_SETS and not path.exists():
+        return [prompt.text for prompt in named_prompts(str(path))]
     if path.stat().st_size > _MAX_PROMPTS_BYTES:
         raise DataError(f"{path} is larger than {_MAX_PROMPTS_BYTES} bytes; expected prompts")
     try:

@@ -14,7 +14,7 @@ import bandtok
 from bandtok.cli import options
 from bandtok.cli.batch import refuse_existing
 from bandtok.cli.console import ProgressBars, print_json, progress_bars, silent_codecs
-from bandtok.evaluation.prompts import bundled_prompts, load_prompts
+from bandtok.evaluation.prompts import named_prompts
 
 if TYPE_CHECKING:
     from bandtok.pages.clips import ClipGroup
@@ -94,7 +94,11 @@ def report(
     ] = None,
     prompts: Annotated[
         str | None,
-        typer.Option("--prompts", metavar="FILE", help="Their prompts; 'bundled': the fixed set."),
+        typer.Option(
+            "--prompts",
+            metavar="FILE",
+            help="Their prompts; 'bundled' or 'musiccaps': a fixed set.",
+        ),
     ] = None,
     clips: Annotated[
         int, typer.Option("--max-clips", min=1, help="Show at most this many generated clips.")
@@ -249,6 +253,5 @@ def _generated(
     named = {label: Path(path) for label, path in labelled(folders, "generated").items()}
     texts = None
     if prompts is not None:
-        found = bundled_prompts() if prompts == "bundled" else load_prompts(Path(prompts))
-        texts = [prompt.text for prompt in found]
+        texts = [prompt.text for prompt in named_prompts(prompts)]
     return made.generated_groups(named, texts, clips=clips, seconds=seconds)

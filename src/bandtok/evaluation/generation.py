@@ -8,7 +8,7 @@ Writes nothing; see :mod:`bandtok.evaluation.report`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,19 +16,17 @@ import numpy as np
 
 from bandtok.api.tokenizer import Tokenizer
 from bandtok.data.manifest import MANIFEST_NAME, Track, load_manifest, manifest_folder
-from bandtok.data.shards import TokenCorpus
 from bandtok.errors import AudioError, ConfigError, DataError
 from bandtok.evaluation.baselines import NOISE, TOKEN_BASELINES, noise_like, reordered
+from bandtok.evaluation.copies import Copies, find_copies
 from bandtok.evaluation.embedders import ClapJudge, load_embedder
 from bandtok.evaluation.excerpts import Excerpt, choose_excerpts, load_excerpt, spread
 from bandtok.evaluation.judged import Judge, JudgedClip, SetMeasures, compare_sets
-from bandtok.evaluation.memorization import longest_shared_runs
-from bandtok.evaluation.prompts import CONCEPTS, ControlPrompt, prompt_numbers
+from bandtok.evaluation.prompts import CONCEPTS, MSD_CONCEPTS, ControlPrompt, prompt_numbers
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
 from bandtok.evaluation.tag_measures import TextControl, text_control
 from bandtok.signal.audio import Audio, find_audio_files, load_audio, probe_audio
-from bandtok.tagger import load_tagger
-from bandtok.tokens.grid import TokenGrid
+from bandtok.tagger import MSD_LABELS, Tagger, load_tagger
 
 Progress = Callable[[int, int], None]
 _RATE = 44_100
@@ -81,43 +79,6 @@ class MeasuredSet:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CopiedRun:
-    """The longest run of tokens that one clip shares with the training data.
-
-    Attributes:
-        clip: name of its file.
-        tokens: length of the run; 0 if it is shorter than is looked for.
-        seconds: the same in time.
-        clip_seconds: where it begins in the clip.
-        source: path of the training track.
-        source_seconds: where it begins there.
-    """
-
-    clip: str
-    tokens: int
-    seconds: float
-    clip_seconds: float
-    source: str
-    source_seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Copies:
-    """Runs shared with the training data.
-
-    Attributes:
-        clips: of each clip that has tokens.
-        reference: the longest run, in tokens, of each reference clip, for comparison; empty
-            without a tokenizer.
-        training_tokens: tokens searched.
-    """
-
-    clips: tuple[CopiedRun, ...]
-    reference: tuple[int, ...]
-    training_tokens: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class ClipFacts:
     """One clip, for the table of clips."""
 
@@ -144,7 +105,9 @@ class GenerationReport:
             tokenizer: how near they are, what codes cannot hold left aside. Empty without baselines
             or a tokenizer.
         tags: mean probability of each tag as (clips, reference).
-        control: how well clips follow their prompts; None without enough prompts.
+        control: how well clips follow their prompts, by the MTT tagger; None without enough
+            prompts.
+        control_msd: the same by the MSD tagger, which has captioned training music.
         clap: mean CLAP score of clips and prompts; None without either.
         copies: None without training shards.
         clips: by file.
@@ -158,6 +121,7 @@ class GenerationReport:
     coded: tuple[MeasuredSet, ...]
     tags: dict[str, tuple[float, float]]
     control: TextControl | None
+    control_msd: TextControl | None
     clap: Estimate | None
     copies: Copies | None
     clips: tuple[ClipFacts, ...]
@@ -219,7 +183,7 @@ def evaluate_generation(
         if not trained:
             sets += _halves(real)
         coded = _both_coded(own, (*rivals, *trained))
-    scores = [clip.clap for clip in heard if clip.clap is not None]
+    again = (audio for _, audio in _read_excerpts(excerpts, folder, []))
     return GenerationReport(
         settings=settings,
         seconds=seconds,
@@ -227,9 +191,10 @@ def evaluate_generation(
         sets=tuple(sets),
         coded=tuple(coded),
         tags=_mean_tags(judge.labels, made, real),
-        control=_control(judge.labels, heard, prompts, left_out) if prompts else None,
-        clap=bootstrap_mean(scores) if scores else None,
-        copies=_copies(files, train, excerpts, folder, tokenizer) if train else None,
+        control=_control(judge.labels, heard, prompts, CONCEPTS, left_out),
+        control_msd=_control(MSD_LABELS, heard, prompts, MSD_CONCEPTS, left_out),
+        clap=_mean_clap(heard),
+        copies=find_copies(files, train, again, tokenizer) if train else None,
         clips=tuple(_facts(clip, judge.labels) for clip in heard),
         left_out=tuple(left_out),
     )
@@ -248,6 +213,7 @@ class _HeardClip:
     """A clip that could be used."""
 
     judged: JudgedClip
+    msd_tags: np.ndarray | None
     asked: _Asked
     clap: float | None
 
@@ -326,6 +292,7 @@ def _hear_files(
     steps: _Steps,
 ) -> Iterator[_HeardClip]:
     clap = ClapJudge(clap_name) if clap_name else None
+    msd = load_tagger("msd") if any(wanted.text for wanted in asked) else None
     for path, wanted in zip(files, asked, strict=True):
         audio = _read_file(path, seconds, left_out)
         if audio:
@@ -334,8 +301,24 @@ def _hear_files(
                 if clap and wanted.text
                 else None
             )
-            yield _HeardClip(judged=judge.hear(path.name, audio), asked=wanted, clap=score)
+            yield _HeardClip(
+                judged=judge.hear(path.name, audio),
+                msd_tags=None if msd is None else _mean_tag_row(msd, audio),
+                asked=wanted,
+                clap=score,
+            )
         steps.one_more()
+
+
+def _mean_clap(heard: Sequence[_HeardClip]) -> Estimate | None:
+    scores = [clip.clap for clip in heard if clip.clap is not None]
+    return bootstrap_mean(scores) if scores else None
+
+
+def _mean_tag_row(tagger: Tagger, audio: Audio) -> np.ndarray:
+    """Return a clip's probabilities [labels], averaged over its windows."""
+    row: np.ndarray = tagger.listen(audio.mono().waveform[0], audio.sample_rate).tags.mean(axis=0)
+    return row
 
 
 def _read_file(path: Path, seconds: float, left_out: list[str]) -> Audio | None:
@@ -472,70 +455,22 @@ def _mean_tags(
 def _control(
     labels: Sequence[str],
     heard: Sequence[_HeardClip],
-    prompts: Sequence[ControlPrompt],
+    prompts: Sequence[ControlPrompt] | None,
+    concepts: Mapping[str, Sequence[str]],
     left_out: list[str],
 ) -> TextControl | None:
-    tags = np.stack([clip.judged.tags for clip in heard])
+    """Measure control by the tagger that has these labels."""
+    if not prompts:
+        return None
+    rows = [clip.judged.tags if concepts is CONCEPTS else clip.msd_tags for clip in heard]
+    tags = np.stack([row for row in rows if row is not None])
     numbers = [clip.asked.number for clip in heard if clip.asked.number is not None]
+    wanted = [prompt.concepts for prompt in prompts]
     try:
-        return text_control(
-            tags, labels, numbers, [prompt.concepts for prompt in prompts], CONCEPTS
-        )
+        return text_control(tags, labels, numbers, wanted, concepts)
     except DataError as error:  # a few prompts of one's own: the rest can still be measured
         left_out.append(f"text control: {error}")
         return None
-
-
-def _copies(
-    files: Sequence[Path],
-    train: str | os.PathLike[str],
-    excerpts: Sequence[Excerpt],
-    folder: Path,
-    tokenizer: Tokenizer | None,
-) -> Copies:
-    corpus = TokenCorpus(train)
-    shards = corpus.split("train")
-    with_tokens = [path for path in files if path.with_suffix(".btk").is_file()]
-    if not with_tokens or not shards:
-        raise DataError(
-            f"got {len(with_tokens)} clips with tokens and {len(shards)} training shards; expected "
-            "some of each: generate with --save-tokens"
-        )
-    codes = [_codes(TokenGrid.load(path.with_suffix(".btk")), corpus) for path in with_tokens]
-    if tokenizer:
-        codes += [
-            _codes(tokenizer.encode(audio), corpus)
-            for _, audio in _read_excerpts(excerpts, folder, [])
-        ]
-    runs = longest_shared_runs(codes, (np.asarray(corpus.codes(shard)) for shard in shards))
-    facts = corpus.tokenizer
-    per_token = facts.samples_per_frame / facts.sample_rate / facts.num_bands
-    found = [
-        CopiedRun(
-            clip=path.name,
-            tokens=run.tokens,
-            seconds=run.tokens * per_token,
-            clip_seconds=run.clip_start * per_token,
-            source=shards[run.source].path if run.tokens else "",
-            source_seconds=run.source_start * per_token
-            + (shards[run.source].offset_samples / facts.sample_rate if run.tokens else 0.0),
-        )
-        for path, run in zip(with_tokens, runs, strict=False)
-    ]
-    return Copies(
-        clips=tuple(found),
-        reference=tuple(run.tokens for run in runs[len(with_tokens) :]),
-        training_tokens=sum(shard.num_frames for shard in shards) * facts.num_bands,
-    )
-
-
-def _codes(grid: TokenGrid, corpus: TokenCorpus) -> np.ndarray:
-    if grid.fingerprint != corpus.tokenizer.fingerprint:
-        raise DataError(
-            f"got tokens of the tokenizer {grid.fingerprint!r} and training shards of "
-            f"{corpus.tokenizer.fingerprint!r}; expected one tokenizer"
-        )
-    return grid.codes[: grid.num_bands]
 
 
 def _facts(heard: _HeardClip, labels: Sequence[str]) -> ClipFacts:

@@ -1,10 +1,12 @@
 """Prompts for judging text control, and what tags a prompt asks for.
 
-    prompts.tsv        the fixed set: a prompt, a tab, the concepts it asks for
-    a user's own text  one prompt a line; what it asks for is found by its words
+    prompts.tsv            "bundled": prompts worded like this project's captions
+    musiccaps_prompts.tsv  "musiccaps": 200 descriptions that musicians wrote (CC BY-SA 4.0)
+    a user's own text      one prompt per line
 
-A concept is one or several tags of the MTT tagger that mean the same. It counts only if the prompt
-names it or a plain synonym and does not negate it.
+Lines of the fixed sets are a prompt, the concepts it asks for, and where it comes from, with tabs
+between. A concept is one or several tags of a tagger that mean the same. It counts only if the
+prompt names it or a plain synonym and does not negate it, which is found by `asked_concepts`.
 """
 
 from __future__ import annotations
@@ -16,80 +18,95 @@ from pathlib import Path
 
 from bandtok.errors import DataError
 
-BUNDLED_PROMPTS = Path(__file__).with_name("prompts.tsv")
+PROMPT_SETS = {
+    "bundled": Path(__file__).with_name("prompts.tsv"),
+    "musiccaps": Path(__file__).with_name("musiccaps_prompts.tsv"),
+}
+"""The fixed sets by name."""
 _MAX_BYTES = 1 << 20
 
+_CONCEPTS = (
+    "ambient, cello, country, dance, drums, electronic, fast, flute, guitar, harp, harpsichord, "
+    "indian, loud, metal, new age, opera, piano, pop, quiet, rock, sitar, slow, soft, solo, "
+    "strings, synth, techno, violin, weird"
+)
 CONCEPTS: dict[str, tuple[str, ...]] = {
-    "ambient": ("ambient",),
+    **{name: (name,) for name in _CONCEPTS.split(", ")},
     "beat": ("beat", "beats"),
-    "cello": ("cello",),
     "choir": ("choir", "choral"),
     "classical": ("classical", "classic"),
-    "country": ("country",),
-    "dance": ("dance",),
-    "drums": ("drums",),
-    "electronic": ("electronic",),
-    "fast": ("fast",),
     "female": ("female", "woman", "female vocal", "female voice"),
-    "flute": ("flute",),
-    "guitar": ("guitar",),
-    "harp": ("harp",),
-    "harpsichord": ("harpsichord",),
-    "indian": ("indian",),
-    "loud": ("loud",),
     "male": ("male", "man", "male vocal", "male voice"),
-    "metal": ("metal",),
-    "new age": ("new age",),
     "no vocals": ("no vocals", "no vocal", "no voice"),
-    "opera": ("opera",),
-    "piano": ("piano",),
-    "pop": ("pop",),
-    "quiet": ("quiet",),
-    "rock": ("rock",),
-    "sitar": ("sitar",),
-    "slow": ("slow",),
-    "soft": ("soft",),
-    "solo": ("solo",),
-    "strings": ("strings",),
-    "synth": ("synth",),
-    "techno": ("techno",),
-    "violin": ("violin",),
     "vocals": ("vocal", "vocals", "singing", "voice"),
-    "weird": ("weird",),
 }
 """Tags of the MTT tagger by concept; together they are all of its tags, each once."""
 
+_MSD_CONCEPTS = (
+    "acoustic, ambient, blues, catchy, country, dance, experimental, folk, funk, guitar, happy, "
+    "jazz, party, pop, punk, rock, sad, soul"
+)
+MSD_CONCEPTS: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name in _MSD_CONCEPTS.split(", ")},
+    "chillout": ("chillout", "chill"),
+    "electronic": ("electronic", "electronica", "electro"),
+    "hip hop": ("Hip-Hop",),
+    "house": ("House",),
+    "indie": ("indie", "indie rock", "indie pop"),
+    "mellow": ("Mellow",),
+    "metal": ("metal", "heavy metal"),
+    "no vocals": ("instrumental",),
+}
+"""Tags of the MSD tagger by concept, without decades, languages and opinions."""
+
 _WORDS = {
+    "acoustic": "acoustic",
     "ambient": "ambient",
     "beat": "beats?",
+    "blues": "blues|bluesy",
+    "catchy": "catchy",
     "cello": "cellos?",
+    "chillout": "chill|chilled|chill[ -]?out|relaxing|relaxed",
     "choir": "choirs?|choral",
     "classical": "classical|baroque",
     "country": "country|honky-tonk",
     "dance": "dance|dancefloor|danceable",
     "drums": "drums?|drumming|drummers?",
     "electronic": "electronic|electronica|electro",
-    "fast": "fast|rapid|frantic|breakneck",
+    "experimental": "experimental",
+    "fast": "fast|rapid|frantic|breakneck|up-?tempo",
     "female": "female|wom[ae]n|soprano",
     "flute": "flutes?",
-    "guitar": "guitars?",
+    "folk": "folk",
+    "funk": "funk|funky",
+    "guitar": "(?:e-)?guitars?",
+    "happy": "happy|cheerful|joyful",
     "harp": "harps?",
     "harpsichord": "harpsichords?",
+    "hip hop": "hip[ -]?hop|rap",
+    "house": "house(?= (?:music|beats?|track|groove))|deep house",
     "indian": "indian|raga",
+    "indie": "indie",
+    "jazz": "jazz|jazzy",
     "loud": "loud|deafening",
     "male": "male|m[ae]n|baritone|tenor",
+    "mellow": "mellow",
     "metal": "metal",
     "new age": "new[ -]age",
     "no vocals": "instrumental",
     "opera": "opera|operatic|aria",
+    "party": "party",
     "piano": "pianos?",
     "pop": "pop",
+    "punk": "punk",
     "quiet": "quiet|quietly|hushed",
     "rock": "rock",
+    "sad": "sad|melancholic|melancholy|sorrowful",
     "sitar": "sitars?",
     "slow": "slow|slowly",
     "soft": "soft|softly",
     "solo": "solo|unaccompanied",
+    "soul": "soul|soulful",
     "strings": "strings?",
     "synth": "synths?|synthesi[sz]ers?|synthwave",
     "techno": "techno",
@@ -121,13 +138,21 @@ def asked_concepts(prompt: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def bundled_prompts() -> list[ControlPrompt]:
-    """Return the fixed set of prompts."""
+def named_prompts(name: str) -> list[ControlPrompt]:
+    """Return a fixed set by its name, or the prompts of a text file, one per line.
+
+    Raises:
+        DataError: if it is neither; see `load_prompts`.
+    """
+    if name not in PROMPT_SETS:
+        return load_prompts(Path(name))
     prompts = []
-    for line in BUNDLED_PROMPTS.read_text(encoding="utf-8").splitlines():
-        text, _, concepts = line.partition("\t")
+    for line in PROMPT_SETS[name].read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            continue
+        text, concepts = line.split("\t")[:2]
         prompts.append(
-            ControlPrompt(text=text, concepts=tuple(name for name in concepts.split(", ") if name))
+            ControlPrompt(text=text, concepts=tuple(word for word in concepts.split(", ") if word))
         )
     return prompts
 

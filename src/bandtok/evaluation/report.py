@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from bandtok.api.tokenizer import Tokenizer
-from bandtok.evaluation.corpus import (
-    ModelFacts,
-    ReconstructionReport,
-)
+from bandtok.evaluation.copies import Copies
+from bandtok.evaluation.corpus import ModelFacts, ReconstructionReport
 from bandtok.evaluation.excerpts import load_excerpt
-from bandtok.evaluation.generation import Copies, GenerationReport, MeasuredSet
+from bandtok.evaluation.generation import GenerationReport, MeasuredSet
 from bandtok.evaluation.html_page import Section, Table, document, paragraph, plot, table
 from bandtok.evaluation.judged import SetMeasures
 from bandtok.evaluation.measured_clips import ClipRow
@@ -151,7 +149,8 @@ def write_generation_report(report: GenerationReport, folder: str | os.PathLike[
         areas = {name: (a.area, a.low, a.high) for name, a in report.control.tags.items()}
         plot_areas(target / "control.png", areas, title="Do clips follow their prompts?")
         pictures["control.png"] = "Area under the ROC curve by tag; .5 is chance"
-        tables.append(("Text control", control_rows(report.control)))
+        for name, one in (("MTT", report.control), ("MSD", report.control_msd)):
+            tables += [(f"Text control, {name} tagger", control_rows(one))] if one else []
     if report.copies:
         tables.append(("Longest runs shared with the training data", _copy_rows(report.copies)))
     tables.append(("Clips", _generated_rows(report)))
@@ -306,8 +305,8 @@ def _generation_notes(report: GenerationReport) -> list[str]:
         )
     if report.control:
         notes.append(
-            "Text control: area under the ROC curve of the MTT tagger, clips whose prompt asks "
-            "for a tag against all others; .5 is chance. Intervals are over prompts."
+            "Text control: area under the ROC curve, clips whose prompt asks for a tag against all "
+            "others; 0.5 is chance. Intervals are over prompts. MSD tags captioned training music."
         )
     if report.clap:
         notes.append(f"CLAP score of clips and prompts: {estimate_cell(report.clap)}.")
