@@ -17,10 +17,10 @@ import torch
 
 import bandtok
 from bandtok.api.generation_config import CONFIG_FIELDS, EDIT_FIELDS
-from bandtok.checkpoint import load_network
 from bandtok.lm import DEBUG_MUSIC_LM, MusicLM
 from bandtok.lm.text_encoder import load_text_encoder
 from bandtok.model_specs import RERANKER_SPEC
+from bandtok.torch_checkpoint import load_network
 
 GUIDANCE = {"guidance_scale": 2.0, "beat_guidance_scale": 2.0}
 BASES: dict[str, dict[str, Any]] = {

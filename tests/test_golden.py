@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import bandtok
+from bandtok.backends.torch_codec import ExternalVocoder, TorchCodec
 from bandtok.errors import DataError
 from bandtok.golden import VECTORS, compare_golden, snr_db, write_golden
 from bandtok.signal.audio import Audio
@@ -23,17 +24,18 @@ def test_this_machine_agrees(model: str | None, name: str) -> None:
 
 
 def test_a_changed_vocoder_and_a_changed_encoder_are_seen() -> None:
-    tokenizer = bandtok.Tokenizer.from_pretrained("debug", device="cpu")
-    vocoder = tokenizer.codec.vocoder
-    assert isinstance(vocoder, torch.nn.Module)
+    tokenizer = bandtok.Tokenizer.from_pretrained("debug", backend="torch")
+    encoder, vocoder = tokenizer.codec.network, tokenizer.codec.vocoder
+    assert isinstance(encoder, TorchCodec)
+    assert isinstance(vocoder, ExternalVocoder)
     with torch.no_grad():
-        for parameter in vocoder.parameters():
+        for parameter in vocoder.network.parameters():
             parameter.mul_(1.3)
     result = compare_golden(tokenizer, "debug")
     assert result.token_agreement == 1.0
     assert not result.passed
     with torch.no_grad():
-        tokenizer.codec.network.encoder.out.weight.mul_(1.5)
+        encoder.network.encoder.out.weight.mul_(1.5)
     changed = compare_golden(tokenizer, "debug")
     assert changed.token_agreement < 0.99
 

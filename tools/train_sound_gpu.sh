@@ -58,12 +58,11 @@ bandtok train vocoder "$RECIPE" "${arguments[@]}"
 "$PYTHON" - "$TOKENIZER" "$OUT" <<'CODE'
 import sys
 
-from bandtok.checkpoint import load_network
-from bandtok.codec import code_fingerprint
 from bandtok.model_specs import TOKENIZER_SPEC
+from bandtok.torch_checkpoint import load_network, network_fingerprint
 
 before, after = (
-    code_fingerprint(load_network(TOKENIZER_SPEC, None if name == "bundled" else name))
+    network_fingerprint(load_network(TOKENIZER_SPEC, None if name == "bundled" else name))
     for name in sys.argv[1:]
 )
 if before != after:

@@ -1,6 +1,6 @@
 """How far a wrong token reaches into later tokens: the first k tokens of a frame are replaced.
 
-    MusicLM or MelTokenizer, codes [rows, frames] of several pieces -> share of later tokens changed
+    MusicLM or CodecNetwork, codes [rows, frames] of several pieces -> share of later tokens changed
 
 Three ways to see it, at the same places and with the same wrong tokens for each k:
 
@@ -25,13 +25,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bandtok.backends.networks import CodecNetwork
 from bandtok.errors import DataError
 from bandtok.evaluation.perplexity import window_nats
 from bandtok.evaluation.token_corruption import WrongCodes
 from bandtok.lm.decoding import StepWeights, WindowDecoder
 from bandtok.lm.model import MusicLM
-from bandtok.tokenizer.mel_tokenizer import MelTokenizer
-from bandtok.tokens.grid import flatten
+from bandtok.lm.token_order import flatten
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,14 +149,13 @@ def rewritten_damage(
 
 @torch.inference_mode()
 def reencoded_damage(
-    network: MelTokenizer, places: Sequence[WrongPlace], counts: Sequence[int]
+    network: CodecNetwork, places: Sequence[WrongPlace], counts: Sequence[int]
 ) -> list[LaterDamage]:
     """Return the share of tokens that differ after decoding to a mel and encoding again."""
     found: dict[int, list[np.ndarray]] = {count: [] for count in counts}
     for place in places:
         variants = [place.codes, *(place.damaged(count) for count in counts)]
-        mel = network.decode_codes(torch.from_numpy(np.stack(variants)))
-        clean, *wrong = network.encode_mel(mel).numpy()
+        clean, *wrong = (network.encode_mel(network.decode_codes(codes)) for codes in variants)
         for count, codes in zip(counts, wrong, strict=True):
             found[count].append((codes != clean).astype(float))
     return [_damage(count, found[count], places[0].frame) for count in counts]

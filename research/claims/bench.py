@@ -19,16 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from bandtok.api.tokenizer import Tokenizer
-from bandtok.checkpoint import load_network
-from bandtok.codec import ExternalVocoder
 from bandtok.data.shards import INDEX_NAME, TokenCorpus, tokenize_corpus
 from bandtok.errors import ConfigError, DataError
 from bandtok.lm.model import MusicLM
 from bandtok.model_specs import LM_SPEC
 from bandtok.tokens import atomic
+from bandtok.torch_checkpoint import load_network
 from bandtok.training.run import RunReport
 from research.claims.corpora import Corpus
 from research.claims.rows import (
@@ -156,9 +154,8 @@ class Bench:
         )
 
     def tokenizer(self, row: TokenizerRow) -> Tokenizer:
-        """Return a trained row's tokenizer. It cannot make sound: see `clips.sound_of`."""
-        silent = ExternalVocoder(nn.Identity(), reach=0)
-        return Tokenizer.from_pretrained(self.trained(row).folder, vocoder=silent, device="cpu")
+        """Return a trained row's tokenizer; it has no vocoder of its own, see `clips.sound_of`."""
+        return Tokenizer.from_pretrained(self.trained(row).folder, device="cpu")
 
     def language_model(self, row: LanguageModelRow) -> MusicLM:
         """Return a trained row's language model.

@@ -30,7 +30,7 @@ _LOUDEST = 0.99
 
 def sound_of(codes: np.ndarray, tokenizer: Tokenizer, rounds: int) -> Audio:
     """Return what codes [rows, frames] sound like."""
-    mel = tokenizer.codec.decode_mel(torch.from_numpy(codes).long()).cpu()[None]
+    mel = torch.from_numpy(tokenizer.codec.decode_mel(codes.astype(np.int64)))[None]
     waveform = griffin_lim(mel, tokenizer.config.mel, num_iterations=rounds)[0]
     waveform = waveform / max(float(waveform.abs().max()) / _LOUDEST, 1.0)
     return Audio(waveform.numpy(), tokenizer.sample_rate)

@@ -10,13 +10,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 import bandtok
 from bandtok.signal.audio import load_audio
@@ -46,61 +44,63 @@ def run_cases(
         max_seconds: of music in a case.
     """
     rng = np.random.default_rng(seed)
-    music = torch.from_numpy(load_audio(EXCERPT, tokenizer.sample_rate, mono=True).waveform[0])
+    music = load_audio(EXCERPT, tokenizer.sample_rate, mono=True).waveform[0]
     kinds = list(_KINDS.items())
     for index in range(number):
         name, compare = kinds[index % len(kinds)]
         samples = int(max_seconds * tokenizer.sample_rate * rng.random() ** 2)
         start = int(rng.integers(0, len(music)))
-        piece = music.roll(-start).repeat(samples // len(music) + 1)[:samples]
-        piece = piece * float(10 ** rng.uniform(-3, 0.3))
+        piece = np.tile(np.roll(music, -start), samples // len(music) + 1)[:samples]
+        piece = piece * np.float32(10 ** rng.uniform(-3, 0.3))
         what, equal = compare(tokenizer, piece, rng)
         yield Case(name, f"{samples} samples, {what}", equal)
 
 
 def _encode_cut(
-    tokenizer: bandtok.Tokenizer, music: Tensor, rng: np.random.Generator
+    tokenizer: bandtok.Tokenizer, music: np.ndarray, rng: np.random.Generator
 ) -> tuple[str, bool]:
     sizes = _cuts(len(music), rng)
     whole = tokenizer.encode_waveform(music[None, None])[0]
-    pieces = list(tokenizer.codec.encode_blocks(music.split(sizes)))
-    return f"cut into {len(sizes)}", torch.equal(torch.cat([whole[:, :0], *pieces], 1), whole)
+    pieces = list(tokenizer.codec.encode_blocks(_split(music, sizes)))
+    return f"cut into {len(sizes)}", np.array_equal(
+        np.concatenate([whole[:, :0], *pieces], axis=1), whole
+    )
 
 
 def _encode_batch(
-    tokenizer: bandtok.Tokenizer, music: Tensor, rng: np.random.Generator
+    tokenizer: bandtok.Tokenizer, music: np.ndarray, rng: np.random.Generator
 ) -> tuple[str, bool]:
     number = int(rng.integers(2, 5))
-    batch = torch.stack([music.roll(997 * n) * (0.5**n) for n in range(number)])[:, None]
+    batch = np.stack([np.roll(music, 997 * n) * np.float32(0.5**n) for n in range(number)])[:, None]
     together = tokenizer.encode_waveform(batch)
     alone = [tokenizer.encode_waveform(row[None])[0] for row in batch]
-    return f"batch of {number}", torch.equal(together, torch.stack(alone))
+    return f"batch of {number}", np.array_equal(together, np.stack(alone))
 
 
 def _decode_cut(
-    tokenizer: bandtok.Tokenizer, music: Tensor, rng: np.random.Generator
+    tokenizer: bandtok.Tokenizer, music: np.ndarray, rng: np.random.Generator
 ) -> tuple[str, bool]:
     codes = _some_codes(tokenizer, music, rng)
     sizes = _cuts(codes.shape[1], rng)
     whole = tokenizer.decode_codes(codes[None])[0, 0]
-    pieces = list(tokenizer.codec.decode_blocks(codes.split(sizes, dim=1)))
-    return f"cut into {len(sizes)}", torch.equal(torch.cat([whole[:0], *pieces]), whole)
+    pieces = list(tokenizer.codec.decode_blocks(_split(codes, sizes)))
+    return f"cut into {len(sizes)}", np.array_equal(np.concatenate([whole[:0], *pieces]), whole)
 
 
 def _decode_batch(
-    tokenizer: bandtok.Tokenizer, music: Tensor, rng: np.random.Generator
+    tokenizer: bandtok.Tokenizer, music: np.ndarray, rng: np.random.Generator
 ) -> tuple[str, bool]:
     number = int(rng.integers(2, 4))
-    codes = torch.stack([_some_codes(tokenizer, music, rng) for _ in range(number)])
+    codes = np.stack([_some_codes(tokenizer, music, rng) for _ in range(number)])
     together = tokenizer.decode_codes(codes)
     alone = [tokenizer.decode_codes(row[None])[0] for row in codes]
-    return f"batch of {number}", torch.equal(together, torch.stack(alone))
+    return f"batch of {number}", np.array_equal(together, np.stack(alone))
 
 
 def _decode_range(
-    tokenizer: bandtok.Tokenizer, music: Tensor, rng: np.random.Generator
+    tokenizer: bandtok.Tokenizer, music: np.ndarray, rng: np.random.Generator
 ) -> tuple[str, bool]:
-    grid = tokenizer.encode(bandtok.Audio(music[None].numpy(), tokenizer.sample_rate))
+    grid = tokenizer.encode(bandtok.Audio(music[None], tokenizer.sample_rate))
     first, last = sorted(int(n) for n in rng.integers(0, len(music) + 1, 2))
     whole = tokenizer.decode(grid).waveform[:, first:last]
     part = tokenizer.decode_range(grid, first, last).waveform
@@ -108,9 +108,9 @@ def _decode_range(
 
 
 def _length_and_repeat(
-    tokenizer: bandtok.Tokenizer, music: Tensor, rng: np.random.Generator
+    tokenizer: bandtok.Tokenizer, music: np.ndarray, rng: np.random.Generator
 ) -> tuple[str, bool]:
-    audio = bandtok.Audio(music[None].numpy(), tokenizer.sample_rate)
+    audio = bandtok.Audio(music[None], tokenizer.sample_rate)
     first, second = tokenizer.encode(audio), tokenizer.encode(audio)
     back, again = tokenizer.decode(first), tokenizer.decode(second)
     same = np.array_equal(first.codes, second.codes)
@@ -119,9 +119,9 @@ def _length_and_repeat(
 
 
 def _stereo(
-    tokenizer: bandtok.Tokenizer, music: Tensor, rng: np.random.Generator
+    tokenizer: bandtok.Tokenizer, music: np.ndarray, rng: np.random.Generator
 ) -> tuple[str, bool]:
-    both = torch.stack([music, music.roll(4_321) * 0.7]).numpy()
+    both = np.stack([music, np.roll(music, 4_321) * 0.7])
     audio = bandtok.Audio(both, tokenizer.sample_rate)
     grid = tokenizer.encode(audio, stereo=True)
     same = np.array_equal(grid.mono().codes, tokenizer.encode(audio).codes)
@@ -131,7 +131,7 @@ def _stereo(
     return f"mono rows, and samples {first} to {last} alone", same and np.array_equal(part, whole)
 
 
-Compare = Callable[[bandtok.Tokenizer, Tensor, np.random.Generator], tuple[str, bool]]
+Compare = Callable[[bandtok.Tokenizer, np.ndarray, np.random.Generator], tuple[str, bool]]
 _KINDS: dict[str, Compare] = {
     "encoding: cut = whole": _encode_cut,
     "encoding: batch = singles": _encode_batch,
@@ -149,11 +149,17 @@ def _cuts(length: int, rng: np.random.Generator) -> list[int]:
     return [int(n) for n in np.diff(np.concatenate([[0], places, [length]]))]
 
 
-def _some_codes(tokenizer: bandtok.Tokenizer, music: Tensor, rng: np.random.Generator) -> Tensor:
+def _split(array: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
+    """Cut the last axis into pieces of these sizes."""
+    return np.split(array, np.cumsum(sizes)[:-1], axis=-1)
+
+
+def _some_codes(
+    tokenizer: bandtok.Tokenizer, music: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Random codes, as many frames as the music has: harder than real ones."""
     frames = -(-len(music) // tokenizer.samples_per_frame)
-    codes = rng.integers(0, tokenizer.codebook_size, (tokenizer.num_bands, frames))
-    return torch.from_numpy(codes)
+    return rng.integers(0, tokenizer.codebook_size, (tokenizer.num_bands, frames))
 
 
 def main() -> int:

@@ -19,11 +19,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from bandtok.checkpoint import CONFIG_FILE, ModelSpec, load_network
+from bandtok.checkpoint import CONFIG_FILE, ModelSpec
 from bandtok.data.shards import INDEX_NAME, TokenCorpus
 from bandtok.errors import BandTokError
 from bandtok.model_specs import LM_SPEC, TOKENIZER_SPEC, VOCODER_SPEC
 from bandtok.tokens.token_file import read_token_file
+from bandtok.torch_checkpoint import load_network
 from bandtok.training.loop import read_metrics
 
 _CLOCK = ("minutes", "seconds_per_step")

@@ -20,8 +20,10 @@ import torch
 from torch import Tensor, nn
 
 import bandtok
+from bandtok.backends.torch_codec import ExternalVocoder, TorchCodec
 from bandtok.golden import snr_db
 from bandtok.signal.audio import Audio, load_audio
+from bandtok.signal.torch_mel import TorchLogMel
 from research.reliability.report import Section, machine, write_section
 
 EXCERPT = Path(__file__).parents[2] / "examples" / "audio" / "greece.flac"
@@ -38,9 +40,12 @@ class Row:
 
 def measure(tokenizer: bandtok.Tokenizer, music: Sequence[Tensor]) -> list[Row]:
     """Compute every row over pieces of music [samples]."""
-    network, vocoder = tokenizer.codec.network, tokenizer.codec.vocoder
-    assert isinstance(vocoder, nn.Module)
-    mels = [tokenizer.codec.log_mel(_whole_frames(piece, tokenizer)[None, None]) for piece in music]
+    backend, decoder = tokenizer.codec.network, tokenizer.codec.vocoder
+    assert isinstance(backend, TorchCodec)
+    assert isinstance(decoder, ExternalVocoder)
+    network, vocoder = backend.network, decoder.network
+    log_mel = TorchLogMel(tokenizer.config.mel)
+    mels = [log_mel(_whole_frames(piece, tokenizer)[None, None]) for piece in music]
     plain = [network.encode_mel(mel) for mel in mels]
     made = [vocoder(network.decode_codes(codes)) for codes in plain]
     rows = []
@@ -51,18 +56,15 @@ def measure(tokenizer: bandtok.Tokenizer, music: Sequence[Tensor]) -> list[Row]:
             again = [_sound(other, sound, c) for c in plain]
         rows.append(Row(what, _agreement(plain, codes), _decibels(made, again)))
     for what, change in _CHANGES.items():
-        changed = [
-            tokenizer.codec.log_mel(_whole_frames(change(piece), tokenizer)[None, None])
-            for piece in music
-        ]
+        changed = [log_mel(_whole_frames(change(piece), tokenizer)[None, None]) for piece in music]
         codes = [network.encode_mel(mel) for mel in changed]
         rows.append(Row(what, _agreement(plain, codes), None))
     return rows
 
 
 def _sound(network: nn.Module, vocoder: nn.Module, codes: Tensor) -> Tensor | None:
-    """None in half precision: there is no Fourier transform in it on a CPU."""
-    if next(vocoder.parameters()).dtype in (torch.float16, torch.bfloat16):
+    """None in other precisions than float32: the vocoder computes its norms in that."""
+    if next(vocoder.parameters()).dtype != torch.float32:
         return None
     waveform: Tensor = vocoder(network.decode_codes(codes))
     return waveform
@@ -134,7 +136,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path, default=None, metavar="FILE.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    tokenizer = bandtok.Tokenizer.from_pretrained(arguments.model, device="cpu")
+    tokenizer = bandtok.Tokenizer.from_pretrained(arguments.model, device="cpu", backend="torch")
     samples = round(arguments.seconds * tokenizer.sample_rate)
     music = [
         torch.from_numpy(load_audio(path, tokenizer.sample_rate, mono=True).waveform[0])[:samples]

@@ -1,26 +1,24 @@
 """One format for every network: a folder with config.json and model.safetensors.
 
-Finds weights by name (bundled, a model or run folder, a hub id), checks names and shapes against
-the config before anything is loaded. Never pickle.
+Finds weights by name (bundled, a model or run folder, a hub id) and reads them as numpy arrays;
+:mod:`bandtok.torch_checkpoint` makes torch networks of them. Never pickle.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+import numpy as np
 import safetensors
-import torch
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
 
 from bandtok.errors import CheckpointError
 from bandtok.extras import require
-from bandtok.tokens.atomic import write_bytes
 
 BUNDLED = Path(__file__).parent / "weights"
 FORMAT_VERSION = 1
@@ -40,80 +38,46 @@ class NetworkConfig(Protocol):
     def from_dict(cls, values: dict[str, Any]) -> Self: ...
 
 
+class Shaped(Protocol):
+    """An array or a tensor."""
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """Ties a kind of network to its classes.
+    """A kind of network and its config.
 
     Attributes:
         name: "tokenizer", "residual", "vocoder", "lm" or "reranker"; also the name of its
             folder.
-        network: class built from one config.
         config: the config's class.
         debug: a tiny config for tests.
         others: kinds that do the same job and may be found in its place; config.json says which.
     """
 
     name: str
-    network: type[nn.Module]
     config: type[Any]
     debug: NetworkConfig
     others: tuple[ModelSpec, ...] = ()
 
 
-def save_network(network: nn.Module, folder: Path, kind: str, card: str | None = None) -> None:
-    """Write config.json and float16 model.safetensors (and README.md), each atomically.
-
-    Weights go first and the config last, so that a folder with a config is complete.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        name: tensor.detach()
-        .to("cpu", torch.float16 if tensor.is_floating_point() else None)
-        .contiguous()
-        for name, tensor in network.state_dict().items()
-    }
-    config = {"format_version": FORMAT_VERSION, "kind": kind, "config": network.config.to_dict()}  # type: ignore[union-attr, operator]
-    if card is not None:
-        write_bytes(folder / CARD_FILE, card.encode())
-    write_bytes(folder / WEIGHTS_FILE, save(tensors, metadata={"format": "pt", "kind": kind}))
-    write_bytes(folder / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
-
-
-def load_network(kind: ModelSpec, name: str | os.PathLike[str] | None, device: str = "cpu") -> Any:
-    """Load a network by name, in evaluation mode and float32.
+def find_model_folder(kind: str, name: str | os.PathLike[str] | None) -> Path:
+    """Return the folder that holds a model.
 
     Args:
-        kind: what to load.
-        name: None for the bundled weights, "debug" for a tiny seeded random network, a model or
-            run folder, or a hub id ("owner/name").
-        device: torch device.
-
-    Raises:
-        CheckpointError: if it cannot be found, is of another kind, is damaged, or does not fit.
-    """
-    if name == "debug":
-        network = debug_network(kind)
-    else:
-        network = _read_network(kind, find_model_folder(kind.name, name))
-    network.eval().requires_grad_(False)
-    return network.to(device)
-
-
-def debug_network(kind: ModelSpec) -> nn.Module:
-    """Build the tiny network with weights from a fixed seed; leaves the global seed as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return kind.network(kind.debug)
-
-
-def find_model_folder(kind: str, name: str | os.PathLike[str] | None) -> Path:
-    """Return the folder that holds the model `name` (see load_network).
+        kind: name of its `ModelSpec`.
+        name: None for the bundled weights, "debug" for a tiny random network, a model or run
+            folder, or a hub id ("owner/name").
 
     Raises:
         CheckpointError: if there is none.
     """
     if name is None:
         return _checked_folder(BUNDLED / kind, "the bundled weights")
+    if name == "debug":
+        return _checked_folder(BUNDLED / "debug" / kind, "the debug weights")
     path = Path(name)
     for candidate in (path / kind, path / "model" / kind, path / "model", path):
         if (candidate / CONFIG_FILE).is_file():
@@ -143,18 +107,13 @@ def model_id(name: str | os.PathLike[str] | None) -> str:
     return Path(name).resolve().name if Path(name).exists() else os.fspath(name)
 
 
-def _read_network(kind: ModelSpec, folder: Path) -> nn.Module:
-    kind, config = _read_config(kind, folder / CONFIG_FILE)
-    with torch.device("meta"):  # shapes without memory, until the weights agree with them
-        outline = kind.network(config)
-    path = folder / WEIGHTS_FILE
-    check_shapes(outline.state_dict(), _read_shapes(path), str(path))
-    network = kind.network(config)
-    network.load_state_dict(load_file(path))
-    return network
+def read_config(kind: ModelSpec, folder: Path) -> tuple[ModelSpec, Any]:
+    """Return the config in a model folder, and its kind: `kind` or one of `kind.others`.
 
-
-def _read_config(kind: ModelSpec, path: Path) -> tuple[ModelSpec, Any]:
+    Raises:
+        CheckpointError: if it is damaged, of another kind, or asks for absurd sizes.
+    """
+    path = folder / CONFIG_FILE
     if path.stat().st_size > _MAX_CONFIG_BYTES:
         raise CheckpointError(
             f"{path} is larger than {_MAX_CONFIG_BYTES} bytes; not a model config"
@@ -192,16 +151,40 @@ def _check_sizes(values: object, path: Path) -> None:
             raise CheckpointError(f"{path}: got {name} {value!r:.30}; expected at most {most}")
 
 
-def _read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+def read_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a model's weights, read from the file's header alone.
+
+    Raises:
+        CheckpointError: if the file is missing or damaged.
+    """
+    with _opened_weights(folder) as file:
+        return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+
+
+def read_weights(folder: Path, *prefixes: str) -> dict[str, np.ndarray]:
+    """Return a model's weights whose names begin with any of `prefixes`, floats as float32.
+
+    Raises:
+        CheckpointError: if the file is missing or damaged.
+    """
+    with _opened_weights(folder) as file:
+        keys = [key for key in file.keys() if key.startswith(prefixes or "")]  # noqa: SIM118
+        found = {key: file.get_tensor(key) for key in keys}
+    return {k: v.astype(np.float32) if v.dtype.kind == "f" else v for k, v in found.items()}
+
+
+@contextmanager
+def _opened_weights(folder: Path) -> Iterator[Any]:
+    path = folder / WEIGHTS_FILE
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+        with safetensors.safe_open(path, framework="np") as file:
+            yield file
     except (OSError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"cannot read weights {str(path)!r}: {error}") from None
 
 
 def check_shapes(
-    expected: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], where: str
+    expected: Mapping[str, Shaped], shapes: Mapping[str, tuple[int, ...]], where: str
 ) -> None:
     """Raise CheckpointError if names or shapes are not those of `expected`."""
     for key in sorted(expected.keys() ^ shapes.keys()):

@@ -1,4 +1,4 @@
-"""The codec on tensors: waveform to codes and codes to waveform, exact however the input is cut.
+"""The codec on arrays: waveform to codes and codes to waveform, exact however the input is cut.
 
     samples -> mel -> codes        codes -> mel -> samples
 
@@ -9,88 +9,45 @@ piece of music is taken to stand in silence. Knows nothing of files or text.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import tee
-from typing import Protocol
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
+from bandtok.backends.networks import CodecNetwork, VocoderNetwork
 from bandtok.errors import AudioError, GridError
 from bandtok.signal.mel import LogMel
 from bandtok.signal.rumble_filter import RumbleFilter
 from bandtok.signal.windows import WindowPlan, cut_overlapping, cut_windows, reflect_padded
 from bandtok.stereo.rows import PanRows, beside
-from bandtok.tokenizer.mel_tokenizer import MelTokenizer
 
 WINDOW_FRAMES = 128
 _STEP_FRAMES = 16
-
-
-class MelVocoder(Protocol):
-    """What the codec needs of a vocoder: ln-mel [1, n_mels, mel_frames] -> [1, 1, samples]."""
-
-    @property
-    def reach(self) -> int:
-        """Mel frames on either side that a sample can depend on."""
-        ...
-
-    def __call__(self, mel: Tensor) -> Tensor: ...
-
-
-class ExternalVocoder(nn.Module):
-    """Any other mel vocoder, made to fit.
-
-    Args:
-        network: turns an ln-mel [batch, n_mels, mel_frames] into [batch, 1, mel_frames * hop].
-        reach: mel frames on either side that a sample of its output can depend on.
-
-    Example, with the public BigVGAN package and weights (same mel, see docs/vocoders.md)::
-
-        network = bigvgan.BigVGAN.from_pretrained("nvidia/bigvgan_v2_44khz_128band_512x")
-        tokenizer = bandtok.Tokenizer.from_pretrained(vocoder=ExternalVocoder(network, reach=64))
-    """
-
-    def __init__(self, network: nn.Module, reach: int) -> None:
-        super().__init__()
-        self.network, self.reach = network, reach
-
-    def forward(self, mel: Tensor) -> Tensor:
-        waveform: Tensor = self.network(mel)
-        return waveform
 
 
 @dataclass(frozen=True, kw_only=True)
 class VocoderLoader:
     """A vocoder that is loaded by the first decode: encoding needs none."""
 
-    load: Callable[[], MelVocoder]
+    load: Callable[[], VocoderNetwork]
 
 
 class Codec:
     """Tokenizer and vocoder networks, wired.
 
     Args:
-        network: mel <-> codes, in evaluation mode.
+        network: mel <-> codes.
         vocoder: mel -> waveform; or what loads it when it is first needed.
-        device: where both lie.
     """
 
-    def __init__(
-        self,
-        network: MelTokenizer,
-        vocoder: MelVocoder | VocoderLoader,
-        device: str = "cpu",
-    ) -> None:
-        self.network, self.device = network, device
-        self._vocoder_or_loader = vocoder
+    def __init__(self, network: CodecNetwork, vocoder: VocoderNetwork | VocoderLoader) -> None:
+        self.network, self._vocoder_or_loader = network, vocoder
         self.config = config = network.config
-        self.log_mel = LogMel(config.mel).to(device)
-        self.fingerprint = code_fingerprint(network)
+        self.fingerprint = network.fingerprint
+        self.log_mel = LogMel(config.mel)
+        self.rumble_filter = RumbleFilter(config.mel.sample_rate)
         self._encoder_plan = WindowPlan(
             core=WINDOW_FRAMES * config.reduction,
             halo=config.encoder_reach * config.reduction,
@@ -99,12 +56,10 @@ class Codec:
         self._decoder_plan = WindowPlan(
             core=WINDOW_FRAMES, halo=config.decoder_reach, step=_STEP_FRAMES
         )
-        self.rumble_filter = RumbleFilter(config.mel.sample_rate, device)
-        self._silent_mel = torch.full((config.mel.n_mels, 1), config.mel.silence, device=device)
-        self._silent_codes = self._codes_of_silence()
+        self._silent_mel = np.full((config.mel.n_mels, 1), config.mel.silence, np.float32)
 
     @cached_property
-    def vocoder(self) -> MelVocoder:
+    def vocoder(self) -> VocoderNetwork:
         """Mel -> waveform, loaded by the first decode.
 
         Raises:
@@ -145,10 +100,9 @@ class Codec:
             step_frames=_STEP_FRAMES,
         )
 
-    @torch.inference_mode()
     def encode_blocks(
-        self, blocks: Iterable[Tensor], known: Tensor | None = None
-    ) -> Iterator[Tensor]:
+        self, blocks: Iterable[np.ndarray], known: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
         """Encode a stream of mono samples in bounded memory.
 
         Args:
@@ -157,7 +111,7 @@ class Codec:
                 frames. They are handed out as they are and nearly all work on them is saved.
 
         Yields:
-            int64 [bands, n] pieces on the CPU; ceil(samples / samples_per_frame) frames in all.
+            int64 [bands, n] pieces; ceil(samples / samples_per_frame) frames in all.
         """
         plan, known_windows = self._encoder_plan, 0
         if known is not None:
@@ -168,30 +122,28 @@ class Codec:
             if known is not None and index < known_windows:
                 yield known[:, index * WINDOW_FRAMES : (index + 1) * WINDOW_FRAMES]
                 continue
-            codes = self.network.encode_mel(window.columns[None])[0]
+            codes = self.network.encode_mel(window.columns)
             first = plan.halo // self.config.reduction
-            yield codes[:, first : first + window.valid // self.config.reduction].cpu()
+            yield codes[:, first : first + window.valid // self.config.reduction]
 
-    @torch.inference_mode()
-    def decode_blocks(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+    def decode_blocks(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Decode a stream of codes in bounded memory.
 
         Args:
             blocks: int64 [bands, n] pieces, cut anywhere.
 
         Yields:
-            float32 [n] pieces of samples on the CPU, free of DC and of rumble below 20 Hz
+            float32 [n] pieces of samples, free of DC and of rumble below 20 Hz
             (`RumbleFilter`); frames * samples_per_frame in all.
         """
         plan, hop = self._vocoder_plan, self.config.mel.hop_length
         for window in cut_windows(self._decoded_mel(blocks), plan, self._silent_mel):
-            waveform = self.rumble_filter(self.vocoder(window.columns[None])[0, 0])
-            yield waveform[plan.halo * hop : (plan.halo + window.valid) * hop].cpu()
+            waveform = self.rumble_filter(self.vocoder.decode_mel(window.columns))
+            yield waveform[plan.halo * hop : (plan.halo + window.valid) * hop]
 
-    @torch.inference_mode()
     def encode_stereo_blocks(
-        self, blocks: Iterable[Tensor], known: Tensor | None = None
-    ) -> Iterator[Tensor]:
+        self, blocks: Iterable[np.ndarray], known: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
         """Encode a stream of two channels in bounded memory.
 
         Args:
@@ -199,15 +151,14 @@ class Codec:
             known: the first codes of mid, as for `encode_blocks`.
 
         Yields:
-            int64 [bands + pan rows, n] on the CPU; the lower rows are the codes of mid alone.
+            int64 [bands + pan rows, n]; the lower rows are the codes of mid alone.
         """
         for_mid, for_pan = tee(blocks)
         codes = self.encode_blocks((block[0] for block in for_mid), known)
         yield from beside(codes, self.pan_rows.measure(for_pan))
 
-    @torch.inference_mode()
-    def decode_stereo_blocks(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Decode a stream of int64 [bands + pan rows, n] pieces to float32 [2, n] on the CPU.
+    def decode_stereo_blocks(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Decode a stream of int64 [bands + pan rows, n] pieces to float32 [2, n].
 
         Raises:
             GridError: if a token of a pan row is not one.
@@ -217,7 +168,7 @@ class Codec:
         mid = self.decode_blocks(block[:bands] for block in for_mid)
         yield from self.pan_rows.spread(mid, (block[bands:] for block in for_pan))
 
-    def encode_waveform(self, waveform: Tensor) -> Tensor:
+    def encode_waveform(self, waveform: np.ndarray) -> np.ndarray:
         """Encode a batch, each row exactly as if alone.
 
         Args:
@@ -233,15 +184,16 @@ class Codec:
             raise AudioError(
                 f"got a waveform of shape {tuple(waveform.shape)}; expected [batch, 1, samples]"
             )
-        if not torch.isfinite(waveform).all():
+        if not np.isfinite(waveform).all():
             raise AudioError("the waveform holds NaN or infinity; expected finite numbers")
-        empty = torch.zeros(self.config.num_bands, 0, dtype=torch.int64)
+        empty = np.zeros((self.config.num_bands, 0), np.int64)
         rows = [
-            torch.cat([empty, *self.encode_blocks([row[0].float()])], dim=1) for row in waveform
+            np.concatenate([empty, *self.encode_blocks([row[0].astype(np.float32)])], axis=1)
+            for row in waveform
         ]
-        return torch.stack(rows) if rows else empty.expand(0, *empty.shape)
+        return np.stack(rows) if rows else empty[None][:0]
 
-    def decode_codes(self, codes: Tensor) -> Tensor:
+    def decode_codes(self, codes: np.ndarray) -> np.ndarray:
         """Decode a batch, each row exactly as if alone.
 
         Args:
@@ -256,38 +208,37 @@ class Codec:
         bands, size = self.config.num_bands, self.config.codebook_size
         rows = codes.shape[1] if codes.ndim == 3 else 0
         stereo = rows > bands and rows == bands + self.pan_rows.num_rows
-        if not (rows == bands or stereo) or codes.is_floating_point():
+        if not (rows == bands or stereo) or codes.dtype.kind not in "iu":
             raise GridError(
                 f"got codes of shape {tuple(codes.shape)} and type {codes.dtype}; "
                 f"expected integers [batch, {bands}, frames]"
             )
-        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < size:
+        if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < size:
             raise GridError(
                 f"got codes from {int(codes.min())} to {int(codes.max())}; expected 0 to {size - 1}"
             )
-        singles = [self._decode_one(row.long(), stereo) for row in codes]
-        return torch.stack(singles) if singles else torch.zeros(0, 1 + stereo, 0)
+        singles = [self._decode_one(row.astype(np.int64), stereo) for row in codes]
+        return np.stack(singles) if singles else np.zeros((0, 1 + stereo, 0), np.float32)
 
-    def _decode_one(self, codes: Tensor, stereo: bool) -> Tensor:
+    def _decode_one(self, codes: np.ndarray, stereo: bool) -> np.ndarray:
         if stereo:
-            return torch.cat([torch.zeros(2, 0), *self.decode_stereo_blocks([codes])], dim=1)
-        return torch.cat([torch.zeros(0), *self.decode_blocks([codes])])[None]
+            pieces = [np.zeros((2, 0), np.float32), *self.decode_stereo_blocks([codes])]
+            return np.concatenate(pieces, axis=1)
+        return np.concatenate([np.zeros(0, np.float32), *self.decode_blocks([codes])])[None]
 
-    def decode_mel(self, codes: Tensor) -> Tensor:
-        """Decode codes [bands, frames] to the ln-mel [n_mels, mel_frames] the vocoder hears."""
-        with torch.inference_mode():
-            return torch.cat([self._silent_mel[:, :0], *self._decoded_mel([codes])], dim=1)
+    def decode_mel(self, codes: np.ndarray) -> np.ndarray:
+        """Decode codes [bands, frames] to the vocoder's input, ln-mel [n_mels, mel_frames]."""
+        return np.concatenate([self._silent_mel[:, :0], *self._decoded_mel([codes])], axis=1)
 
-    def _decoded_mel(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+    def _decoded_mel(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Turn codes [bands, n] into ln-mel [n_mels, n * reduction]."""
         plan, reduction = self._decoder_plan, self.config.reduction
-        moved = (block.to(self.device) for block in blocks)
-        for window in cut_windows(moved, plan, self._silent_codes):
+        for window in cut_windows(blocks, plan, self._silent_codes):
             # Cores begin at multiples of the noise's period, in a part of a piece as in the whole.
-            mel = self.network.decode_codes(window.columns[None], first_frame=-plan.halo)[0]
+            mel = self.network.decode_codes(window.columns, first_frame=-plan.halo)
             yield mel[:, plan.halo * reduction : (plan.halo + window.valid) * reduction]
 
-    def _mel_blocks(self, blocks: Iterable[Tensor], skipped: int) -> Iterator[Tensor]:
+    def _mel_blocks(self, blocks: Iterable[np.ndarray], skipped: int) -> Iterator[np.ndarray]:
         """Turn samples into ln-mel [n_mels, n], whole token frames in all.
 
         The first `skipped` pieces are silence instead.
@@ -295,30 +246,15 @@ class Codec:
         padding = self.config.mel.padding
         stream = reflect_padded(blocks, padding, self.config.samples_per_frame)
         core = WINDOW_FRAMES * self.config.samples_per_frame
-        silent = self._silent_mel.expand(-1, WINDOW_FRAMES * self.config.reduction)
+        silent = self._silent_mel.repeat(WINDOW_FRAMES * self.config.reduction, axis=1)
         for index, samples in enumerate(cut_overlapping(stream, core, padding)):
             if index < skipped:
                 yield silent
                 continue
-            yield self.log_mel.from_padded(samples[None, None].to(self.device))[0]
+            yield self.log_mel(samples)
 
-    def _codes_of_silence(self) -> Tensor:
+    @cached_property
+    def _silent_codes(self) -> np.ndarray:
         reach, reduction = self.config.encoder_reach, self.config.reduction
-        silence = self._silent_mel[None].expand(1, -1, (2 * reach + 1) * reduction)
-        return self.network.encode_mel(silence)[0, :, reach : reach + 1]
-
-
-def code_fingerprint(network: MelTokenizer) -> str:
-    """Return a hash over all that gives a code its meaning: config, encoder and codebook.
-
-    The decoder is left out: it may improve while tokens written before stay good.
-    """
-    digest = hashlib.sha256()
-    config = {k: v for k, v in network.config.to_dict().items() if not k.startswith("decoder")}
-    digest.update(json.dumps(config, sort_keys=True).encode())
-    for part in (network.encoder, network.quantizer):
-        for key, tensor in sorted(part.state_dict().items()):
-            digest.update(f"{key}{tuple(tensor.shape)}".encode())
-            numbers = tensor.detach().cpu().float() + 0.0  # -0 and 0 are the same weight
-            digest.update(numbers.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:32]
+        silence = self._silent_mel.repeat((2 * reach + 1) * reduction, axis=1)
+        return self.network.encode_mel(silence)[:, reach : reach + 1]

@@ -187,8 +187,8 @@ def test_encoding_loads_no_vocoder_and_the_first_decode_loads_it_once(
 
 
 def test_a_damaged_vocoder_fails_when_it_is_needed(tmp_path: Path) -> None:
-    from bandtok.checkpoint import debug_network, save_network  # noqa: PLC0415
     from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC  # noqa: PLC0415
+    from bandtok.torch_checkpoint import debug_network, save_network  # noqa: PLC0415
 
     for spec in (TOKENIZER_SPEC, VOCODER_SPEC):
         save_network(debug_network(spec), tmp_path / spec.name, spec.name)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from bandtok.checkpoint import debug_network
 from bandtok.errors import DataError, ModelMismatch
 from bandtok.evaluation.perplexity import check_language_model, score_tokens, window_nats
 from bandtok.lm.model import MusicLM
+from bandtok.lm.token_order import flatten, token_order
 from bandtok.model_specs import LM_SPEC
-from bandtok.tokens.grid import flatten, token_order
+from bandtok.torch_checkpoint import debug_network
 
 BANDS, SIZE, WINDOW = 16, 64, 8
 FRAME_RATE = 10.0

@@ -6,8 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
 from bandtok.api.tokenizer import Tokenizer
 from bandtok.errors import DataError, GridError
@@ -21,22 +19,22 @@ def grids() -> list[np.ndarray]:
     return [rng.integers(0, SIZE, (ROWS, frames)) for frames in (40, 3, 25)]
 
 
-def paint(codes: Tensor) -> Tensor:
+def paint(codes: np.ndarray) -> np.ndarray:
     """Each token colors its own cell by its code."""
-    return codes.double().repeat_interleave(CELL, 0).repeat_interleave(CELL, 1)
+    return codes.astype(float).repeat(CELL, axis=0).repeat(CELL, axis=1)
 
 
-def echoing(codes: Tensor) -> Tensor:
+def echoing(codes: np.ndarray) -> np.ndarray:
     """Each token is heard once more a frame later, three times as quiet."""
     mel = paint(codes)
     mel[:, CELL:] += paint(codes)[:, :-CELL] / 3
     return mel
 
 
-def layered(codes: Tensor) -> Tensor:
+def layered(codes: np.ndarray) -> np.ndarray:
     """Row k adds half as much as row k - 1 to the whole frame."""
-    weights = 0.5 ** torch.arange(len(codes), dtype=torch.float64)
-    return (weights[:, None] * codes).sum(dim=0).repeat_interleave(CELL).expand(2 * CELL, -1)
+    weights = 0.5 ** np.arange(len(codes))
+    return np.tile((weights[:, None] * codes).sum(axis=0).repeat(CELL), (2 * CELL, 1))
 
 
 def test_a_decoder_without_reach_keeps_all_damage_in_the_cell() -> None:
@@ -118,8 +116,8 @@ def test_no_damage_gives_zeros() -> None:
 def test_a_replaced_token_is_always_another() -> None:
     seen = []
 
-    def remember(codes: Tensor) -> Tensor:
-        seen.append(codes.clone())
+    def remember(codes: np.ndarray) -> np.ndarray:
+        seen.append(codes.copy())
         return paint(codes)
 
     places = 50

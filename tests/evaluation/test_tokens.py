@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from bandtok.api.tokenizer import Tokenizer
-from bandtok.checkpoint import debug_network, save_network
 from bandtok.data.manifest import Track, save_manifest
 from bandtok.errors import ConfigError, DataError, ModelMismatch
 from bandtok.evaluation.mutual_information import token_dependence
@@ -23,6 +22,7 @@ from bandtok.lm.config import DEBUG_MUSIC_LM
 from bandtok.lm.model import MusicLM
 from bandtok.model_specs import LM_SPEC, RESIDUAL_SPEC
 from bandtok.signal.audio import Audio
+from bandtok.torch_checkpoint import debug_network, save_network
 
 RATE = 44_100
 FRAMES = 11  # of one second

@@ -24,7 +24,7 @@ from bandtok.lm import (
 from bandtok.lm.decoding import WindowDecoder
 from bandtok.lm.generate import candidate_seeds, plan_windows
 from bandtok.lm.text_embeddings import HashTextEncoder
-from bandtok.tokens.grid import flatten, infill_order, token_order
+from bandtok.lm.token_order import flatten, infill_order, token_order
 
 Make = Callable[..., MusicLM]
 

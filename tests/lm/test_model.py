@@ -10,7 +10,7 @@ import torch
 from bandtok.errors import ConfigError
 from bandtok.lm import MusicLM, MusicLMConfig, TextEmbeddings
 from bandtok.lm.text_embeddings import HashTextEncoder
-from bandtok.tokens.grid import infill_order, token_order
+from bandtok.lm.token_order import infill_order, token_order
 
 Make = Callable[..., MusicLM]
 MakeConfig = Callable[..., MusicLMConfig]

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from bandtok.api.music_model import MusicModel
-from bandtok.checkpoint import load_network, save_network
 from bandtok.errors import CheckpointError, ConfigError, GridError
-from bandtok.lm.reranker import DEBUG_RERANKER, Reranker, RerankerConfig
+from bandtok.lm.reranker import Reranker
+from bandtok.lm.reranker_config import DEBUG_RERANKER, RerankerConfig
 from bandtok.lm.text_embeddings import HashTextEncoder
-from bandtok.model_specs import RERANKER_SPEC
+from bandtok.model_specs import RERANKER_SPEC, TOKENIZER_SPEC
 from bandtok.tokens.grid import TokenGrid
+from bandtok.torch_checkpoint import load_network, save_network
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def test_a_music_model_listens_with_its_own_listener_or_the_bundled_one(tmp_path
     for kind, network in (
         ("lm", debug.network),
         ("reranker", debug.reranker),
-        ("tokenizer", debug.tokenizer.codec.network),
+        ("tokenizer", load_network(TOKENIZER_SPEC, "debug")),
     ):
         save_network(network, tmp_path / kind, kind)
     assert MusicModel.from_pretrained(tmp_path).reranker is not None

@@ -13,7 +13,7 @@ from bandtok.lm.rope import (
     rotary_2d,
     rotate,
 )
-from bandtok.tokens.grid import positions
+from bandtok.lm.token_order import positions
 
 
 def _score(query: torch.Tensor, key: torch.Tensor, places: list[tuple[int, int]]) -> float:

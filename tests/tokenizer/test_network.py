@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bandtok.checkpoint import debug_network
 from bandtok.errors import ConfigError, GridError
 from bandtok.model_specs import TOKENIZER_SPEC
 from bandtok.tokenizer.config import TokenizerConfig
 from bandtok.tokenizer.model import TokenizerNetwork
+from bandtok.torch_checkpoint import debug_network
 
 
 @pytest.fixture(scope="module")

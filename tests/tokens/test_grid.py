@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from bandtok.errors import GridError
-from bandtok.tokens.grid import (
-    TokenGrid,
+from bandtok.lm.token_order import (
     flatten,
     infill_order,
     neighbor_steps,
@@ -17,6 +16,7 @@ from bandtok.tokens.grid import (
     unflatten,
     window_order,
 )
+from bandtok.tokens.grid import TokenGrid
 
 
 def test_raster_order_spelled_out_on_two_bands_and_three_frames() -> None:

@@ -17,13 +17,12 @@ import soundfile
 import torch
 from safetensors.torch import load_file
 
-from bandtok.checkpoint import load_network, save_network
-from bandtok.codec import code_fingerprint
 from bandtok.data.manifest import Track
 from bandtok.data.waveforms import WaveformStore
 from bandtok.device import choose_device
 from bandtok.errors import CheckpointError, ConfigError
 from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC
+from bandtok.torch_checkpoint import load_network, network_fingerprint, save_network
 from bandtok.training.joint import JointTask, JointTraining
 from bandtok.training.loss_table import weighted_sum
 from bandtok.training.recipes import vocoder as recipes
@@ -95,15 +94,15 @@ def joint(music: Path, out: Path, init: Path | None = None, **changed: Any) -> P
 def test_joint_training_grows_the_decoder_and_keeps_the_codes(
     music: Path, start: Path, tmp_path: Path
 ) -> None:
-    fingerprint = code_fingerprint(load_network(TOKENIZER_SPEC, start))
+    fingerprint = network_fingerprint(load_network(TOKENIZER_SPEC, start))
     run = joint(music, tmp_path / "run", tokenizer=str(start))
     exported = load_network(TOKENIZER_SPEC, run)
-    assert code_fingerprint(exported) == fingerprint
+    assert network_fingerprint(exported) == fingerprint
     assert exported.config.decoder_fine_blocks == 2
     assert exported.config.decoder_noise_channels == 4
     assert exported.decoder.fine.out.weight.any()
     again = load_network(TOKENIZER_SPEC, joint(music, tmp_path / "again", tokenizer=str(run)))
-    assert code_fingerprint(again) == fingerprint
+    assert network_fingerprint(again) == fingerprint
     assert torch.equal(again.decoder.fine.noise.tile, exported.decoder.fine.noise.tile)
     assert not torch.equal(again.decoder.fine.out.weight, exported.decoder.fine.out.weight)
     with pytest.raises(ConfigError, match="has 2 already"):
@@ -163,7 +162,7 @@ def test_a_grown_tokenizer_starts_from_older_weights(music: Path, tmp_path: Path
     codes = torch.randint(0, 64, (1, 16, 10), generator=torch.Generator().manual_seed(0))
     assert after.config.decoder_fine_blocks == 1
     assert torch.equal(before.decode_codes(codes), after.decode_codes(codes))
-    assert code_fingerprint(before) == code_fingerprint(after)
+    assert network_fingerprint(before) == network_fingerprint(after)
     with pytest.raises(CheckpointError, match="unknown tensor"):
         train(
             "tokenizer", "debug", data=music, out=tmp_path / "third", settings=small,

@@ -16,11 +16,10 @@ from torch import nn
 from torch.optim import SGD, Optimizer
 
 import bandtok
-from bandtok.checkpoint import load_network
-from bandtok.codec import code_fingerprint
 from bandtok.errors import CheckpointError, ConfigError, TrainingError
 from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC
-from bandtok.tokenizer.residual_model import ResidualNetwork
+from bandtok.tokenizer.residual_config import ResidualConfig
+from bandtok.torch_checkpoint import load_network, network_fingerprint
 from bandtok.training.loop import LoopConfig, rate_scale, read_metrics, run_loop, update
 from bandtok.training.run import RunReport, recipe_modules, recipe_names, train
 from bandtok.training.settings import override
@@ -127,7 +126,7 @@ def test_a_run_leaves_a_model_pictures_and_numbers(music: Path, tmp_path: Path) 
 def test_a_residual_run_leaves_a_tokenizer_for_every_use(music: Path, tmp_path: Path) -> None:
     train("tokenizer", "residual_debug", data=music, out=tmp_path / "first")
     tokenizer = bandtok.Tokenizer.from_pretrained(tmp_path / "first", vocoder="debug")
-    assert isinstance(tokenizer.codec.network, ResidualNetwork)
+    assert isinstance(tokenizer.config, ResidualConfig)
     last = [line for line in read_metrics(tmp_path / "first") if line["part"] == "valid"][-1]
     layers = [last[f"entropy_bits_{index:02}"] for index in range(16)]
     assert last["entropy_bits"] == pytest.approx(np.mean(layers), abs=1e-3)
@@ -138,7 +137,7 @@ def test_a_residual_run_leaves_a_tokenizer_for_every_use(music: Path, tmp_path: 
         settings={"freeze_codes": "true", "steps": "2"}, **start,
     )  # fmt: skip
     second = load_network(TOKENIZER_SPEC, tmp_path / "second")
-    assert code_fingerprint(second) == tokenizer.fingerprint
+    assert network_fingerprint(second) == tokenizer.fingerprint
     with pytest.raises(CheckpointError, match="tensor"):
         train("tokenizer", "debug", out=tmp_path / "third", **start)
     short = {"steps": "1", "tokenizer": str(tmp_path / "first")}
@@ -179,7 +178,7 @@ def test_joint_training_moves_both_and_keeps_the_codes(music: Path, tmp_path: Pa
         after = load_network(kind, tmp_path / "joint").state_dict()
         assert not torch.equal(before[moved], after[moved])
     fingerprints = {
-        code_fingerprint(load_network(TOKENIZER_SPEC, tmp_path / run))
+        network_fingerprint(load_network(TOKENIZER_SPEC, tmp_path / run))
         for run in ("tokenizer", "joint")
     }
     assert len(fingerprints) == 1
@@ -204,7 +203,7 @@ def test_frozen_codes_stay_frozen(music: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     before = load_network(TOKENIZER_SPEC, tmp_path / "first")
     after = load_network(TOKENIZER_SPEC, tmp_path / "second")
-    assert code_fingerprint(before) == code_fingerprint(after)
+    assert network_fingerprint(before) == network_fingerprint(after)
     assert not torch.equal(before.decoder.out.weight, after.decoder.out.weight)
 
 

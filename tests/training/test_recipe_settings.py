@@ -16,12 +16,12 @@ import soundfile
 import torch
 from torch import Tensor
 
-from bandtok.checkpoint import load_network
 from bandtok.data.manifest import Track
 from bandtok.data.shards import TokenCorpus
 from bandtok.data.waveforms import WaveformStore
 from bandtok.lm.text_embeddings import HashTextEncoder
 from bandtok.model_specs import TOKENIZER_SPEC
+from bandtok.torch_checkpoint import load_network
 from bandtok.training.joint import JointTask
 from bandtok.training.lm import LMTask
 from bandtok.training.recipes import lm as music_lm_recipes

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from bandtok.checkpoint import load_network
 from bandtok.data.shards import TokenCorpus
 from bandtok.errors import ConfigError
 from bandtok.lm.reranker import Reranker
 from bandtok.lm.text_embeddings import HashTextEncoder
 from bandtok.model_specs import RERANKER_SPEC
+from bandtok.torch_checkpoint import load_network
 from bandtok.training.recipes import reranker as recipes
 from bandtok.training.reranker import RerankerTask, RerankerTraining, choice_loss
 from bandtok.training.run import train

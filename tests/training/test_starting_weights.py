@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from bandtok.checkpoint import load_network
 from bandtok.data.shards import TokenCorpus
 from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC, VOCODER_SPEC
+from bandtok.torch_checkpoint import load_network
 from bandtok.training.run import recipe_modules, train
 from bandtok.training.settings import describe
 

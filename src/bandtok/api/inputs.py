@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from bandtok.api.clip import Clip
 from bandtok.errors import AudioError, ConfigError, GridError
-from bandtok.signal.audio import Audio, AudioReader
+from bandtok.signal.audio import Audio, AudioReader, as_array
 from bandtok.tokens.grid import TokenGrid
 from bandtok.tokens.region import Region
 from bandtok.tokens.token_file import TOKEN_FILE_SUFFIX
@@ -21,6 +20,7 @@ from bandtok.tokens.token_file import TOKEN_FILE_SUFFIX
 if TYPE_CHECKING:
     from bandtok.api.tokenizer import Tokenizer
 
+ArrayOrTensor = TypeVar("ArrayOrTensor")
 MusicSource = TokenGrid | Clip | Audio | str | os.PathLike[str]
 """A piece: tokens, a clip, a waveform, or the path of a token file (.btk) or an audio file."""
 RegionLike = Region | str
@@ -96,18 +96,24 @@ def as_audio(
     return Audio(source, sample_rate)  # type: ignore[arg-type]
 
 
-def as_tensor(values: Tensor | np.ndarray) -> tuple[Tensor, bool]:
-    """Return values as a tensor, and whether they were a tensor already.
+def numeric_array(values: object) -> np.ndarray:
+    """Return an array or tensor as an int64 or float32 array.
 
     Raises:
-        GridError: if they are neither a tensor nor an array.
+        GridError: if it is neither, or does not hold numbers.
     """
-    if isinstance(values, Tensor):
-        return values, True
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
+    array = as_array(values) if hasattr(values, "shape") else None
+    if array is None or array.dtype.kind not in "fiu":
         raise GridError(f"got {kind_of(values)}; expected a tensor or an array of numbers")
-    integers = values.dtype.kind != "f"
-    return torch.from_numpy(values.astype(np.int64 if integers else np.float32)), False
+    return array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
+
+
+def like(values: ArrayOrTensor, result: np.ndarray) -> ArrayOrTensor:
+    """Return a result as a tensor on the CPU if `values` is a tensor, else as it is."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(values, torch.Tensor):
+        return torch.from_numpy(np.ascontiguousarray(result))
+    return result  # type: ignore[return-value]
 
 
 def as_regions(region: RegionLike | Sequence[RegionLike]) -> list[Region]:

@@ -35,7 +35,7 @@ from bandtok.api.inputs import (
     as_seeds,
 )
 from bandtok.api.tokenizer import Progress, Tokenizer
-from bandtok.checkpoint import holds_network, load_network
+from bandtok.checkpoint import holds_network
 from bandtok.device import choose_device
 from bandtok.errors import CheckpointError, ConfigError, GridError
 from bandtok.lm.decoding import StepWeights
@@ -50,6 +50,7 @@ from bandtok.signal.loudness import normalize_loudness
 from bandtok.signal.mel import mel_bin_centers_hz
 from bandtok.tokens.grid import TokenGrid
 from bandtok.tokens.region import Region
+from bandtok.torch_checkpoint import load_network
 
 MAX_DURATION_SECONDS = 3600.0
 _DEFAULTS = GenerationConfig()

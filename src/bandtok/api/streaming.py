@@ -74,15 +74,15 @@ class ClipStream:
     def _decoded(self) -> Iterator[np.ndarray]:
         emitted = 0
         for waveform in self._tokenizer.codec.decode_blocks(self._blocks()):
-            block = waveform[None].numpy()
+            block = waveform[None]
             if isinstance(self._outcome, Clip):  # only the last block can be too long
                 block = block[:, : self._outcome.audio.waveform.shape[1] - emitted]
             emitted += block.shape[1]
             yield block
 
-    def _blocks(self) -> Iterator[Tensor]:
+    def _blocks(self) -> Iterator[np.ndarray]:
         while (column := self._columns.get()) is not None:
-            yield column[:, None]
+            yield column[:, None].numpy()
         if isinstance(self._outcome, BaseException):
             raise self._outcome
 

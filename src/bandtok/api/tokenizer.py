@@ -8,18 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from math import ceil
-from typing import TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from bandtok.api.inputs import as_audio, as_tensor, as_tokens
-from bandtok.checkpoint import holds_network, load_network, model_id
-from bandtok.codec import WINDOW_FRAMES, Codec, ExternalVocoder, MelVocoder, VocoderLoader
-from bandtok.device import choose_device
+from bandtok.api.inputs import ArrayOrTensor, as_audio, as_tokens, like, numeric_array
+from bandtok.backends import Runtime, choose_runtime, load_codec_network, load_vocoder_network
+from bandtok.backends.networks import VocoderNetwork
+from bandtok.checkpoint import holds_network, model_id
+from bandtok.codec import WINDOW_FRAMES, Codec, VocoderLoader
 from bandtok.errors import GridError, ModelMismatch
-from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC
+from bandtok.model_specs import VOCODER_SPEC
 from bandtok.signal.audio import Audio, AudioReader, open_audio, resample_blocks
 from bandtok.signal.mixing import mended
 from bandtok.stereo.rows import mid_and_side
@@ -30,8 +28,6 @@ from bandtok.tokens.journal import EncodingJournal
 Progress = Callable[[int, int], None]
 AudioSource = str | os.PathLike[str] | Audio | AudioReader
 """A path, a waveform, or a file that is open (:func:`bandtok.signal.audio.open_audio`)."""
-
-ArrayOrTensor = TypeVar("ArrayOrTensor", np.ndarray, Tensor)
 
 JOURNAL_FRAMES = 4 * 1024
 """Frames between two entries in the journal of a long encoding: 6.3 minutes of music."""
@@ -52,7 +48,7 @@ class Tokenizer:
         return (
             f"Tokenizer({self.num_bands} bands x {self.frame_rate:.2f} frames/s, "
             f"{self.codebook_size} codes, {self.bit_rate_bps / 1000:.2f} kbit/s, "
-            f"{self.sample_rate} Hz, {self.codec.device}, {self.model_id})"
+            f"{self.sample_rate} Hz, {self.device}, {self.model_id})"
         )
 
     @classmethod
@@ -60,8 +56,10 @@ class Tokenizer:
         cls,
         name: str | os.PathLike[str] | None = None,
         *,
-        vocoder: str | os.PathLike[str] | ExternalVocoder | None = None,
+        vocoder: str | os.PathLike[str] | VocoderNetwork | None = None,
         device: str = "auto",
+        backend: str = "auto",
+        threads: int | None = None,
     ) -> Tokenizer:
         """Load a tokenizer; its own vocoder is loaded by the first decode.
 
@@ -71,22 +69,32 @@ class Tokenizer:
                 alone, which then gets the bundled vocoder.
             vocoder: another vocoder, by name as above or ready-made; loaded at once.
             device: "auto", "cpu", "cuda" or "mps".
+            backend: "onnx" (CPU), "torch", or "auto": onnx on a CPU if the model's folder holds
+                graphs (see `bandtok export`), else torch.
+            threads: on the CPU; None for one per processor.
 
         Raises:
             CheckpointError: if a model cannot be found, is damaged or does not fit.
+            ConfigError: if there is no such device or back end.
+            MissingDependency: if torch is needed and not installed.
         """
-        device = choose_device(device)
-        network = load_network(TOKENIZER_SPEC, name, device)
-        found: MelVocoder | VocoderLoader
+        runtime = choose_runtime(device, backend, threads)
+        network = load_codec_network(name, runtime)
+        found: VocoderNetwork | VocoderLoader
         if vocoder is None:
-            found = VocoderLoader(load=lambda: _load_vocoder(name, None, device))
+            found = VocoderLoader(load=lambda: _load_vocoder(name, None, runtime))
         else:
-            found = _load_vocoder(name, vocoder, device)
-        return cls(Codec(network, found, device), model_id(name))
+            found = _load_vocoder(name, vocoder, runtime)
+        return cls(Codec(network, found), model_id(name))
 
     @property
     def config(self) -> MelImageConfig:
         return self.codec.config
+
+    @property
+    def device(self) -> str:
+        """Where the networks run: "cpu", "cuda" or "mps"."""
+        return self.codec.network.device
 
     @property
     def sample_rate(self) -> int:
@@ -121,7 +129,7 @@ class Tokenizer:
 
     def encode(
         self,
-        source: AudioSource | np.ndarray | Tensor,
+        source: AudioSource | ArrayOrTensor,
         progress: Progress | None = None,
         stereo: bool = False,
         journal: EncodingJournal | None = None,
@@ -165,7 +173,7 @@ class Tokenizer:
         seconds = source.seconds if isinstance(source, Audio) else source.info.seconds
         total = ceil(seconds * self.frame_rate)
         codes = journal.known_codes() if journal else None
-        known = None if codes is None else torch.from_numpy(codes).long()
+        known = None if codes is None else codes.astype(np.int64)
         if stereo:
             rows = self.num_bands + self.codec.pan_rows.num_rows
             stream = counter.counted(self._mid_side_blocks(source))
@@ -174,7 +182,7 @@ class Tokenizer:
             rows = self.num_bands
             stream = (block[0] for block in counter.counted(self._sample_blocks(source)))
             found = self.codec.encode_blocks(stream, known)
-        pieces = [torch.zeros(rows, 0, dtype=torch.int64)]
+        pieces = [np.zeros((rows, 0), np.int64)]
         done = kept = 0
         for piece in found:
             pieces.append(piece)
@@ -183,8 +191,8 @@ class Tokenizer:
                 progress(min(done, total), total)
             if journal and done - kept >= JOURNAL_FRAMES:
                 kept = done // WINDOW_FRAMES * WINDOW_FRAMES
-                journal.keep(self._grid(torch.cat(pieces, dim=1)[: self.num_bands, :kept]))
-        return self._grid(torch.cat(pieces, dim=1), counter.samples)
+                journal.keep(self._grid(np.concatenate(pieces, axis=1)[: self.num_bands, :kept]))
+        return self._grid(np.concatenate(pieces, axis=1), counter.samples)
 
     def decode(
         self,
@@ -256,18 +264,14 @@ class Tokenizer:
 
         A numpy array gives a numpy array, a tensor a tensor.
         """
-        values, was_tensor = as_tensor(waveform)
-        codes = self.codec.encode_waveform(values)
-        return codes if was_tensor else codes.numpy()  # type: ignore[return-value]
+        return like(waveform, self.codec.encode_waveform(numeric_array(waveform)))
 
     def decode_codes(self, codes: ArrayOrTensor) -> ArrayOrTensor:
         """Decode a batch: int [batch, rows, frames] -> float32 [batch, channels, samples].
 
         A numpy array gives a numpy array, a tensor a tensor.
         """
-        values, was_tensor = as_tensor(codes)
-        waveform = self.codec.decode_codes(values)
-        return waveform if was_tensor else waveform.numpy()  # type: ignore[return-value]
+        return like(codes, self.codec.decode_codes(numeric_array(codes)))
 
     def check_grid(self, grid: TokenGrid, force: bool = False) -> None:
         """Raise ModelMismatch unless this tokenizer can decode `grid`."""
@@ -299,30 +303,31 @@ class Tokenizer:
         both = mid_and_side(mended(blocks, rate, name))
         return resample_blocks(both, rate, self.sample_rate, 2)
 
-    def _grid(self, codes: Tensor, num_samples: int | None = None) -> TokenGrid:
+    def _grid(self, codes: np.ndarray, num_samples: int | None = None) -> TokenGrid:
         return TokenGrid(
-            codes=codes.numpy(),
+            codes=codes,
             codebook_size=self.codebook_size,
             sample_rate=self.sample_rate,
             samples_per_frame=self.samples_per_frame,
             num_samples=num_samples,
             model_id=self.model_id,
             fingerprint=self.fingerprint,
-            extra={"encode_mode": {"device": self.codec.device, "dtype": "float32"}},
+            extra={"encode_mode": {"device": self.device, "dtype": "float32"}},
             pan_bands=self.num_bands if len(codes) > self.num_bands else 0,
         )
 
     def _decoded(self, grid: TokenGrid, progress: Progress | None) -> Iterator[np.ndarray]:
-        codes = torch.from_numpy(grid.codes).long()
+        codes = grid.codes.astype(np.int64)
         assert grid.num_samples is not None
         left, done = grid.num_samples, 0
-        blocks = codes.split(_DECODE_BLOCK_FRAMES, dim=1)
+        starts = range(0, codes.shape[1], _DECODE_BLOCK_FRAMES)
+        blocks = (codes[:, first : first + _DECODE_BLOCK_FRAMES] for first in starts)
         if grid.pan_bands:
             waveforms = self.codec.decode_stereo_blocks(blocks)
         else:
             waveforms = (mono[None] for mono in self.codec.decode_blocks(blocks))
         for waveform in waveforms:
-            yield waveform[:, :left].numpy()
+            yield waveform[:, :left]
             left -= min(left, waveform.shape[1])
             done = min(done + waveform.shape[1] // self.samples_per_frame, grid.num_frames)
             if progress:
@@ -360,20 +365,19 @@ class _SampleCounter:
     def __init__(self) -> None:
         self.samples = 0
 
-    def counted(self, blocks: Iterable[np.ndarray]) -> Iterator[Tensor]:
+    def counted(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         for block in blocks:
             self.samples += block.shape[1]
-            yield torch.from_numpy(np.ascontiguousarray(block))
+            yield block
 
 
 def _load_vocoder(
     name: str | os.PathLike[str] | None,
-    vocoder: str | os.PathLike[str] | ExternalVocoder | None,
-    device: str,
-) -> MelVocoder:
-    if isinstance(vocoder, ExternalVocoder):
-        return vocoder.to(device).eval()
+    vocoder: str | os.PathLike[str] | VocoderNetwork | None,
+    runtime: Runtime,
+) -> VocoderNetwork:
     if vocoder is None and name is not None:
         vocoder = name if holds_network(VOCODER_SPEC.name, name) else None
-    network: MelVocoder = load_network(VOCODER_SPEC, vocoder, device)
-    return network
+    if vocoder is None or isinstance(vocoder, str | os.PathLike):
+        return load_vocoder_network(vocoder, runtime)
+    return vocoder

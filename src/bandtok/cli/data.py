@@ -108,7 +108,7 @@ def tokenize(
     """Encode corpora into token shards for training a language model; goes on where it stopped."""
     from bandtok.data.shards import Variants, tokenize_corpus
 
-    load = functools.partial(_load_encoder, model, device.value)
+    load = functools.partial(bandtok.Tokenizer.from_pretrained, model, device=device.value)
     variants = Variants(
         count=offsets, gains_db=tuple(gain_db or (0.0,)), semitones=tuple(semitones or (0,))
     )
@@ -155,16 +155,6 @@ def captions(
         TokenCorpus(shards), split, count, frames=frames, package=source, seed=vary
     ):
         typer.echo(caption)
-
-
-def _load_encoder(model: str | None, device: str) -> bandtok.Tokenizer:
-    """Load what encodes; tokenizing never decodes, so nothing stands where the vocoder would."""
-    from torch import nn
-
-    from bandtok.codec import ExternalVocoder
-
-    nothing = ExternalVocoder(nn.Identity(), reach=0)
-    return bandtok.Tokenizer.from_pretrained(model, vocoder=nothing, device=device)
 
 
 def _load_tagger() -> Tagger:

@@ -283,10 +283,10 @@ def tokens(
 ) -> None:
     """Measure the tokens of whole tracks: how codes are used, and what rows tell of one another."""
     from bandtok.api.tokenizer import Tokenizer
-    from bandtok.checkpoint import load_network
     from bandtok.evaluation.report import write_token_report
     from bandtok.evaluation.tokens import TokenSettings, evaluate_tokens
     from bandtok.model_specs import LM_SPEC
+    from bandtok.torch_checkpoint import load_network
 
     settings = TokenSettings(
         split=None if split == "all" else split,
@@ -297,7 +297,7 @@ def tokens(
     )
     tokenizer = Tokenizer.from_pretrained(model, device=device.value)
     bundled = None if lm == "bundled" else lm
-    network = load_network(LM_SPEC, bundled, tokenizer.codec.device) if lm else None
+    network = load_network(LM_SPEC, bundled, tokenizer.device) if lm else None
     with progress_bars(quiet) as bars, bars.task("measuring") as advance:
         report = evaluate_tokens(
             data,

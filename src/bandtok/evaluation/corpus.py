@@ -305,9 +305,9 @@ def _measurer(
     missing: list[str] = []
     if settings.system_audio or any(system.has_waveform for system in systems):
         if settings.frechet:  # asked for, so that a missing package is an error
-            embedders["musicnn"] = load_embedder("musicnn", tokenizer.codec.device)
+            embedders["musicnn"] = load_embedder("musicnn", tokenizer.device)
         others = [name for name in settings.embedders if name not in embedders]
-        loaded, missing = load_embedders(others, tokenizer.codec.device)
+        loaded, missing = load_embedders(others, tokenizer.device)
         embedders |= loaded
         pitch_and_onsets = settings.pitch_and_onsets
     if pitch_and_onsets:

@@ -22,7 +22,7 @@ from bandtok.errors import DataError, ModelMismatch
 from bandtok.evaluation.excerpts import spread
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
 from bandtok.lm.model import MusicLM
-from bandtok.tokens.grid import flatten, token_order, unflatten
+from bandtok.lm.token_order import flatten, token_order, unflatten
 
 Progress = Callable[[int, int], None]
 

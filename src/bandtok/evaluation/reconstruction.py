@@ -19,7 +19,8 @@ from torch import Tensor
 from bandtok.errors import AudioError, ConfigError, GridError
 from bandtok.extras import require
 from bandtok.signal.audio import Audio
-from bandtok.signal.mel import LogMel, MelConfig, mel_bin_centers_hz
+from bandtok.signal.mel import MelConfig, mel_bin_centers_hz
+from bandtok.signal.torch_mel import TorchLogMel
 
 VISQOL_SAMPLE_RATE = 48_000
 _BELOW_HZ = 15_000.0
@@ -265,8 +266,8 @@ def _as_batch(waveform: np.ndarray) -> Tensor:
 
 
 @functools.lru_cache(maxsize=4)
-def _log_mel(config: MelConfig) -> LogMel:
-    return LogMel(config)
+def _log_mel(config: MelConfig) -> TorchLogMel:
+    return TorchLogMel(config)
 
 
 @functools.cache

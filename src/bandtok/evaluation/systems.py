@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,7 +40,8 @@ from bandtok.evaluation.signal_measures import (
 )
 from bandtok.evaluation.textbook_griffin_lim import textbook_griffin_lim
 from bandtok.signal.audio import Audio
-from bandtok.signal.mel import LogMel, MelConfig
+from bandtok.signal.mel import MelConfig
+from bandtok.signal.torch_mel import TorchLogMel
 from bandtok.tokens.grid import TokenGrid
 from bandtok.vocoder.griffin_lim import griffin_lim
 
@@ -312,10 +314,10 @@ def prepare(reference: Audio, tokenizer: Tokenizer) -> PreparedClip:
     grid = tokenizer.encode(reference)
     config = tokenizer.config.mel
     padded = _padded(reference, grid.num_frames * grid.samples_per_frame)
-    decoded = tokenizer.codec.decode_mel(torch.from_numpy(grid.codes).long())
+    decoded = torch.from_numpy(tokenizer.codec.decode_mel(grid.codes.astype(np.int64)))
     with torch.no_grad():
-        mel = LogMel(config)(padded)
-    return PreparedClip(reference=reference, grid=grid, mel=mel, decoded_mel=decoded.cpu()[None])
+        mel = TorchLogMel(config)(padded)
+    return PreparedClip(reference=reference, grid=grid, mel=mel, decoded_mel=decoded[None])
 
 
 def _vocoded(mel: Tensor, tokenizer: Tokenizer) -> Tensor:
@@ -323,11 +325,10 @@ def _vocoded(mel: Tensor, tokenizer: Tokenizer) -> Tensor:
     codec = tokenizer.codec
     config = tokenizer.config.mel
     reach = codec.vocoder.reach + -(-codec.rumble_filter.context_samples // config.hop_length)
-    surrounded = torch.nn.functional.pad(mel, (reach, reach), value=config.silence)
-    with torch.no_grad():
-        waveform = codec.rumble_filter(codec.vocoder(surrounded.to(codec.device))).cpu()
+    surrounded = np.pad(mel[0].numpy(), ((0, 0), (reach, reach)), constant_values=config.silence)
+    waveform = codec.rumble_filter(codec.vocoder.decode_mel(surrounded))
     start = reach * config.hop_length
-    return waveform[..., start : start + mel.shape[2] * config.hop_length]
+    return torch.from_numpy(waveform[None, None, start : start + mel.shape[2] * config.hop_length])
 
 
 def _padded(audio: Audio, samples: int) -> Tensor:

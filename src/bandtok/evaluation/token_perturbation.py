@@ -15,15 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from bandtok.errors import DataError, GridError
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
 from bandtok.evaluation.token_corruption import WrongCodes
 
 Progress = Callable[[int, int], None]
-MelDecoder = Callable[[Tensor], Tensor]
+MelDecoder = Callable[[np.ndarray], np.ndarray]
 """int64 [rows, frames] -> ln-mel float [n_mels, a whole number of mel frames for each frame]"""
 
 _HEARD = 1e-4  # ln-mel; less is rounding
@@ -191,8 +189,7 @@ def _damage_maps(
 
 
 def _decoded(decode: MelDecoder, codes: np.ndarray) -> np.ndarray:
-    mel: np.ndarray = decode(torch.from_numpy(codes)).cpu().numpy().astype(np.float64)
-    return mel
+    return decode(codes).astype(np.float64)
 
 
 def _cells(image: np.ndarray, bands: int, frames: int) -> np.ndarray:

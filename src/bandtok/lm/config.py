@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from bandtok.errors import ConfigError
-from bandtok.tokens.grid import ReadingOrder
 
 RopeKind = Literal["2d", "1d"]
+ReadingOrder = Literal["raster", "delay"]
+"""How a window is read of which nothing is known, or some whole frames at its beginning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class MusicLMConfig:
         rope: "2d" turns half of each head by the frame and half by the band; "1d" turns by the
             plain sequence index (the control).
         order: "raster" reads and writes frame by frame; "delay" as MusicGen does, row k of a frame
-            with row 0 of the frame k later (see `bandtok.tokens.grid.token_order`). Where a window
+            with row 0 of the frame k later (see `bandtok.lm.token_order`). Where a window
             is edited, what is known comes first in either.
         rows_share_codes: whether a code means the same in every row, as band tokens' do. If not, as
             with the layers of residual tokens, each row has embeddings and scores of its own.

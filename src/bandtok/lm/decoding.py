@@ -20,8 +20,8 @@ from bandtok.lm.beat import BeatGrid
 from bandtok.lm.model import NEIGHBORS, MusicLM
 from bandtok.lm.rope import RotaryTable
 from bandtok.lm.text_embeddings import TextEmbeddings
+from bandtok.lm.token_order import neighbor_steps
 from bandtok.lm.transformer import Block
-from bandtok.tokens.grid import neighbor_steps
 
 Product = Callable[[Tensor], Tensor]
 

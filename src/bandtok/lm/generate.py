@@ -15,12 +15,13 @@ from torch import Tensor
 
 from bandtok.errors import ConfigError, GridError
 from bandtok.lm.beat import BeatGrid, check_tempo, draw_tempo
+from bandtok.lm.config import ReadingOrder
 from bandtok.lm.decoding import StepWeights, WindowDecoder
 from bandtok.lm.model import MusicLM
 from bandtok.lm.reranker import Reranker
 from bandtok.lm.sampling import SamplingConfig, sample_code
 from bandtok.lm.text_embeddings import TextEmbeddings
-from bandtok.tokens.grid import ReadingOrder, flatten, positions, unflatten, window_order
+from bandtok.lm.token_order import flatten, positions, unflatten, window_order
 
 CANDIDATE_PREFIX_FRAMES = 32
 """Frames of an opening: 3 s of the bundled model's music."""

@@ -29,8 +29,8 @@ from bandtok.lm.rope import (
 )
 from bandtok.lm.text_embeddings import TextEmbeddings
 from bandtok.lm.text_pooling import AttentionPooling
+from bandtok.lm.token_order import neighbor_steps, positions
 from bandtok.lm.transformer import Transformer
-from bandtok.tokens.grid import neighbor_steps, positions
 
 NEIGHBORS = ((-1, 0), (-2, 0), (-1, -1), (-1, 1), (0, -1), (0, -2), (0, 1), (1, 0))
 """(frames later, bands higher) of the cells whose codes, where known, are part of the input."""

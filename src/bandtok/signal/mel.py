@@ -1,6 +1,6 @@
 """Waveform to log-mel spectrogram: the one front-end of every network here.
 
-    waveform [batch, 1, samples] -> ln-mel [batch, n_mels, samples // hop_length]
+    waveform [samples] -> ln-mel [n_mels, samples // hop_length]
 
 The settings are those of the public BigVGAN v2 ``44khz_128band_512x`` vocoder, so that its weights
 can be plugged in. Has no learned parameters and knows nothing of tokens.
@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from numpy.lib.stride_tricks import sliding_window_view
 
-from bandtok.errors import AudioError, ConfigError
+from bandtok.errors import ConfigError
 from bandtok.signal.mel_filters import mel_frequencies, triangular_mel_filters
+
+MAGNITUDE_OFFSET = 1e-9
+"""Added to squared magnitudes: keeps the gradient of the magnitude finite at zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,69 +56,77 @@ class MelConfig:
         return float(np.log(self.floor))
 
 
-class LogMel(nn.Module):
-    """Natural logarithm of the Slaney mel of the magnitude spectrum.
+class LogMel:
+    """Natural logarithm of the Slaney mel of the magnitude spectrum, on arrays.
 
     Frame i is centered on sample i * hop_length + hop_length / 2.
+    :class:`bandtok.signal.torch_mel.TorchLogMel` is the same with gradients.
 
     Source: BigVGAN v2 published config (n_fft 2048, hop 512, 128 mels, center=False, reflect
     padding of (n_fft - hop) / 2).
+
+    Attributes:
+        config: its settings.
+        window: float32 [n_fft], a periodic Hann window of `win_length` in the middle.
+        filterbank: float32 [n_mels, n_fft // 2 + 1].
     """
 
-    window: Tensor
-    filterbank: Tensor
-
     def __init__(self, config: MelConfig | None = None) -> None:
-        super().__init__()
         self.config = config = config or MelConfig()
-        self.register_buffer("window", torch.hann_window(config.win_length), persistent=False)
-        filterbank = torch.from_numpy(mel_filterbank(config))
-        self.register_buffer("filterbank", filterbank, persistent=False)
+        self.window = hann_window(config)
+        self.filterbank = mel_filterbank(config)
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Compute the ln-mel.
+    def __call__(self, waveform: np.ndarray) -> np.ndarray:
+        """Return the ln-mel, float32 [n_mels, frames], of a waveform that carries its padding.
 
         Args:
-            waveform: float [batch, 1, samples] with more than `padding` samples.
-
-        Returns:
-            [batch, n_mels, samples // hop_length].
-
-        Raises:
-            AudioError: if the shape is wrong or the waveform too short to be reflected.
+            waveform: float32 [padding + frames * hop_length + padding].
         """
-        padding = self.config.padding
-        if waveform.ndim != 3 or waveform.shape[1] != 1 or waveform.shape[2] <= padding:
-            raise AudioError(
-                f"got a waveform of shape {tuple(waveform.shape)}; "
-                f"expected [batch, 1, samples] with more than {padding} samples"
-            )
-        padded = nn.functional.pad(waveform, (padding, padding), mode="reflect")
-        return self.from_padded(padded)
-
-    def from_padded(self, waveform: Tensor) -> Tensor:
-        """Compute the ln-mel of a waveform that already carries its `padding` on both sides."""
         return self.of_spectrum(self.spectrum(waveform))
 
-    def spectrum(self, waveform: Tensor) -> Tensor:
-        """Return complex [batch, n_fft // 2 + 1, mel_frames] of a waveform with its `padding`."""
+    def spectrum(self, waveform: np.ndarray) -> np.ndarray:
+        """Return complex64 [frames, n_fft // 2 + 1] of a waveform that carries its padding."""
         config = self.config
-        return torch.stft(
-            waveform[:, 0],
-            config.n_fft,
-            config.hop_length,
-            config.win_length,
-            self.window,
-            center=False,
-            return_complex=True,
-        )
+        frames = sliding_window_view(waveform, config.n_fft)[:: config.hop_length]
+        return np.fft.rfft(frames * self.window)
 
-    def of_spectrum(self, spectrum: Tensor) -> Tensor:
-        """Return the ln-mel [batch, n_mels, mel_frames] of a complex spectrum."""
-        # The small constant keeps the gradient of the magnitude finite at zero.
-        magnitude = torch.sqrt(spectrum.real.square() + spectrum.imag.square() + 1e-9)
-        mel = self.filterbank @ magnitude
-        return torch.log(mel.clamp(min=self.config.floor))
+    def of_spectrum(self, spectrum: np.ndarray) -> np.ndarray:
+        """Return the ln-mel, float32 [n_mels, frames], of a spectrum."""
+        magnitude = np.sqrt(np.square(spectrum.real) + np.square(spectrum.imag) + MAGNITUDE_OFFSET)
+        mel = self.filterbank @ magnitude.T
+        return np.log(np.maximum(mel, self.config.floor, out=mel), out=mel)
+
+    def overlap_add(self, spectrum: np.ndarray) -> np.ndarray:
+        """Return the waveform, float32 [frames * hop_length], of a short-time spectrum.
+
+        The least-squares inverse of `spectrum`. Needs an n_fft that is a multiple of hop_length.
+
+        Args:
+            spectrum: complex64 [frames, n_fft // 2 + 1].
+        """
+        config, frames = self.config, len(spectrum)
+        pieces = np.fft.irfft(spectrum, config.n_fft)
+        pieces *= self.window
+        waveform = self._sum(pieces)
+        waveform /= np.maximum(self._sum(np.broadcast_to(self.window**2, pieces.shape)), 1e-4)
+        return waveform.ravel()[config.padding :][: frames * config.hop_length]
+
+    def _sum(self, pieces: np.ndarray) -> np.ndarray:
+        """Add up [frames, n_fft], each a hop after the last, to [hops, hop_length]."""
+        hop, overlap = self.config.hop_length, self.config.n_fft // self.config.hop_length
+        total = np.zeros((len(pieces) + overlap - 1, hop), np.float32)
+        for k in range(overlap):
+            total[k : k + len(pieces)] += pieces[:, k * hop : (k + 1) * hop]
+        return total
+
+
+def hann_window(config: MelConfig) -> np.ndarray:
+    """Return the periodic Hann window of `win_length`, centered in float32 [n_fft]."""
+    window = np.zeros(config.n_fft, np.float32)
+    first = (config.n_fft - config.win_length) // 2
+    phase = 2 * np.pi * np.arange(config.win_length) / config.win_length
+    window[first : first + config.win_length] = 0.5 - 0.5 * np.cos(phase)
+    return window
 
 
 def mel_filterbank(config: MelConfig) -> np.ndarray:

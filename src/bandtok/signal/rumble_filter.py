@@ -13,9 +13,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 CONTEXT_SECONDS = 0.1
 """Length of the impulse response to either side."""
@@ -29,13 +26,12 @@ class RumbleFilter:
 
     Args:
         sample_rate: Hz.
-        device: torch device of the signals.
 
     Attributes:
         context_samples: samples on either side that a sample of the output depends on.
     """
 
-    def __init__(self, sample_rate: int, device: str = "cpu") -> None:
+    def __init__(self, sample_rate: int) -> None:
         low_pass = low_pass_taps(sample_rate)
         self.context_samples = reach = len(low_pass) // 2
         self._size = 2 ** math.ceil(math.log2(_LEAST_BLOCK_SAMPLES + 2 * reach))
@@ -44,9 +40,9 @@ class RumbleFilter:
         centered[-reach:] = low_pass[:reach]
         response = 1.0 - np.fft.rfft(centered).real
         response[0] = 0.0
-        self._response = torch.from_numpy(response.astype(np.float32)).to(device)
+        self._response = response.astype(np.float32)
 
-    def __call__(self, waveform: Tensor) -> Tensor:
+    def __call__(self, waveform: np.ndarray) -> np.ndarray:
         """Filter float32 [..., samples], without delay; what lies outside is taken to be zero.
 
         Computed block by block at fixed places, one transform each, so that not even the rounding
@@ -55,14 +51,14 @@ class RumbleFilter:
         reach, samples = self.context_samples, waveform.shape[-1]
         block = self._size - 2 * reach
         count = -(-samples // block)
-        padded = F.pad(waveform, (reach, count * block - samples + reach))
-        filtered = [
-            torch.fft.irfft(torch.fft.rfft(piece) * self._response, self._size)
-            for piece in padded.unfold(-1, self._size, block).unbind(-2)
-        ]
-        return torch.cat([piece[..., reach : reach + block] for piece in filtered], dim=-1)[
-            ..., :samples
-        ]
+        padded = np.zeros((*waveform.shape[:-1], count * block + 2 * reach), np.float32)
+        padded[..., reach : reach + samples] = waveform
+        filtered = np.empty((*waveform.shape[:-1], count * block), np.float32)
+        for first in range(0, count * block, block):
+            piece = np.fft.rfft(padded[..., first : first + self._size]) * self._response
+            kept = np.fft.irfft(piece, self._size)[..., reach : reach + block]
+            filtered[..., first : first + block] = kept
+        return filtered[..., :samples]
 
 
 def low_pass_taps(sample_rate: int) -> np.ndarray:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +36,13 @@ class Window:
         valid: how many of its core columns are part of the stream.
     """
 
-    columns: Tensor
+    columns: np.ndarray
     valid: int
 
 
-def cut_windows(blocks: Iterable[Tensor], plan: WindowPlan, edge: Tensor) -> Iterator[Window]:
+def cut_windows(
+    blocks: Iterable[np.ndarray], plan: WindowPlan, edge: np.ndarray
+) -> Iterator[Window]:
     """Cut a stream into windows, in order, each core beginning where the last one ended.
 
     Args:
@@ -49,11 +50,10 @@ def cut_windows(blocks: Iterable[Tensor], plan: WindowPlan, edge: Tensor) -> Ite
         plan: sizes.
         edge: [..., 1], the column that stands for everything outside the stream.
     """
-    context = edge.expand(*edge.shape[:-1], plan.halo)
-    buffer = context
+    buffer = _repeated(edge, plan.halo)
     full = plan.core + 2 * plan.halo
     for block in blocks:
-        buffer = torch.cat((buffer, block), dim=-1)
+        buffer = np.concatenate((buffer, block), axis=-1)
         while buffer.shape[-1] >= full:
             yield Window(columns=buffer[..., :full], valid=plan.core)
             buffer = buffer[..., plan.core :]
@@ -61,17 +61,17 @@ def cut_windows(blocks: Iterable[Tensor], plan: WindowPlan, edge: Tensor) -> Ite
     while rest > 0:
         core = min(plan.core, -(-rest // plan.step) * plan.step)
         wanted = core + 2 * plan.halo
-        padding = edge.expand(*edge.shape[:-1], max(wanted - buffer.shape[-1], 0))
-        padded = torch.cat((buffer, padding), dim=-1)
+        padding = _repeated(edge, max(wanted - buffer.shape[-1], 0))
+        padded = np.concatenate((buffer, padding), axis=-1)
         yield Window(columns=padded[..., :wanted], valid=min(core, rest))
         buffer, rest = buffer[..., core:], rest - core
 
 
-def cut_overlapping(blocks: Iterable[Tensor], core: int, halo: int) -> Iterator[Tensor]:
+def cut_overlapping(blocks: Iterable[np.ndarray], core: int, halo: int) -> Iterator[np.ndarray]:
     """Cut samples [..., n] that carry their own `halo` at both ends; the last may be short."""
-    buffer: Tensor | None = None
+    buffer: np.ndarray | None = None
     for block in blocks:
-        buffer = block if buffer is None else torch.cat((buffer, block), dim=-1)
+        buffer = block if buffer is None else np.concatenate((buffer, block), axis=-1)
         while buffer.shape[-1] >= core + 2 * halo:
             yield buffer[..., : core + 2 * halo]
             buffer = buffer[..., core:]
@@ -79,7 +79,9 @@ def cut_overlapping(blocks: Iterable[Tensor], core: int, halo: int) -> Iterator[
         yield buffer
 
 
-def reflect_padded(blocks: Iterable[Tensor], padding: int, multiple: int) -> Iterator[Tensor]:
+def reflect_padded(
+    blocks: Iterable[np.ndarray], padding: int, multiple: int
+) -> Iterator[np.ndarray]:
     """Fill a stream of samples with zeros to a multiple, and mirror `padding` samples at both ends.
 
     Args:
@@ -88,20 +90,25 @@ def reflect_padded(blocks: Iterable[Tensor], padding: int, multiple: int) -> Ite
         multiple: the stream is filled up to a multiple of this; an empty stream stays empty.
     """
     assert padding < multiple
-    total, held = 0, torch.zeros(0)
+    total, held = 0, np.zeros(0, np.float32)
     for block in blocks:
-        held = block if not total else torch.cat((held, block), dim=-1)
+        held = block if not total else np.concatenate((held, block), axis=-1)
         begun, total = total > padding, total + block.shape[-1]
         if total <= padding:
             continue
         if not begun:
-            yield held[..., 1 : padding + 1].flip(-1)
+            yield held[..., padding:0:-1]
         yield held[..., : -padding - 1]
         held = held[..., -padding - 1 :]
     if not total:
         return
-    held = torch.nn.functional.pad(held, (0, -total % multiple))
+    held = np.concatenate((held, _repeated(np.zeros_like(held[..., :1]), -total % multiple)), -1)
     if total <= padding:
-        yield held[..., 1 : padding + 1].flip(-1)
+        yield held[..., padding:0:-1]
     yield held
-    yield held[..., -padding - 1 : -1].flip(-1)
+    yield held[..., -2 : -padding - 2 : -1]
+
+
+def _repeated(column: np.ndarray, times: int) -> np.ndarray:
+    """Repeat a column [..., 1] to [..., times]."""
+    return np.broadcast_to(column, (*column.shape[:-1], times))

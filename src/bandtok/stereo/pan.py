@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from bandtok.errors import GridError
 from bandtok.signal.mel import LogMel
@@ -87,22 +85,22 @@ def _energies(level_db: np.ndarray, coherence: np.ndarray) -> tuple[np.ndarray, 
     return left, right
 
 
-def band_weights(log_mel: LogMel, num_bands: int) -> Tensor:
+def band_weights(log_mel: LogMel, num_bands: int) -> np.ndarray:
     """Return how much of each frequency of the spectrum belongs to each band of the grid.
 
     Returns:
         float32 [num_bands, n_fft // 2 + 1]; every column adds up to 1.
     """
-    rows = log_mel.filterbank.unflatten(0, (num_bands, -1))
-    filters = log_mel.filterbank / log_mel.filterbank.sum(0).clamp(min=1e-8)
-    weights = filters.unflatten(0, (num_bands, rows.shape[1])).sum(1)
-    covered = torch.nonzero(weights.sum(0) > 0.5)[:, 0]
-    first, last = int(covered[0]), int(covered[-1])
+    filterbank = log_mel.filterbank
+    filters = filterbank / np.maximum(filterbank.sum(axis=0), 1e-8)
+    weights = filters.reshape(num_bands, -1, filters.shape[1]).sum(axis=1)
+    covered = np.flatnonzero(weights.sum(axis=0) > 0.5)
+    first, last = covered[0], covered[-1]
     weights[:, :first], weights[:, last + 1 :] = weights[:, [first]], weights[:, [last]]
-    return weights / weights.sum(0)
+    return weights / weights.sum(axis=0)
 
 
-class PanAnalysis(nn.Module):
+class PanAnalysis:
     """Measures the symbols of mid and side.
 
     Args:
@@ -111,34 +109,31 @@ class PanAnalysis(nn.Module):
         reduction: mel frames in a token frame.
     """
 
-    weights: Tensor
-
     def __init__(self, log_mel: LogMel, num_bands: int, reduction: int) -> None:
-        super().__init__()
         self.log_mel, self.reduction = log_mel, reduction
-        self.register_buffer("weights", band_weights(log_mel, num_bands), persistent=False)
+        self.weights = band_weights(log_mel, num_bands)
 
-    def forward(self, mid_side: Tensor) -> Tensor:
+    def __call__(self, mid_side: np.ndarray) -> np.ndarray:
         """Turn float [2, samples] with the mel's padding into symbols int64 [bands, frames]."""
-        mid, side = self.log_mel.spectrum(mid_side[:, None])
+        mid, side = (self.log_mel.spectrum(channel) for channel in mid_side)
         energy_mid, energy_side = (self._by_band(cross_energy(part, part)) for part in (mid, side))
         shared = self._by_band(cross_energy(mid, side))
         left = energy_mid + energy_side + 2 * shared
         right = energy_mid + energy_side - 2 * shared
         return quantize(left, right, energy_mid - energy_side)
 
-    def _by_band(self, product: Tensor) -> Tensor:
-        """Add up [bins, mel_frames] to float64 [bands, frames]."""
-        bands = (self.weights @ product).double()
-        return bands.unflatten(-1, (-1, self.reduction)).sum(-1)
+    def _by_band(self, product: np.ndarray) -> np.ndarray:
+        """Add up [mel_frames, bins] to float64 [bands, frames]."""
+        bands = (self.weights @ product.T).astype(np.float64)
+        return bands.reshape(len(bands), -1, self.reduction).sum(axis=-1)
 
 
-def cross_energy(first: Tensor, second: Tensor) -> Tensor:
-    """Return the real part of first * conj(second), of the shape of both complex tensors."""
+def cross_energy(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the real part of first * conj(second), of the shape of both complex arrays."""
     return first.real * second.real + first.imag * second.imag
 
 
-def quantize(left: Tensor, right: Tensor, shared: Tensor) -> Tensor:
+def quantize(left: np.ndarray, right: np.ndarray, shared: np.ndarray) -> np.ndarray:
     """Return the nearest symbols.
 
     Args:
@@ -149,17 +144,17 @@ def quantize(left: Tensor, right: Tensor, shared: Tensor) -> Tensor:
         int64 symbols of the same shape. Silence is the center; channels that cancel are taken to
         be unrelated.
     """
-    left, right = left.clamp(min=0), right.clamp(min=0)
-    level_db = 10 * torch.log10((left + _SILENCE) / (right + _SILENCE))
-    coherence = (shared / (left * right).sqrt().clamp(min=_SILENCE)).clamp(0, 1)
-    levels = torch.tensor([level for level, _ in LEVEL_STEPS], dtype=level_db.dtype)
-    edges = torch.cat(((levels[1:] + levels[:-1]) / 2, torch.tensor([HARD_DB]).to(levels)))
-    index = torch.bucketize(level_db.abs(), edges.to(level_db.device))
-    steps = torch.tensor([steps for _, steps in LEVEL_STEPS] + [1], device=level_db.device)
-    firsts = torch.tensor(_first_symbols(), device=level_db.device)
-    step = ((1 - coherence).sqrt() * (steps[index] - 1)).round().long()
-    symbols = firsts[index] + step + torch.where(level_db < 0, steps[index], 0) * (index > 0)
-    return torch.where(left + right > _SILENCE, symbols, CENTRE)
+    left, right = np.maximum(left, 0), np.maximum(right, 0)
+    level_db = 10 * np.log10((left + _SILENCE) / (right + _SILENCE))
+    coherence = np.clip(shared / np.maximum(np.sqrt(left * right), _SILENCE), 0, 1)
+    levels = np.array([level for level, _ in LEVEL_STEPS])
+    edges = np.append((levels[1:] + levels[:-1]) / 2, HARD_DB)
+    index = np.searchsorted(edges, np.abs(level_db))
+    steps = np.array([steps for _, steps in LEVEL_STEPS] + [1])
+    step = np.rint(np.sqrt(1 - coherence) * (steps[index] - 1)).astype(np.int64)
+    of_side = np.where((level_db < 0) & (index > 0), steps[index], 0)
+    symbols = np.array(_first_symbols())[index] + step + of_side
+    return np.where(left + right > _SILENCE, symbols, CENTRE)
 
 
 def _first_symbols() -> list[int]:
@@ -193,27 +188,26 @@ class PanPacking:
                 "use a larger tokenizer, or encode in mono"
             )
         self._per_token = pan_bands_per_token(codebook_size)
+        self._shifts = PAN_BITS * np.arange(self._per_token)
 
-    def pack(self, symbols: Tensor) -> Tensor:
+    def pack(self, symbols: np.ndarray) -> np.ndarray:
         """Turn int64 symbols [bands, frames] into tokens [rows, frames]."""
         missing = self.num_rows * self._per_token - self.num_bands
-        filled = nn.functional.pad(symbols, (0, 0, 0, missing), value=CENTRE)
-        digits = filled.unflatten(0, (self.num_rows, self._per_token))
-        shifts = PAN_BITS * torch.arange(self._per_token, device=symbols.device)
-        return (digits << shifts[None, :, None]).sum(1)
+        filled = np.pad(symbols, ((0, missing), (0, 0)), constant_values=CENTRE)
+        digits = filled.reshape(self.num_rows, self._per_token, -1)
+        return (digits << self._shifts[:, None]).sum(axis=1)
 
-    def unpack(self, tokens: Tensor) -> Tensor:
+    def unpack(self, tokens: np.ndarray) -> np.ndarray:
         """Turn tokens [rows, frames] into int64 symbols [bands, frames].
 
         Raises:
             GridError: if a token is not one that `pack` can give.
         """
         limit = 1 << (PAN_BITS * self._per_token)
-        if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < limit:
+        if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) < limit:
             raise GridError(
                 f"got pan tokens from {int(tokens.min())} to {int(tokens.max())}; "
                 f"expected 0 to {limit - 1}"
             )
-        shifts = PAN_BITS * torch.arange(self._per_token, device=tokens.device)
-        digits = (tokens[:, None] >> shifts[None, :, None]) & (NUM_SYMBOLS - 1)
-        return digits.flatten(0, 1)[: self.num_bands]
+        digits = (tokens[:, None] >> self._shifts[:, None]) & (NUM_SYMBOLS - 1)
+        return digits.reshape(-1, tokens.shape[1])[: self.num_bands]

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from bandtok.errors import AudioError
 from bandtok.signal.mel import LogMel
@@ -25,7 +23,7 @@ class PanRows:
     """The rows of a stereo grid that lie above those of its mono grid.
 
     Args:
-        log_mel: gives framing, filterbank and device.
+        log_mel: gives framing and filterbank.
         num_bands: rows of the mono grid.
         reduction: mel frames in a token frame.
         codebook_size: tokens are below this.
@@ -47,27 +45,26 @@ class PanRows:
         step_frames: int,
     ) -> None:
         self._packing = PanPacking(num_bands, codebook_size)
-        self._device = log_mel.filterbank.device
-        self._analysis = PanAnalysis(log_mel, num_bands, reduction).to(self._device)
-        self._spread = Spread(log_mel, num_bands, reduction).to(self._device)
+        self._analysis = PanAnalysis(log_mel, num_bands, reduction)
+        self._spread = Spread(log_mel, num_bands, reduction)
         self._padding = log_mel.config.padding
         self._samples_per_frame = reduction * log_mel.config.hop_length
         self._plan = WindowPlan(core=window_frames, halo=self._spread.reach, step=step_frames)
-        self._no_symbols = torch.full((num_bands, 1), OUTSIDE, device=self._device)
-        self._no_samples = torch.zeros(self._samples_per_frame, 1, device=self._device)
+        self._no_symbols = np.full((num_bands, 1), OUTSIDE)
+        self._no_samples = np.zeros((self._samples_per_frame, 1), np.float32)
 
     @property
     def num_rows(self) -> int:
         return self._packing.num_rows
 
-    def measure(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Turn mid and side, float32 [2, n] cut anywhere, into int64 [num_rows, n] on the CPU."""
+    def measure(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Turn mid and side, float32 [2, n] cut anywhere, into int64 [num_rows, n]."""
         stream = reflect_padded(blocks, self._padding, self._samples_per_frame)
         core = self._plan.core * self._samples_per_frame
         for samples in cut_overlapping(stream, core, self._padding):
-            yield self._packing.pack(self._analysis(samples.to(self._device))).cpu()
+            yield self._packing.pack(self._analysis(samples))
 
-    def spread(self, mid: Iterable[Tensor], rows: Iterable[Tensor]) -> Iterator[Tensor]:
+    def spread(self, mid: Iterable[np.ndarray], rows: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Make two channels.
 
         Args:
@@ -75,22 +72,22 @@ class PanRows:
             rows: int64 [num_rows, n] pieces, as many frames in all.
 
         Yields:
-            float32 [2, n] on the CPU.
+            float32 [2, n].
 
         Raises:
             GridError: if a token is not one of a pan row.
         """
         size, halo = self._samples_per_frame, self._plan.halo
-        columns = (piece.to(self._device).unflatten(0, (-1, size)).T for piece in mid)
-        symbols = (self._packing.unpack(piece.to(self._device)) for piece in rows)
+        columns = (piece.reshape(-1, size).T for piece in mid)
+        symbols = (self._packing.unpack(piece) for piece in rows)
         windows = zip(
             cut_windows(columns, self._plan, self._no_samples),
             cut_windows(symbols, self._plan, self._no_symbols),
             strict=True,
         )
         for sound, pan in windows:
-            both = self._spread(sound.columns.T.flatten(), pan.columns)
-            yield both[:, halo * size : (halo + sound.valid) * size].cpu()
+            both = self._spread(sound.columns.T.ravel(), pan.columns)
+            yield both[:, halo * size : (halo + sound.valid) * size]
 
 
 def mid_and_side(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -114,16 +111,16 @@ def mid_and_side(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         yield np.stack((block.mean(axis=0), (block[0] - block[-1]) / 2))
 
 
-def beside(lower: Iterable[Tensor], upper: Iterable[Tensor]) -> Iterator[Tensor]:
+def beside(lower: Iterable[np.ndarray], upper: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Lay the rows of one stream over those of another: [a, n] and [b, n] -> [a + b, n].
 
     The pieces are those of `lower`; both streams have as many columns in all.
     """
     pieces = iter(upper)
-    held: Tensor | None = None
+    held: np.ndarray | None = None
     for low in lower:
         while held is None or held.shape[1] < low.shape[1]:
             piece = next(pieces)
-            held = piece if held is None else torch.cat((held, piece), dim=1)
-        yield torch.cat((low, held[:, : low.shape[1]]))
+            held = piece if held is None else np.concatenate((held, piece), axis=1)
+        yield np.concatenate((low, held[:, : low.shape[1]]))
         held = held[:, low.shape[1] :]

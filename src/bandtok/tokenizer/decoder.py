@@ -13,11 +13,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from bandtok.tokenizer.blocks import ChannelNorm2d, ResidualBlock2d, RowEmbedding
-from bandtok.tokenizer.mel_image import FINE_PATCH, MelImageConfig
-
-NOISE_PERIOD_FRAMES = 128
-"""Token frames after which the noise repeats; the cores of the codec's windows begin at multiples
-of it, so that the same frame always has the same noise."""
+from bandtok.tokenizer.mel_image import FINE_PATCH, NOISE_PERIOD_FRAMES, MelImageConfig
 
 
 class MelDecoder(nn.Module):

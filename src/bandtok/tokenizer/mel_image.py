@@ -17,6 +17,9 @@ from bandtok.signal.mel import MelConfig
 
 FINE_PATCH = 2
 """Mel bins, and mel frames, per position of the decoder's fine stage."""
+NOISE_PERIOD_FRAMES = 128
+"""Token frames after which the decoder's noise repeats; the cores of the codec's windows begin at
+multiples of it, so that the same frame always has the same noise."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import WaveformStore
-from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC, grow_decoder, spec_for
+from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC
 from bandtok.tokenizer.mel_tokenizer import MelTokenizer
+from bandtok.torch_checkpoint import grow_decoder, save_network, spec_for
 from bandtok.training.mel_losses import mel_loss
 from bandtok.training.mel_task import comparison_image, reconstruction_numbers
 from bandtok.training.precision import autocast

@@ -19,18 +19,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
-from bandtok.checkpoint import save_network
 from bandtok.colormaps import colors
 from bandtok.data.shards import TokenCorpus
 from bandtok.device import choose_device
 from bandtok.errors import ConfigError
 from bandtok.lm.beat import TEMPO_BINS, BeatGrid
-from bandtok.lm.config import MusicLMConfig
+from bandtok.lm.config import MusicLMConfig, ReadingOrder
 from bandtok.lm.generate import generate_codes
 from bandtok.lm.model import MusicLM
 from bandtok.lm.text_embeddings import TextEmbeddings, TextEncoder
+from bandtok.lm.token_order import flatten, unflatten, window_order
 from bandtok.model_specs import LM_SPEC
-from bandtok.tokens.grid import ReadingOrder, flatten, unflatten, window_order
+from bandtok.torch_checkpoint import save_network
 from bandtok.training.captioned_windows import (
     CaptionedWindows,
     CaptionStates,

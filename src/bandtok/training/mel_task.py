@@ -20,7 +20,8 @@ from bandtok.data.waveforms import Augmentation, CropSampler, WaveformStore
 from bandtok.device import choose_device
 from bandtok.errors import ConfigError
 from bandtok.evaluation.signal_measures import total_variation_ratio
-from bandtok.signal.mel import LogMel, MelConfig, mel_bin_centers_hz
+from bandtok.signal.mel import MelConfig, mel_bin_centers_hz
+from bandtok.signal.torch_mel import TorchLogMel
 from bandtok.tokenizer.config import TokenizerConfig
 from bandtok.tokenizer.mel_image import MelImageConfig
 from bandtok.training.discriminator_trainer import DiscriminatorTrainer
@@ -99,7 +100,7 @@ class MelTask:
         self.recipe = recipe
         self.device = torch.device(choose_device(recipe.device))
         mel = recipe.network.mel
-        self.log_mel = LogMel(mel).to(self.device)
+        self.log_mel = TorchLogMel(mel).to(self.device)
         samples, seed = recipe.crop_mel_frames * mel.hop_length, recipe.loop.seed
         self.crops = CropSampler(train, samples, recipe.batch_size, recipe.augmentation, seed)
         self._batches = (

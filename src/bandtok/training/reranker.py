@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
-from bandtok.checkpoint import save_network
 from bandtok.data.shards import TokenCorpus
 from bandtok.device import choose_device
 from bandtok.errors import ConfigError
-from bandtok.lm.reranker import Reranker, RerankerConfig
+from bandtok.lm.reranker import Reranker
+from bandtok.lm.reranker_config import RerankerConfig
 from bandtok.lm.text_embeddings import TextEncoder
 from bandtok.model_specs import RERANKER_SPEC
+from bandtok.torch_checkpoint import save_network
 from bandtok.training.captioned_windows import CaptionedWindows, CaptionStates
 from bandtok.training.loop import LoopConfig, apply_gradients
 

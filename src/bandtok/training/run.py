@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bandtok.checkpoint import check_shapes, load_network
-from bandtok.codec import code_fingerprint
+from bandtok.checkpoint import check_shapes
 from bandtok.data.manifest import load_manifest, manifest_folder
 from bandtok.data.shards import TokenCorpus
 from bandtok.data.waveforms import WaveformStore
@@ -25,6 +24,7 @@ from bandtok.lm.text_encoder import load_text_encoder
 from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC, VOCODER_SPEC
 from bandtok.tokenizer.mel_tokenizer import MelTokenizer
 from bandtok.tokens.atomic import write_text
+from bandtok.torch_checkpoint import load_network, network_fingerprint
 from bandtok.training.joint import JointTask, JointTraining
 from bandtok.training.lm import LMTask
 from bandtok.training.loop import LoopResult, TrainingTask, run_loop
@@ -265,7 +265,7 @@ def _shards(data: Sequence[Path]) -> TokenCorpus:
 def _tokenizer_of(recipe: Any, corpus: TokenCorpus) -> MelTokenizer:
     """Return the tokenizer that the recipe names, whose codes the shards must be."""
     tokenizer: MelTokenizer = load_network(TOKENIZER_SPEC, _name(recipe.tokenizer))
-    if code_fingerprint(tokenizer) != corpus.tokenizer.fingerprint:
+    if network_fingerprint(tokenizer) != corpus.tokenizer.fingerprint:
         raise ConfigError(
             f"{corpus.folder} was not tokenized by {recipe.tokenizer!r}; name the tokenizer with "
             "--set tokenizer=NAME, or --set tokenizer= to start from random code vectors"

@@ -12,14 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import WaveformStore
 from bandtok.errors import ConfigError
 from bandtok.evaluation.usage import code_statistics
-from bandtok.model_specs import spec_for, tokenizer_network
 from bandtok.tokenizer.config import TokenizerConfig
 from bandtok.tokenizer.mel_image import MelImageConfig
 from bandtok.tokenizer.mel_tokenizer import MelTokenizer, TokenizerOutput
+from bandtok.torch_checkpoint import save_network, spec_for, tokenizer_network
 from bandtok.training.codebooks import rule_for
 from bandtok.training.images import usage_image
 from bandtok.training.latent_regularizers import LatentPredictor, smoothness_loss

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from bandtok.checkpoint import save_network
 from bandtok.data.waveforms import WaveformStore
 from bandtok.errors import ConfigError
 from bandtok.model_specs import VOCODER_SPEC
 from bandtok.tokenizer.mel_tokenizer import MelTokenizer
+from bandtok.torch_checkpoint import save_network
 from bandtok.training.loop import update
 from bandtok.training.loss_table import LossTable, weighted_sum
 from bandtok.training.mel_losses import (

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bandtok.signal.mel import LogMel, MelConfig
+from bandtok.signal.mel import MelConfig
+from bandtok.signal.torch_mel import TorchLogMel
 
 _BINS_PER_OCTAVE = 36
 _PITCH_WINDOWS = (4096, 8192)
@@ -35,7 +36,7 @@ class MultiResolutionMelLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.transforms = nn.ModuleList(
-            LogMel(
+            TorchLogMel(
                 MelConfig(
                     sample_rate=sample_rate,
                     n_fft=n_fft,

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bandtok.vocoder.config import KERNEL_SIZE
+
 
 class ConvNeXtBlock1d(nn.Module):
     """Depthwise convolution, then a pointwise network, scaled and added to the input.
@@ -17,8 +19,8 @@ class ConvNeXtBlock1d(nn.Module):
     Source: Liu et al. 2022 (ConvNeXt), in one dimension as in Vocos (Siuzdak 2023).
     """
 
-    kernel_size = 7
-    reach = kernel_size // 2
+    kernel_size = KERNEL_SIZE
+    reach = KERNEL_SIZE // 2
 
     def __init__(self, channels: int, expansion: int, initial_scale: float) -> None:
         super().__init__()

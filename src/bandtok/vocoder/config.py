@@ -7,7 +7,12 @@ from typing import Any
 
 from bandtok.errors import ConfigError
 from bandtok.signal.mel import MelConfig
-from bandtok.vocoder.blocks import ConvNeXtBlock1d
+
+MAX_LOG_MAGNITUDE = 6.0
+MAX_CORRECTION = 4.0
+"""Largest change of an ln-mel bin in one correction."""
+KERNEL_SIZE = 7
+"""Mel frames that a convolution sees."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +46,7 @@ class VocoderConfig:
     def reach(self) -> int:
         """Mel frames on either side that a sample can depend on."""
         overlap = self.mel.n_fft // self.mel.hop_length
-        return (self.num_blocks + 1) * ConvNeXtBlock1d.reach + overlap * (1 + self.num_corrections)
+        return (self.num_blocks + 1) * (KERNEL_SIZE // 2) + overlap * (1 + self.num_corrections)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

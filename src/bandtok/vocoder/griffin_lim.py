@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from bandtok.errors import ConfigError, GridError
-from bandtok.signal.mel import LogMel, MelConfig
+from bandtok.signal.mel import MelConfig
+from bandtok.signal.torch_mel import TorchLogMel
 
 _INITIAL_FIT_STEPS = 30
 _TINY = 1e-12
@@ -84,11 +85,11 @@ def griffin_lim(
 
 
 class _Framing:
-    """The STFT of LogMel, its least-squares inverse, and the mel's pseudo-inverse."""
+    """The STFT of TorchLogMel, its least-squares inverse, and the mel's pseudo-inverse."""
 
     def __init__(self, config: MelConfig, device: torch.device) -> None:
         self.config = config
-        log_mel = LogMel(config).to(device)
+        log_mel = TorchLogMel(config).to(device)
         self.filterbank = log_mel.filterbank
         self.bin_weight = self.filterbank.sum(dim=0)[:, None].clamp(min=_TINY)
         left = (config.n_fft - config.win_length) // 2

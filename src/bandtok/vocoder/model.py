@@ -11,12 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bandtok.signal.mel import LogMel, MelConfig
+from bandtok.signal.mel import MelConfig
+from bandtok.signal.torch_mel import TorchLogMel
 from bandtok.vocoder.blocks import ConvNeXtBlock1d
-from bandtok.vocoder.config import VocoderConfig
-
-_MAX_LOG_MAGNITUDE = 6.0
-_MAX_CORRECTION = 4.0
+from bandtok.vocoder.config import MAX_CORRECTION, MAX_LOG_MAGNITUDE, VocoderConfig
 
 
 class Vocoder(nn.Module):
@@ -71,7 +69,7 @@ class Vocoder(nn.Module):
             signal = self.blocks(signal)
         signal = self.norm_out(signal.float().transpose(1, 2))
         log_magnitude, phase = self.spectrum(signal).chunk(2, dim=-1)
-        magnitude = log_magnitude.clamp(max=_MAX_LOG_MAGNITUDE).exp()
+        magnitude = log_magnitude.clamp(max=MAX_LOG_MAGNITUDE).exp()
         waveform: Tensor = self.overlap_add(torch.polar(magnitude, phase))
         wanted = mel + self.refinement(signal).transpose(1, 2)
         for _ in range(self.config.num_corrections):
@@ -123,7 +121,7 @@ class MelCorrection(nn.Module):
 
     def __init__(self, config: MelConfig) -> None:
         super().__init__()
-        self.config, self.log_mel = config, LogMel(config)
+        self.config, self.log_mel = config, TorchLogMel(config)
         filterbank = self.log_mel.filterbank
         spread = filterbank / filterbank.sum(0).clamp(min=1e-8)
         self.register_buffer("spread", spread.T.contiguous(), persistent=False)
@@ -138,5 +136,5 @@ class MelCorrection(nn.Module):
         padding = self.config.padding
         spectrum = self.log_mel.spectrum(F.pad(waveform, (padding, padding)))
         excess = wanted - self.log_mel.of_spectrum(spectrum)
-        gain = torch.exp(self.spread @ excess.clamp(-_MAX_CORRECTION, _MAX_CORRECTION))
+        gain = torch.exp(self.spread @ excess.clamp(-MAX_CORRECTION, MAX_CORRECTION))
         return (spectrum * gain).transpose(1, 2)

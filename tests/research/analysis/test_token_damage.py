@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from bandtok.checkpoint import debug_network
 from bandtok.errors import DataError, GridError
 from bandtok.evaluation.perplexity import window_nats
 from bandtok.lm.model import MusicLM
 from bandtok.model_specs import LM_SPEC
+from bandtok.torch_checkpoint import debug_network
 from research.analysis.token_damage import (
     WrongPlace,
     foretold_damage,
@@ -97,11 +97,11 @@ class FakeTokenizer:
     def __init__(self, hierarchical: bool) -> None:
         self.hierarchical = hierarchical
 
-    def decode_codes(self, codes: torch.Tensor) -> torch.Tensor:
+    def decode_codes(self, codes: np.ndarray) -> np.ndarray:
         return codes
 
-    def encode_mel(self, mel: torch.Tensor) -> torch.Tensor:
-        return mel.cumsum(dim=1) if self.hierarchical else mel
+    def encode_mel(self, mel: np.ndarray) -> np.ndarray:
+        return mel.cumsum(axis=0) if self.hierarchical else mel
 
 
 @pytest.mark.parametrize(("hierarchical", "share"), [(False, 0.0), (True, 1.0)])

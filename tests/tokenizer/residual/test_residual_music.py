@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import bandtok
-from bandtok.checkpoint import debug_network, save_network
 from bandtok.data.shards import tokenize_corpus
 from bandtok.errors import GridError
 from bandtok.model_specs import RESIDUAL_SPEC
+from bandtok.torch_checkpoint import debug_network, save_network
 from bandtok.training.run import train
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bandtok.lm.reranker import DEBUG_RERANKER
+from bandtok.lm.reranker_config import DEBUG_RERANKER
 from bandtok.training.loop import LoopConfig
 from bandtok.training.reranker import RerankerTraining
 

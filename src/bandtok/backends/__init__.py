@@ -1,0 +1,151 @@
+"""The back ends: onnxruntime on the CPU, or torch. Both supply networks and nothing else.
+
+A back end is chosen per model: `onnx` where its folder holds graphs (`bandtok export` writes them),
+else `torch`. Neither library is imported before it is chosen.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from bandtok.backends.graphs import DECODER_GRAPH, ENCODER_GRAPH, VOCODER_GRAPH
+from bandtok.backends.networks import CodecNetwork, VocoderNetwork
+from bandtok.checkpoint import find_model_folder
+from bandtok.errors import CheckpointError, ConfigError, MissingDependency
+from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC
+
+BackendName = Literal["auto", "onnx", "torch"]
+DEVICES = ("cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """Where and by what networks are computed; made by `choose_runtime`.
+
+    Attributes:
+        device: "cpu", "cuda" or "mps".
+        backend: "auto" decides per model, see `backend_for`.
+        threads: of one operator on the CPU; None for as many as there are processors.
+    """
+
+    device: str = "cpu"
+    backend: BackendName = "auto"
+    threads: int | None = None
+
+
+def choose_runtime(
+    device: str = "auto", backend: str = "auto", threads: int | None = None
+) -> Runtime:
+    """Check names and resolve the device "auto": CUDA where torch has it, else the CPU.
+
+    Raises:
+        ConfigError: if a name is unknown, there is no such device here, or the two do not go
+            together.
+        MissingDependency: if torch is wanted and not installed.
+    """
+    if backend not in get_args(BackendName):
+        expected = ", ".join(get_args(BackendName))
+        raise ConfigError(f"got backend {backend!r}; expected one of {expected}")
+    if threads is not None and threads < 1:
+        raise ConfigError(f"got threads {threads}; expected 1 or more")
+    if device == "auto" and (backend == "onnx" or not _may_have_cuda()):
+        device = "cpu"
+    if device == "cpu":
+        pass
+    elif device != "auto" and device not in DEVICES:
+        raise ConfigError(f"got device {device!r}; expected one of auto, {', '.join(DEVICES)}")
+    elif backend == "onnx":
+        raise ConfigError(f"got device {device!r} with backend 'onnx'; expected 'cpu' or 'auto'")
+    else:
+        require_torch(f"device {device!r}")
+        from bandtok.device import choose_device
+
+        device = choose_device(device)
+    if device != "cpu" or backend == "torch":
+        require_torch(f"backend {backend!r}" if device == "cpu" else f"device {device!r}")
+        backend = "torch"
+    return Runtime(device=device, backend=backend, threads=threads)  # type: ignore[arg-type]
+
+
+def backend_for(folder: Path, graphs: Sequence[str], runtime: Runtime) -> Literal["onnx", "torch"]:
+    """Return the back end for the model in a folder.
+
+    Args:
+        folder: of the model.
+        graphs: names of the files that the onnx back end needs beside the weights.
+        runtime: what the user wants.
+
+    Raises:
+        CheckpointError: if there are no graphs, and torch is not wanted or not installed.
+    """
+    missing = [name for name in graphs if not (folder / name).is_file()]
+    if runtime.backend == "torch":
+        return "torch"
+    if not missing:
+        return "onnx"
+    if runtime.backend == "auto" and has_torch():
+        return "torch"
+    raise CheckpointError(
+        f"{folder} holds no {missing[0]}; write it with `bandtok export {folder}`, or "
+        "run: pip install 'bandtok[torch]'"
+    )
+
+
+def load_codec_network(name: str | os.PathLike[str] | None, runtime: Runtime) -> CodecNetwork:
+    """Load a tokenizer network by name (see `bandtok.checkpoint.find_model_folder`).
+
+    Raises:
+        CheckpointError: if it cannot be found, is damaged, or does not fit.
+    """
+    folder = find_model_folder(TOKENIZER_SPEC.name, name)
+    if backend_for(folder, (ENCODER_GRAPH, DECODER_GRAPH), runtime) == "onnx":
+        from bandtok.backends.onnx_codec import OnnxCodec
+
+        return OnnxCodec(folder, runtime.threads)
+    from bandtok.backends.torch_codec import TorchCodec
+    from bandtok.torch_checkpoint import load_network
+
+    return TorchCodec(load_network(TOKENIZER_SPEC, folder, runtime.device), runtime.device)
+
+
+def load_vocoder_network(name: str | os.PathLike[str] | None, runtime: Runtime) -> VocoderNetwork:
+    """Load a vocoder network by name, like `load_codec_network`."""
+    folder = find_model_folder(VOCODER_SPEC.name, name)
+    if backend_for(folder, (VOCODER_GRAPH,), runtime) == "onnx":
+        from bandtok.backends.onnx_codec import OnnxVocoder
+
+        return OnnxVocoder(folder, runtime.threads)
+    from bandtok.backends.torch_codec import ExternalVocoder
+    from bandtok.torch_checkpoint import load_network
+
+    network = load_network(VOCODER_SPEC, folder)
+    return ExternalVocoder(network, network.reach).to(runtime.device)
+
+
+def has_torch() -> bool:
+    """Say whether torch is installed, without importing it."""
+    return "torch" in sys.modules or importlib.util.find_spec("torch") is not None
+
+
+def require_torch(what: str) -> None:
+    """Raise MissingDependency if torch is not installed."""
+    if not has_torch():
+        raise MissingDependency(f"{what} needs torch; run: pip install 'bandtok[torch]'")
+
+
+def _may_have_cuda() -> bool:
+    """Say whether importing torch to ask for CUDA is worth its time: is there a driver?"""
+    if not has_torch():
+        return False
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
