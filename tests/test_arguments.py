@@ -17,7 +17,8 @@ import torch
 
 import bandtok
 from bandtok.api.generation_config import CONFIG_FIELDS, EDIT_FIELDS
-from bandtok.lm import DEBUG_MUSIC_LM, MusicLM
+from bandtok.lm.config import DEBUG_MUSIC_LM
+from bandtok.lm.model import MusicLM
 from bandtok.lm.text_encoder import load_text_encoder
 from bandtok.model_specs import RERANKER_SPEC
 from bandtok.torch_checkpoint import load_network

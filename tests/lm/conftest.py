@@ -7,8 +7,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from bandtok.lm import MusicLM, MusicLMConfig, TextEmbeddings, decoding
-from bandtok.lm.text_embeddings import HashTextEncoder
+from bandtok.lm import decoding
+from bandtok.lm.config import MusicLMConfig
+from bandtok.lm.model import MusicLM
+from bandtok.lm.text_embeddings import HashTextEncoder, TextEmbeddings
 
 
 @pytest.fixture

@@ -8,17 +8,7 @@ import pytest
 import torch
 
 from bandtok.errors import ConfigError
-from bandtok.lm import (
-    MusicLM,
-    SamplingConfig,
-    StepWeights,
-    TextEmbeddings,
-    generate_batch,
-    generate_codes,
-)
-from bandtok.lm import (
-    generate as generation,
-)
+from bandtok.lm import generate as generation
 from bandtok.lm.beat import (
     TEMPO_BINS,
     BeatEmbedding,
@@ -27,9 +17,11 @@ from bandtok.lm.beat import (
     draw_tempo,
     tempo_bin,
 )
-from bandtok.lm.decoding import WindowDecoder, guidance_branches
-from bandtok.lm.generate import candidate_seeds
-from bandtok.lm.text_embeddings import HashTextEncoder
+from bandtok.lm.decoding import StepWeights, WindowDecoder, guidance_branches
+from bandtok.lm.generate import candidate_seeds, generate_batch, generate_codes
+from bandtok.lm.model import MusicLM
+from bandtok.lm.sampling import SamplingConfig
+from bandtok.lm.text_embeddings import HashTextEncoder, TextEmbeddings
 
 Make = Callable[..., MusicLM]
 

@@ -8,22 +8,19 @@ import pytest
 import torch
 
 from bandtok.errors import ConfigError, GridError
-from bandtok.lm import (
-    MusicLM,
-    SamplingConfig,
-    StepWeights,
-    TextEmbeddings,
-    decoding,
+from bandtok.lm import decoding
+from bandtok.lm import generate as generation
+from bandtok.lm.decoding import StepWeights, WindowDecoder
+from bandtok.lm.generate import (
+    candidate_seeds,
     generate_batch,
     generate_codes,
     inpaint_codes,
+    plan_windows,
 )
-from bandtok.lm import (
-    generate as generation,
-)
-from bandtok.lm.decoding import WindowDecoder
-from bandtok.lm.generate import candidate_seeds, plan_windows
-from bandtok.lm.text_embeddings import HashTextEncoder
+from bandtok.lm.model import MusicLM
+from bandtok.lm.sampling import SamplingConfig
+from bandtok.lm.text_embeddings import HashTextEncoder, TextEmbeddings
 from bandtok.lm.token_order import flatten, infill_order, token_order
 
 Make = Callable[..., MusicLM]

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from bandtok.errors import ConfigError
-from bandtok.lm import MusicLM, MusicLMConfig, TextEmbeddings
-from bandtok.lm.text_embeddings import HashTextEncoder
+from bandtok.lm.config import MusicLMConfig
+from bandtok.lm.model import MusicLM
+from bandtok.lm.text_embeddings import HashTextEncoder, TextEmbeddings
 from bandtok.lm.token_order import infill_order, token_order
 
 Make = Callable[..., MusicLM]

@@ -11,8 +11,8 @@ import torch
 
 from bandtok.data.shards import TokenCorpus
 from bandtok.errors import ConfigError
-from bandtok.lm import MusicLM
 from bandtok.lm.beat import TEMPO_BINS, tempo_bin
+from bandtok.lm.model import MusicLM
 from bandtok.lm.text_embeddings import HashTextEncoder
 from bandtok.training.lm import (
     LMTask,
