@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,12 +15,14 @@ import soundfile
 
 fastapi = pytest.importorskip("fastapi", reason="needs bandtok[serve]")
 
+import uvicorn  # noqa: E402
 from fastapi import FastAPI  # noqa: E402
 from fastapi.testclient import TestClient  # noqa: E402
 
 import bandtok  # noqa: E402
 from bandtok.server.app import create_app  # noqa: E402
 from bandtok.server.engine import Engine  # noqa: E402
+from bandtok.server.jobs import Job  # noqa: E402
 from bandtok.server.settings import ServerSettings  # noqa: E402
 
 
@@ -65,3 +69,51 @@ def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:
         name, data = block.split("\n", 1)
         found.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
     return found
+
+
+@pytest.fixture
+def url(app: FastAPI) -> Iterator[str]:
+    """A real server on a free port."""
+    config = uvicorn.Config(app, port=0, log_level="error", ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+class Gate:
+    """Holds the model until it is opened."""
+
+    def __init__(self, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.entered, self.opened, self.ended = threading.Event(), threading.Event(), 0
+        engine = app.state.service.engine
+        generate = engine.generate
+
+        def held(job: Job, *arguments: Any, **keywords: Any) -> Any:
+            self.entered.set()
+            try:
+                while not self.opened.wait(0.01):
+                    job.check()
+            finally:
+                self.ended += 1
+            return generate(job, *arguments, **keywords)
+
+        monkeypatch.setattr(engine, "generate", held)
+
+
+@pytest.fixture
+def gate(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    return Gate(app, monkeypatch)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if holds():
+            return
+        time.sleep(0.01)
+    raise AssertionError("waited in vain")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,42 +10,10 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from tests.server.conftest import Gate, wait_until
 
 import bandtok
 from bandtok.server.jobs import Busy, Job, JobQueue
-
-
-class Gate:
-    """Holds the model until it is opened."""
-
-    def __init__(self, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.entered, self.opened, self.ended = threading.Event(), threading.Event(), 0
-        engine = app.state.service.engine
-        generate = engine.generate
-
-        def held(job: Job, *arguments: Any, **keywords: Any) -> Any:
-            self.entered.set()
-            try:
-                while not self.opened.wait(0.01):
-                    job.check()
-            finally:
-                self.ended += 1
-            return generate(job, *arguments, **keywords)
-
-        monkeypatch.setattr(engine, "generate", held)
-
-
-@pytest.fixture
-def gate(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Gate:
-    return Gate(app, monkeypatch)
-
-
-def wait_until(holds: Any) -> None:
-    for _ in range(1000):
-        if holds():
-            return
-        time.sleep(0.01)
-    raise AssertionError("waited in vain")
 
 
 def test_fifty_clients_and_a_queue_of_four(client: TestClient, gate: Gate) -> None:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import base64
-import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from tests.server.conftest import samples_of
 
@@ -24,21 +20,6 @@ def test_models_and_speech(client: TestClient) -> None:
     assert len(samples_of(response.content)) >= 44_100
     refused = client.post("/v1/audio/speech", json=body | {"response_format": "aac"})
     assert "expected mp3, flac, wav or ogg" in refused.json()["error"]["message"]
-
-
-@pytest.fixture
-def url(app: FastAPI) -> Iterator[str]:
-    """A real server on a free port."""
-    config = uvicorn.Config(app, port=0, log_level="error", ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
 
 
 def test_the_openai_package(url: str) -> None:

@@ -25,9 +25,9 @@ _FADE_SAMPLES = 1024
 
 
 class Preview:
-    """Collects columns of codes and emits the job's events `audio`.
+    """Collects columns of codes and emits the job's events `column` and `audio`.
 
-    An event holds 16-bit samples (little endian, base64) that follow those of the event before.
+    `audio` holds 16-bit samples (little endian, base64) that follow those of the event before.
 
     Args:
         tokenizer: decodes.
@@ -48,7 +48,10 @@ class Preview:
 
     def add(self, column: Any) -> None:
         """Take the codes of one more frame, int [bands]."""
-        self._columns.append(np.asarray(column))
+        codes = np.asarray(column)
+        self._columns.append(codes)
+        if len(self._columns) > self._skip:
+            self._job.emit("column", {"codes": codes.tolist()})
         if len(self._columns) - self._done >= _CHUNK_FRAMES + _HELD_FRAMES:
             self._decode(len(self._columns) - _HELD_FRAMES)
 

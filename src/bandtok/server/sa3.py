@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import bandtok
 from bandtok.errors import BandTokError, ConfigError
-from bandtok.evaluation.prompts import bundled_prompts
+from bandtok.evaluation.prompts import named_prompts
 from bandtok.server.jobs import Job
 from bandtok.server.routes import service_of
 from bandtok.server.schemas import Prompt
@@ -95,7 +95,7 @@ async def loras() -> dict[str, Any]:
 @router.get("/prompts")
 async def prompts() -> dict[str, Any]:
     """Return prompts to choose from."""
-    pool = {"version": 1, "dice": {"generic": [prompt.text for prompt in bundled_prompts()]}}
+    pool = {"version": 1, "dice": {"generic": [prompt.text for prompt in named_prompts("bundled")]}}
     return {"success": True, "missing_loras": [], "prompts": pool}
 
 
