@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,11 +11,14 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
+from bandtok.provenance import record
+from bandtok.signal.audio import Audio
 from bandtok.tokens.grid import TokenGrid
 from bandtok.tokens.token_format import TokenFileHeader, file_bytes
 from research.reliability.raw_token_file import RawFile
 
 Run = Callable[..., Result]
+MakeSong = Callable[..., Path]
 TOY_HEADER = (
     b'{"bands":2,"codebook_size":4,"model_id":"toy","num_samples":null,"sample_rate":44100,'
     b'"samples_per_frame":4096}'
@@ -124,3 +128,14 @@ def test_salvage_never_writes_over_the_damaged_file(run: Run, tmp_path: Path) ->
         result = run("verify", path, "--salvage", target, "--overwrite")
         assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
         assert path.read_bytes() == before
+
+
+def test_info_of_audio_says_whether_it_is_marked(run: Run, make_song: MakeSong) -> None:
+    song = make_song()
+    assert "not marked as synthetic" in run("info", song).stdout
+    marked = record("edit", model="m", prompt="bells", seed=5, settings={}, source={"seed": 4})
+    Audio(np.zeros(100, np.float32), 44_100, marked).save(song)
+    shown = run("info", song).stdout
+    assert "trainedAlgorithmicMedia" in shown
+    assert re.search(r"source provenance\.seed +4", shown)
+    assert json.loads(run("info", song, "--json").stdout)["provenance"] == marked

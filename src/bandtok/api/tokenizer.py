@@ -11,6 +11,7 @@ from math import ceil
 
 import numpy as np
 
+from bandtok import provenance
 from bandtok.api.inputs import ArrayOrTensor, as_audio, as_tokens, like, numeric_array
 from bandtok.backends import Runtime, choose_runtime, load_codec_network, load_vocoder_network
 from bandtok.backends.networks import VocoderNetwork
@@ -192,7 +193,10 @@ class Tokenizer:
             if journal and done - kept >= JOURNAL_FRAMES:
                 kept = done // WINDOW_FRAMES * WINDOW_FRAMES
                 journal.keep(self._grid(np.concatenate(pieces, axis=1)[: self.num_bands, :kept]))
-        return self._grid(np.concatenate(pieces, axis=1), counter.samples)
+        grid = self._grid(np.concatenate(pieces, axis=1), counter.samples)
+        if source.provenance:
+            grid.extra[provenance.KEY] = dict(source.provenance)
+        return grid
 
     def decode(
         self,
@@ -219,6 +223,7 @@ class Tokenizer:
         return Audio(
             np.concatenate([np.zeros((grid.channels, 0), np.float32), *blocks], axis=1),
             self.sample_rate,
+            provenance.of_extra(grid.extra),
         )
 
     def decode_stream(
@@ -257,7 +262,8 @@ class Tokenizer:
         """Decode samples `first` to `last` - 1; arguments and errors as in `decode_stream`."""
         blocks = self.decode_stream(grid, force=force, samples=(first, last))
         empty = np.zeros((grid.channels, 0), np.float32)
-        return Audio(np.concatenate([empty, *blocks], axis=1), self.sample_rate)
+        marked = provenance.of_extra(grid.extra)
+        return Audio(np.concatenate([empty, *blocks], axis=1), self.sample_rate, marked)
 
     def encode_waveform(self, waveform: ArrayOrTensor) -> ArrayOrTensor:
         """Encode a batch: float [batch, 1, samples] -> int64 [batch, bands, frames].

@@ -12,6 +12,7 @@ from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report, clock
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 from bandtok.errors import GridError
+from bandtok.provenance import of_extra
 
 if TYPE_CHECKING:
     from bandtok.tokens.grid import TokenGrid
@@ -64,8 +65,9 @@ def decode(
         grid = loaded.mono() if mono else loaded
         wanted = _range(grid, start, end)
         samples = 0
+        marked = of_extra(grid.extra)
         with AudioWriter(
-            job.target, tokenizer.sample_rate, grid.channels, sample_format.value
+            job.target, tokenizer.sample_rate, grid.channels, sample_format.value, marked
         ) as writer:
             for block in tokenizer.decode_stream(grid, force=force, samples=wanted):
                 writer.write(block)

@@ -22,6 +22,7 @@ from bandtok.cli.console import ProgressBars, Report, clock, print_json, progres
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 from bandtok.errors import DataError, printable
 from bandtok.evaluation.prompts import PROMPT_SETS, named_prompts
+from bandtok.provenance import mark_wav, of_extra
 from bandtok.signal.audio import Audio, load_audio
 from bandtok.signal.loudness import integrated_loudness
 from bandtok.signal.true_peak import Limiter, limit_blocks, true_peak_dbfs
@@ -309,6 +310,8 @@ class ClipMaker:
             file.setframerate(rate)
             for block in limit_blocks(blocks, limiter):
                 file.writeframes(np.round(block[0].clip(-1, 1) * 32767).astype("<i2").tobytes())
+        if marked := of_extra(blocks.clip.grid.extra):
+            mark_wav(job.target, marked)
         return [(blocks.clip, limiter.samples_above)]
 
     def _written(self, job: ClipJob, report: Report, on_column: Callable[[Tensor], None]) -> Clip:

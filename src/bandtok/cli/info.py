@@ -12,13 +12,17 @@ from bandtok.cli import options
 from bandtok.cli.batch import refuse_existing
 from bandtok.cli.console import clock, print_json
 from bandtok.cli.group import fail, one_line
+from bandtok.cli.suffixes import AUDIO_INPUTS
 from bandtok.errors import BandTokError, DataError, printable
+from bandtok.provenance import KEY
 
 if TYPE_CHECKING:
     from bandtok.evaluation.usage import CodebookUsage
     from bandtok.tokens.token_file import TokenFile
 
-TokenPath = Annotated[Path, typer.Argument(metavar="FILE", help="Token file.", show_default=False)]
+InfoPath = Annotated[
+    Path, typer.Argument(metavar="FILE", help="Token or audio file.", show_default=False)
+]
 TokenPaths = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Token files.", show_default=False)
 ]
@@ -32,11 +36,14 @@ SalvageTo = Annotated[
 ]
 
 
-def info(file: TokenPath, quiet: options.Quiet = False, json: options.Json = False) -> None:
-    """Show a token file's header, model, length, bit rate and codebook usage."""
+def info(file: InfoPath, quiet: options.Quiet = False, json: options.Json = False) -> None:
+    """Show the header, model, length, bit rate and provenance of a file."""
     from bandtok.evaluation.usage import grid_usage
     from bandtok.tokens.token_file import TokenFile
 
+    if file.suffix.lower() in AUDIO_INPUTS:
+        _audio_info(file, json)
+        return
     with TokenFile(file) as tokens:
         header = tokens.header
         sound = tokens.read()[: header.sound_bands]
@@ -45,6 +52,34 @@ def info(file: TokenPath, quiet: options.Quiet = False, json: options.Json = Fal
         print_json({"file": str(file), **values})
     else:
         _print_table(values)
+
+
+def _audio_info(file: Path, json: bool) -> None:
+    from bandtok.signal.audio import open_audio
+
+    with open_audio(file) as reader:
+        found, marked = reader.info, reader.provenance
+    values = {**dataclasses.asdict(found), "seconds": found.seconds, "provenance": marked}
+    if json:
+        print_json({"file": str(file), **values})
+        return
+    _print_rows(
+        {
+            "length": f"{clock(found.seconds)} ({found.seconds:.3f} s) at {found.sample_rate} Hz",
+            "channels": str(found.channels),
+            **(_provenance_rows(marked) or {"provenance": "not marked as synthetic"}),
+        }
+    )
+
+
+def _provenance_rows(marked: object, indent: str = "") -> dict[str, str]:
+    """Return the record of synthetic music, level by level."""
+    rows: dict[str, str] = {}
+    for key, value in _pairs(marked):
+        name = f"{indent}provenance.{key}"
+        is_record = isinstance(value, dict) and key == "source"
+        rows |= _provenance_rows(value, f"{indent}source ") if is_record else {name: str(value)}
+    return rows
 
 
 def verify(
@@ -146,11 +181,15 @@ def _describe(tokens: TokenFile, usage: CodebookUsage) -> dict[str, object]:
 
 
 def _print_table(values: dict[str, object]) -> None:
+    _print_rows(_for_people(values))
+
+
+def _print_rows(rows: dict[str, str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(show_header=False, box=None)
-    for name, value in _for_people(values).items():
+    for name, value in rows.items():
         table.add_row(printable(name), printable(value))
     Console(soft_wrap=True, highlight=False, markup=False).print(table)
 
@@ -174,7 +213,8 @@ def _for_people(values: dict[str, object]) -> dict[str, str]:
         "usage": f"{usage['used_codes']} different tokens ({usage['used_share']:.1%}), "
         f"entropy {usage['entropy_bits']:.2f} bits",
         "file": f"{values['size_bytes']} bytes, {values['blocks']} blocks",
-        **{f"extra.{key}": str(value) for key, value in _pairs(values["extra"])},
+        **{f"extra.{key}": str(value) for key, value in _pairs(values["extra"]) if key != KEY},
+        **_provenance_rows(dict(_pairs(values["extra"])).get(KEY)),
     }
 
 

@@ -18,7 +18,7 @@ HELP = {
     "reconstruct": "Encode and decode audio; print the bit rate and the distance to the original.",
     "generate": "Make music from a prompt.",
     "edit": "Write a part of a piece anew and keep the rest.",
-    "info": "Show a token file's header, model, length, bit rate and codebook usage.",
+    "info": "Show the header, model, length, bit rate and provenance of a file.",
     "verify": "Check every byte of token files; exit code 1 if one is damaged.",
     "golden": "Compare this machine's tokens and sound with golden vectors; exit code 1 if too far "
     "off.",

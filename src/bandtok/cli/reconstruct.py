@@ -14,6 +14,7 @@ from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
 from bandtok.cli.console import Report
 from bandtok.cli.encode import describe_grid, mixing_note, one_line_grid
 from bandtok.cli.suffixes import AUDIO_INPUTS, AUDIO_OUTPUTS
+from bandtok.provenance import of_extra
 
 if TYPE_CHECKING:
     from bandtok.api.tokenizer import Progress, Tokenizer
@@ -72,8 +73,9 @@ def reconstruct(
         grid = tokenizer.encode(
             job.source, progress=lambda done, all: report(done, 2 * all), stereo=stereo
         )
+        marked = of_extra(grid.extra)
         with AudioWriter(
-            job.target, tokenizer.sample_rate, grid.channels, sample_format.value
+            job.target, tokenizer.sample_rate, grid.channels, sample_format.value, marked
         ) as writer:
             distance = _decode_and_measure(
                 tokenizer, grid, job.source, writer, lambda done, all: report(done + all, 2 * all)

@@ -11,7 +11,7 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import soundfile
 import soxr
 
 from bandtok.errors import AudioError
+from bandtok.provenance import Provenance, from_comment
 from bandtok.signal.audio_player import player_html
 from bandtok.signal.audio_writer import AudioWriter, ClippingWarning, SampleFormat, limited_note
 from bandtok.signal.container import cut_off, with_true_header
@@ -57,6 +58,7 @@ class Audio:
             float32, nominally in [-1, 1]. Integers of 8 (unsigned), 16 or 32 bits are scaled from
             their full range to [-1, 1).
         sample_rate: samples per second.
+        provenance: record of synthetic music (`bandtok.provenance`), written into files.
 
     Raises:
         AudioError: if the shape, type or rate does not fit, or there is NaN or infinity.
@@ -64,6 +66,7 @@ class Audio:
 
     waveform: np.ndarray
     sample_rate: int
+    provenance: Provenance | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         waveform = as_array(self.waveform)
@@ -117,14 +120,14 @@ class Audio:
         """
         name = "the waveform"
         blocks = mended([self.waveform], self.sample_rate, name)
-        return Audio(
-            _join(mixed(blocks, mixing_gains(len(self.waveform)), name), 1), self.sample_rate
-        )
+        gains = mixing_gains(len(self.waveform))
+        return replace(self, waveform=_join(mixed(blocks, gains, name), 1))
 
     def resampled(self, sample_rate: int) -> Audio:
         """Return the same sound at `sample_rate` Hz (soxr, high quality)."""
         blocks = resample_blocks([self.waveform], self.sample_rate, sample_rate, len(self.waveform))
-        return Audio(_join(blocks, len(self.waveform)), sample_rate)
+        waveform = _join(blocks, len(self.waveform))
+        return replace(self, waveform=waveform, sample_rate=sample_rate)
 
     def save(self, path: str | os.PathLike[str], sample_format: SampleFormat = "int") -> None:
         """Write a .wav, .flac, .ogg or .mp3 file, atomically; see `AudioWriter`.
@@ -137,7 +140,10 @@ class Audio:
 
     def write(self, path: str | os.PathLike[str], sample_format: SampleFormat = "int") -> int:
         """As `save`, without a warning; return how many samples beyond ±1 were limited."""
-        with AudioWriter(path, self.sample_rate, len(self.waveform), sample_format) as writer:
+        channels = len(self.waveform)
+        with AudioWriter(
+            path, self.sample_rate, channels, sample_format, self.provenance
+        ) as writer:
             writer.write(self.waveform)
         return writer.limited_samples
 
@@ -148,6 +154,7 @@ class AudioReader:
     Attributes:
         name: path of the file, as it was given.
         info: what the header says.
+        provenance: record of synthetic music in the file's tags, if there is one.
     """
 
     def __init__(self, file: soundfile.SoundFile, path: str | os.PathLike[str]) -> None:
@@ -155,6 +162,7 @@ class AudioReader:
         self.info = AudioInfo(
             samples=file.frames, sample_rate=file.samplerate, channels=file.channels
         )
+        self.provenance = from_comment(file.comment)
 
     def blocks(self, sample_rate: int, mono: bool = True, start: int = 0) -> Iterator[np.ndarray]:
         """Yield float32 blocks [channels, n]; arguments and errors as in `stream_audio`."""
@@ -209,7 +217,7 @@ def load_audio(
     with open_audio(path) as reader:
         channels = 1 if mono else reader.info.channels
         rate = sample_rate or reader.info.sample_rate
-        return Audio(_join(reader.blocks(rate, mono), channels), rate)
+        return Audio(_join(reader.blocks(rate, mono), channels), rate, reader.provenance)
 
 
 def stream_audio(

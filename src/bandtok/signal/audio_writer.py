@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 
 from bandtok.errors import AudioError, AudioWarning, ConfigError
+from bandtok.provenance import Provenance, to_comment
 from bandtok.signal.true_peak import Limiter
 from bandtok.tokens.atomic import replacing
 
@@ -54,6 +55,7 @@ class AudioWriter:
         sample_rate: Hz.
         channels: number of channels of every block.
         sample_format: "int", or "float" for a .wav file of 32-bit floats, which are not limited.
+        provenance: record of synthetic music, kept in the file's tags.
 
     Attributes:
         limited_samples: samples beyond ±1 so far, over all channels; 0 with "float".
@@ -69,6 +71,7 @@ class AudioWriter:
         sample_rate: int,
         channels: int = 1,
         sample_format: SampleFormat = "int",
+        provenance: Provenance | None = None,
     ) -> None:
         self.path = Path(path)
         suffix = self.path.suffix.lower()
@@ -88,6 +91,9 @@ class AudioWriter:
             self._file = soundfile.SoundFile(
                 self._disk, "w", sample_rate, channels, subtype, format=container
             )
+            if provenance is not None:
+                self._file.software = str(provenance.get("software"))
+                self._file.comment = to_comment(provenance)
             if sample_format == "int":
                 self._limiter = Limiter(sample_rate, channels, 0.0, between_samples=False)
         except (soundfile.LibsndfileError, OSError, ValueError, TypeError) as error:
