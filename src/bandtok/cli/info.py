@@ -185,13 +185,9 @@ def _print_table(values: dict[str, object]) -> None:
 
 
 def _print_rows(rows: dict[str, str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None)
+    width = max(len(printable(name)) for name in rows)
     for name, value in rows.items():
-        table.add_row(printable(name), printable(value))
-    Console(soft_wrap=True, highlight=False, markup=False).print(table)
+        typer.echo(f" {printable(name):<{width}}  {printable(value)}")
 
 
 def _for_people(values: dict[str, object]) -> dict[str, str]:
