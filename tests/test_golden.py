@@ -16,9 +16,11 @@ from bandtok.golden import VECTORS, compare_golden, snr_db, write_golden
 from bandtok.signal.audio import Audio
 
 
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
 @pytest.mark.parametrize(("model", "name"), [(None, "bundled"), ("debug", "debug")])
-def test_this_machine_agrees(model: str | None, name: str) -> None:
-    result = compare_golden(bandtok.Tokenizer.from_pretrained(model, device="cpu"), name)
+def test_this_machine_agrees(model: str | None, name: str, backend: str) -> None:
+    tokenizer = bandtok.Tokenizer.from_pretrained(model, device="cpu", backend=backend)
+    result = compare_golden(tokenizer, name)
     assert result.same_model, "the vectors are of other weights: make them anew"
     assert result.passed
 

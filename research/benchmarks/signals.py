@@ -23,7 +23,7 @@ from PIL import Image
 
 from bandtok import Audio, Tokenizer
 from bandtok.evaluation.plots import plot_mels
-from bandtok.evaluation.reconstruction import log_mel_of
+from bandtok.evaluation.reconstruction import log_mel
 from bandtok.evaluation.systems import (
     ClipMeasures,
     measure,
@@ -107,7 +107,7 @@ def _measured(
         measure(system, prepared, tokenizer, below_hz=BELOW_HZ, visqol=False)
         for system in (tokens, vocoder)
     ]
-    mels = [log_mel_of(audio.waveform[0], config).numpy() for audio in (clip.audio, output)]
+    mels = [log_mel(config)(audio.waveform[0]) for audio in (clip.audio, output)]
     result = Result(
         name=clip.name,
         kind=clip.kind,

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from bandtok import Audio, Tokenizer
 from bandtok.data.manifest import Track, load_manifest
-from bandtok.evaluation.reconstruction import compare_mels, log_mel_of
+from bandtok.evaluation.reconstruction import compare_mels, log_mel
 from bandtok.signal.audio import probe_audio, stream_audio
 from bandtok.signal.mel import MelConfig, mel_bin_centers_hz
 from bandtok.tokens import atomic
@@ -151,7 +151,7 @@ def measure(original: np.ndarray, decoded: np.ndarray, config: MelConfig, bands:
 
 
 def _mel(original: np.ndarray, decoded: np.ndarray, config: MelConfig) -> float:
-    mels = [log_mel_of(np.ascontiguousarray(w), config) for w in (original, decoded)]
+    mels = [log_mel(config)(w) for w in (original, decoded)]
     return compare_mels(mels[0], mels[1], config).below
 
 

@@ -90,6 +90,31 @@ def find_model_folder(kind: str, name: str | os.PathLike[str] | None) -> Path:
     return _from_hub(kind, os.fspath(name))
 
 
+def find_model_folders(name: str | os.PathLike[str] | None) -> dict[str, Path]:
+    """Return the folders of all networks that a model consists of, by the kind in their config.
+
+    Args:
+        name: as for `find_model_folder`.
+
+    Raises:
+        CheckpointError: if there are none.
+    """
+    if name is None or name == "debug":
+        root = BUNDLED if name is None else BUNDLED / "debug"
+    elif Path(name).exists() or Path(name).is_absolute() or len(Path(name).parts) != 2:
+        root = Path(name)
+    else:
+        root = hub_folder(os.fspath(name), [f"{p}{f}" for p in ("", "*/") for f in _HUB_FILES])
+    places = (root, root / "model", *sorted(root.glob("*")), *sorted(root.glob("model/*")))
+    found: dict[str, Path] = {}
+    for folder in places:
+        if (folder / CONFIG_FILE).is_file() and (folder / WEIGHTS_FILE).is_file():
+            found.setdefault(_read_content(folder / CONFIG_FILE)[0], folder)
+    if not found:
+        raise CheckpointError(f"{root} holds no model: expected {CONFIG_FILE} and {WEIGHTS_FILE}")
+    return found
+
+
 def holds_network(kind: str, name: str | os.PathLike[str]) -> bool:
     """Say whether a model or run folder holds a network of this kind beside others ("debug" does).
 
@@ -114,6 +139,19 @@ def read_config(kind: ModelSpec, folder: Path) -> tuple[ModelSpec, Any]:
         CheckpointError: if it is damaged, of another kind, or asks for absurd sizes.
     """
     path = folder / CONFIG_FILE
+    found, values = _read_content(path)
+    fitting = next((one for one in (kind, *kind.others) if one.name == found), None)
+    if fitting is None:
+        raise CheckpointError(f"{path.parent} holds a {found}; expected a {kind.name}")
+    _check_sizes(values, path)
+    try:
+        return fitting, fitting.config.from_dict(values)
+    except (TypeError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} does not describe a {fitting.name}: {error}") from None
+
+
+def _read_content(path: Path) -> tuple[str, Any]:
+    """Return the kind and the settings in a config file."""
     if path.stat().st_size > _MAX_CONFIG_BYTES:
         raise CheckpointError(
             f"{path} is larger than {_MAX_CONFIG_BYTES} bytes; not a model config"
@@ -129,14 +167,7 @@ def read_config(kind: ModelSpec, folder: Path) -> tuple[ModelSpec, Any]:
             f"{path} has format version {version!r}; this program reads {FORMAT_VERSION}; "
             "install a newer bandtok"
         )
-    fitting = next((one for one in (kind, *kind.others) if one.name == found), None)
-    if fitting is None:
-        raise CheckpointError(f"{path.parent} holds a {found}; expected a {kind.name}")
-    _check_sizes(values, path)
-    try:
-        return fitting, fitting.config.from_dict(values)
-    except (TypeError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path} does not describe a {fitting.name}: {error}") from None
+    return str(found), values
 
 
 def _check_sizes(values: object, path: Path) -> None:
@@ -234,4 +265,4 @@ def _from_hub(kind: str, name: str) -> Path:
     raise CheckpointError(f"the hub model {name!r} holds no {kind}")
 
 
-_HUB_FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE)
+_HUB_FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, "*.onnx")

@@ -251,7 +251,7 @@ class Codec:
             if index < skipped:
                 yield silent
                 continue
-            yield self.log_mel(samples)
+            yield self.log_mel.from_padded(samples)
 
     @cached_property
     def _silent_codes(self) -> np.ndarray:

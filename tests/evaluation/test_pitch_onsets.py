@@ -16,7 +16,7 @@ from bandtok.evaluation.pitch_onsets import (
     pitch_correlation,
     pitch_onset_features,
 )
-from bandtok.evaluation.reconstruction import log_mel_of
+from bandtok.evaluation.reconstruction import log_mel
 from bandtok.evaluation.signal_measures import total_variation_ratio
 from bandtok.signal.mel import MelConfig
 
@@ -73,7 +73,7 @@ def measured(first: np.ndarray, second: np.ndarray) -> tuple[float | None, float
 
 def flicker(first: np.ndarray, second: np.ndarray) -> float:
     config = MelConfig()
-    mels = [log_mel_of(waveform, config) for waveform in (first, second)]
+    mels = [log_mel(config)(waveform) for waveform in (first, second)]
     found = total_variation_ratio(*mels, config).flicker
     assert found is not None
     return found

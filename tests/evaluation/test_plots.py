@@ -139,7 +139,7 @@ def test_picture_of_damage(tmp_path: Path) -> None:
         plot_spread(
             path,
             error_spread(
-                lambda codes: codes.double(),
+                lambda codes: codes.astype(float),
                 [grid(50).codes],
                 4096,
                 num_places=2,

@@ -87,11 +87,11 @@ def backend_for(folder: Path, graphs: Sequence[str], runtime: Runtime) -> Litera
     """
     missing = [name for name in graphs if not (folder / name).is_file()]
     if runtime.backend == "torch":
-        return "torch"
+        return _torch(runtime)
     if not missing:
         return "onnx"
     if runtime.backend == "auto" and has_torch():
-        return "torch"
+        return _torch(runtime)
     raise CheckpointError(
         f"{folder} holds no {missing[0]}; write it with `bandtok export {folder}`, or "
         "run: pip install 'bandtok[torch]'"
@@ -138,6 +138,15 @@ def require_torch(what: str) -> None:
     """Raise MissingDependency if torch is not installed."""
     if not has_torch():
         raise MissingDependency(f"{what} needs torch; run: pip install 'bandtok[torch]'")
+
+
+def _torch(runtime: Runtime) -> Literal["torch"]:
+    """Set the number of threads of torch, which is one for the process."""
+    if runtime.threads:
+        import torch
+
+        torch.set_num_threads(runtime.threads)
+    return "torch"
 
 
 def _may_have_cuda() -> bool:

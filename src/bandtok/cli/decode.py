@@ -37,6 +37,8 @@ def decode(
     model: options.Model = None,
     vocoder: options.Vocoder = None,
     device: options.ChosenDevice = options.Device.AUTO,
+    backend: options.ChosenBackend = options.Backend.AUTO,
+    threads: options.Threads = None,
     format: options.FolderFormat = options.AudioFormat.WAV,
     sample_format: options.Samples = options.SampleFormat.INT,
     start: Start = 0.0,
@@ -58,7 +60,9 @@ def decode(
         allowed_outputs=AUDIO_OUTPUTS,
     )
     options.check_sample_format((job.target for job in plan.jobs), sample_format)
-    tokenizer = bandtok.Tokenizer.from_pretrained(model, vocoder=vocoder, device=device.value)
+    tokenizer = bandtok.Tokenizer.from_pretrained(
+        model, vocoder=vocoder, device=device.value, backend=backend.value, threads=threads
+    )
 
     def work(job: Job, report: Report) -> Done:
         loaded = bandtok.TokenGrid.load(job.source)

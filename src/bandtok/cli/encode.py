@@ -31,6 +31,8 @@ def encode(
     verify: Verify = False,
     model: options.Model = None,
     device: options.ChosenDevice = options.Device.AUTO,
+    backend: options.ChosenBackend = options.Backend.AUTO,
+    threads: options.Threads = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -45,7 +47,9 @@ def encode(
         output_suffix=TOKEN_SUFFIX,
         allowed_outputs={TOKEN_SUFFIX},
     )
-    tokenizer = bandtok.Tokenizer.from_pretrained(model, device=device.value)
+    tokenizer = bandtok.Tokenizer.from_pretrained(
+        model, device=device.value, backend=backend.value, threads=threads
+    )
 
     def work(job: Job, report: Report) -> Done:
         with open_audio(job.source) as reader:

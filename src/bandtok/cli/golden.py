@@ -29,13 +29,17 @@ def golden(
     vectors: Vectors = None,
     write: Write = False,
     device: options.ChosenDevice = options.Device.AUTO,
+    backend: options.ChosenBackend = options.Backend.AUTO,
+    threads: options.Threads = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
     """Compare this machine's tokens and sound with golden vectors; exit code 1 if too far off."""
     if write and vectors is None:
         raise typer.BadParameter("--write needs --vectors: a folder that holds input.flac")
-    tokenizer = bandtok.Tokenizer.from_pretrained(model, device=device.value)
+    tokenizer = bandtok.Tokenizer.from_pretrained(
+        model, device=device.value, backend=backend.value, threads=threads
+    )
     name = Path(model).name if model else "bundled"
     from bandtok.golden import VECTORS, compare_golden, write_golden
 

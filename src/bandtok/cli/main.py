@@ -22,6 +22,7 @@ HELP = {
     "verify": "Check every byte of token files; exit code 1 if one is damaged.",
     "golden": "Compare this machine's tokens and sound with golden vectors; exit code 1 if too far "
     "off.",
+    "export": "Write a model's networks as ONNX graphs, which run without torch.",
     "train": "Train a network with a recipe on any folder of audio.",
     "serve": "Serve the HTTP API and the web studio.",
     "report": "Write one self-contained page: tables, plots, players with spectrograms and tokens.",
@@ -145,6 +146,8 @@ def _function(name: str) -> Callable[..., None]:
         from bandtok.cli.info import verify as function
     elif name == "golden":
         from bandtok.cli.golden import golden as function
+    elif name == "export":
+        from bandtok.cli.export import export as function
     elif name == "train":
         from bandtok.cli.train import train as function
     elif name == "serve":

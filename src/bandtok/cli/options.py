@@ -22,6 +22,14 @@ class Device(StrEnum):
     MPS = "mps"
 
 
+class Backend(StrEnum):
+    """What computes networks."""
+
+    AUTO = "auto"
+    ONNX = "onnx"
+    TORCH = "torch"
+
+
 class AudioFormat(StrEnum):
     """Formats that can be written."""
 
@@ -62,6 +70,14 @@ Vocoder = Annotated[
     typer.Option("--vocoder", metavar="NAME_OR_PATH", help="Another vocoder than the model's own."),
 ]
 ChosenDevice = Annotated[Device, typer.Option("--device", help="Where the networks run.")]
+ChosenBackend = Annotated[
+    Backend,
+    typer.Option("--backend", help="What computes the networks; 'auto' is onnx on a CPU."),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="CPU threads; one per processor if not given."),
+]
 FolderFormat = Annotated[
     AudioFormat, typer.Option("--format", help="Format of the files in an output folder.")
 ]

@@ -44,6 +44,8 @@ def reconstruct(
     model: options.Model = None,
     vocoder: options.Vocoder = None,
     device: options.ChosenDevice = options.Device.AUTO,
+    backend: options.ChosenBackend = options.Backend.AUTO,
+    threads: options.Threads = None,
     format: options.FolderFormat = options.AudioFormat.WAV,
     sample_format: options.Samples = options.SampleFormat.INT,
     overwrite: options.Overwrite = False,
@@ -67,7 +69,9 @@ def reconstruct(
     if plot is not None:
         # A missing extra shows before the work, not after it.
         from bandtok.evaluation import plots  # noqa: F401
-    tokenizer = bandtok.Tokenizer.from_pretrained(model, vocoder=vocoder, device=device.value)
+    tokenizer = bandtok.Tokenizer.from_pretrained(
+        model, vocoder=vocoder, device=device.value, backend=backend.value, threads=threads
+    )
 
     def work(job: Job, report: Report) -> Done:
         grid = tokenizer.encode(

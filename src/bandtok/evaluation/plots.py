@@ -23,7 +23,7 @@ from bandtok.evaluation.picture_scales import (
     narrowed,
     token_colors,
 )
-from bandtok.evaluation.reconstruction import log_mel_of, matched_waveforms
+from bandtok.evaluation.reconstruction import log_mel, matched_waveforms
 from bandtok.evaluation.token_perturbation import ErrorSpread
 from bandtok.evaluation.usage import CodebookUsage
 from bandtok.extras import missing
@@ -69,7 +69,7 @@ def plot_reconstruction(
     """
     config = config or MelConfig()
     first, second = matched_waveforms(reference, estimate, config.sample_rate)
-    before, after = (log_mel_of(waveform, config).numpy() for waveform in (first, second))
+    before, after = (log_mel(config)(waveform) for waveform in (first, second))
     if not before.size:
         raise AudioError(f"got {len(first)} samples; expected at least {config.hop_length}")
     figure = Figure(figsize=(11, 10.5), layout="constrained", dpi=100)
@@ -107,7 +107,7 @@ def plot_clip(
     waveform = audio.mono().resampled(config.sample_rate).waveform[0]
     if len(waveform) <= config.padding:
         raise AudioError(f"got {len(waveform)} samples; expected more than {config.padding}")
-    mel = log_mel_of(waveform, config).numpy()
+    mel = log_mel(config)(waveform)
     panels = 1 if grid is None else 2
     figure = Figure(figsize=(7.5, 0.6 + 2.2 * panels), layout="constrained", dpi=80)
     axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]

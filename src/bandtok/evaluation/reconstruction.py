@@ -13,14 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from bandtok.errors import AudioError, ConfigError, GridError
 from bandtok.extras import require
 from bandtok.signal.audio import Audio
-from bandtok.signal.mel import MelConfig, mel_bin_centers_hz
-from bandtok.signal.torch_mel import TorchLogMel
+from bandtok.signal.mel import LogMel, MelConfig, mel_bin_centers_hz
 
 VISQOL_SAMPLE_RATE = 48_000
 _BELOW_HZ = 15_000.0
@@ -81,7 +78,7 @@ def mel_distance(
     """
     config = config or MelConfig()
     first, second = matched_waveforms(reference, estimate, config.sample_rate)
-    return compare_mels(log_mel_of(first, config), log_mel_of(second, config), config, below_hz)
+    return compare_mels(log_mel(config)(first), log_mel(config)(second), config, below_hz)
 
 
 class MelDistanceMeter:
@@ -125,7 +122,7 @@ class MelDistanceMeter:
 
     def _compare(self, length: int) -> None:
         first, second = (np.concatenate(pending) for pending in self._pending)
-        mels = [log_mel_of(w[:length], self._config) for w in (first, second)]
+        mels = [log_mel(self._config)(w[:length]) for w in (first, second)]
         distance = compare_mels(mels[0], mels[1], self._config)
         self._sums += np.array([distance.all_bins, distance.below]) * mels[0].shape[1]
         self._mel_frames += mels[0].shape[1]
@@ -134,7 +131,7 @@ class MelDistanceMeter:
 
 
 def compare_mels(
-    reference: Tensor, estimate: Tensor, config: MelConfig, below_hz: float = _BELOW_HZ
+    reference: np.ndarray, estimate: np.ndarray, config: MelConfig, below_hz: float = _BELOW_HZ
 ) -> MelDistance:
     """Compare two ln-mels [..., n_mels, mel_frames] of the same shape.
 
@@ -142,15 +139,15 @@ def compare_mels(
         GridError: if the shapes differ, are empty, or values are not finite.
         ConfigError: if no mel bin lies below `below_hz`.
     """
-    if reference.shape != estimate.shape or reference.numel() == 0:
+    if reference.shape != estimate.shape or not reference.size:
         raise GridError(
-            f"got mels of shape {tuple(reference.shape)} and {tuple(estimate.shape)}; "
+            f"got mels of shape {reference.shape} and {estimate.shape}; "
             "expected two of the same shape with at least one frame"
         )
-    difference = (reference - estimate).abs().double()
-    if not torch.isfinite(difference).all():
+    difference = np.abs(reference - estimate, dtype=np.float64)
+    if not np.isfinite(difference).all():
         raise GridError("a mel holds NaN or infinity; expected finite natural logarithms")
-    kept = torch.from_numpy(mel_bin_centers_hz(config) < below_hz)
+    kept = mel_bin_centers_hz(config) < below_hz
     if not kept.any():
         raise ConfigError(f"got below_hz {below_hz}; expected at least one mel bin below it")
     return MelDistance(
@@ -160,11 +157,10 @@ def compare_mels(
     )
 
 
-def log_mel_of(waveform: np.ndarray, config: MelConfig) -> Tensor:
-    """Return the ln-mel [n_mels, mel_frames] of a mono waveform [samples]."""
-    with torch.no_grad():
-        mel: Tensor = _log_mel(config)(torch.from_numpy(waveform)[None, None])[0]
-    return mel
+@functools.lru_cache(maxsize=4)
+def log_mel(config: MelConfig) -> LogMel:
+    """Return the mel transform of a config."""
+    return LogMel(config)
 
 
 def stft_distance(reference: Audio, estimate: Audio) -> StftDistance:
@@ -178,11 +174,14 @@ def stft_distance(reference: Audio, estimate: Audio) -> StftDistance:
         MissingDependency: if auraloss is not installed.
     """
     distance = _stft_module()
+    import torch  # noqa: PLC0415  # only this distance needs it
+
     first, second = matched_waveforms(reference, estimate, reference.sample_rate)
     if len(first) < 2048:
         raise AudioError(f"got {len(first)} samples; expected at least 2048 for the STFT distance")
     with torch.no_grad():
-        parts = distance(_as_batch(second), _as_batch(first))
+        estimated, original = (torch.from_numpy(w)[None, None] for w in (second, first))
+        parts = distance(estimated, original)
     convergence, log_magnitude = (float(torch.stack(part).mean()) for part in parts[1:3])
     return StftDistance(
         total=convergence + log_magnitude,
@@ -261,21 +260,9 @@ def _mono_at(audio: Audio, sample_rate: int) -> np.ndarray:
     return waveform
 
 
-def _as_batch(waveform: np.ndarray) -> Tensor:
-    return torch.from_numpy(waveform)[None, None]
-
-
-@functools.lru_cache(maxsize=4)
-def _log_mel(config: MelConfig) -> TorchLogMel:
-    return TorchLogMel(config)
-
-
 @functools.cache
-def _stft_module() -> torch.nn.Module:
-    module: torch.nn.Module = require("auraloss.freq", "evaluate").MultiResolutionSTFTLoss(
-        output="full"
-    )
-    return module
+def _stft_module() -> Any:
+    return require("auraloss.freq", "evaluate").MultiResolutionSTFTLoss(output="full")
 
 
 @functools.cache

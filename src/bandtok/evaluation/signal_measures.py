@@ -2,7 +2,7 @@
 
     two ln-mels -> flicker, grain (1 is right);  waveforms [samples] -> dB
 
-Needs numpy and torch only. None stands for what is undefined: silence, or too short a signal.
+Needs numpy only. None stands for what is undefined: silence, or too short a signal.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from bandtok.signal.mel import MelConfig, mel_bin_centers_hz
 
@@ -34,7 +32,7 @@ class TotalVariationRatio:
 
 
 def total_variation_ratio(
-    reference: Tensor, estimate: Tensor, config: MelConfig, below_hz: float = _BELOW_HZ
+    reference: np.ndarray, estimate: np.ndarray, config: MelConfig, below_hz: float = _BELOW_HZ
 ) -> TotalVariationRatio:
     """Compare the total variation of two ln-mels of the same shape.
 
@@ -47,8 +45,8 @@ def total_variation_ratio(
         config: mel settings of both.
         below_hz: only bins whose center is below this frequency are compared.
     """
-    kept = torch.from_numpy(mel_bin_centers_hz(config) < below_hz)
-    pair = (reference[..., kept, :].double(), estimate[..., kept, :].double())
+    kept = mel_bin_centers_hz(config) < below_hz
+    pair = (reference[..., kept, :].astype(float), estimate[..., kept, :].astype(float))
     return TotalVariationRatio(flicker=_variation_ratio(pair, -1), grain=_variation_ratio(pair, -2))
 
 
@@ -78,8 +76,8 @@ def peak_dbfs(waveform: np.ndarray) -> float | None:
     return _decibels(float(np.abs(waveform).max())) if waveform.size else None
 
 
-def _variation_ratio(pair: tuple[Tensor, Tensor], dim: int) -> float | None:
-    original, estimate = (mel.diff(dim=dim).abs().sum() for mel in pair)
+def _variation_ratio(pair: tuple[np.ndarray, np.ndarray], axis: int) -> float | None:
+    original, estimate = (np.abs(np.diff(mel, axis=axis)).sum() for mel in pair)
     return float(estimate / original) if original > 0 else None
 
 

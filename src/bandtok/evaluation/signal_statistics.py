@@ -12,13 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from bandtok.errors import AudioError
 from bandtok.extras import require
 from bandtok.signal.audio import Audio
-from bandtok.signal.mel import MelConfig
-from bandtok.signal.torch_mel import TorchLogMel
+from bandtok.signal.mel import LogMel, MelConfig
 
 _SILENT_DBFS = -60.0
 _LEAST_DBFS = -200.0
@@ -84,8 +82,7 @@ def liveliness(audio: Audio) -> Liveliness:
         raise AudioError(f"got {len(samples)} samples; expected at least {size} (half a second)")
     blocks = samples[: len(samples) // size * size].reshape(-1, size).astype(np.float64)
     levels = _decibels(np.square(blocks).mean(axis=1))
-    with torch.no_grad():
-        mel = TorchLogMel(config)(torch.from_numpy(samples)[None, None])[0].numpy()
+    mel = LogMel(config)(samples)
     mel = np.maximum(mel, mel.max() - _RANGE)
     frames = min(mel.shape[1], round(_BLOCK_SECONDS * config.sample_rate / config.hop_length))
     by_block = mel[:, : mel.shape[1] // frames * frames].reshape(len(mel), -1, frames)

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from bandtok.api.tokenizer import Tokenizer
 from bandtok.errors import AudioError, ConfigError
@@ -26,7 +25,7 @@ from bandtok.evaluation.pitch_onsets import (
 )
 from bandtok.evaluation.reconstruction import (
     compare_mels,
-    log_mel_of,
+    log_mel,
     matched_waveforms,
     si_sdr_db,
     stft_distance,
@@ -41,7 +40,6 @@ from bandtok.evaluation.signal_measures import (
 from bandtok.evaluation.textbook_griffin_lim import textbook_griffin_lim
 from bandtok.signal.audio import Audio
 from bandtok.signal.mel import MelConfig
-from bandtok.signal.torch_mel import TorchLogMel
 from bandtok.tokens.grid import TokenGrid
 from bandtok.vocoder.griffin_lim import griffin_lim
 
@@ -174,14 +172,14 @@ class PreparedClip:
         reference: mono, at the tokenizer's rate.
         grid: its tokens.
         mel: ln-mel of the reference, lengthened by silence to whole token frames,
-            [1, n_mels, mel_frames].
+            [n_mels, mel_frames].
         decoded_mel: the same through the tokens.
     """
 
     reference: Audio
     grid: TokenGrid
-    mel: Tensor
-    decoded_mel: Tensor
+    mel: np.ndarray
+    decoded_mel: np.ndarray
 
     @functools.cached_property
     def pitch_onsets(self) -> PitchOnsetFeatures:
@@ -215,18 +213,22 @@ def reconstruct(
     mel = clip.decoded_mel if system.through_tokens else clip.mel
     config = tokenizer.config.mel
     if system.vocoder and system.through_tokens:
-        first = _padded(tokenizer.decode(clip.grid), mel.shape[2] * config.hop_length)
+        first = _padded(tokenizer.decode(clip.grid), mel.shape[1] * config.hop_length)
     elif system.vocoder:
         first = _vocoded(mel, tokenizer)
     else:
         first = None
-    if system.textbook:
-        first = textbook_griffin_lim(mel, config, num_iterations=num_iterations)
-    elif system.griffin_lim:
-        first = griffin_lim(mel, config, num_iterations=num_iterations, initial=first)
+    if system.textbook or system.griffin_lim:
+        batch = torch.from_numpy(mel)[None]
+        if system.textbook:
+            found = textbook_griffin_lim(batch, config, num_iterations=num_iterations)
+        else:
+            initial = None if first is None else torch.from_numpy(first)[None, None]
+            found = griffin_lim(batch, config, num_iterations=num_iterations, initial=initial)
+        first = found[0, 0].numpy()
     assert first is not None
     samples = clip.reference.waveform.shape[1]
-    return Audio(first[0, :, :samples].numpy(), clip.reference.sample_rate)
+    return Audio(first[None, :samples], clip.reference.sample_rate)
 
 
 def measure(
@@ -269,12 +271,10 @@ def measure_output(
     if estimate is None:
         whole = clip.reference.waveform.shape[1] // config.hop_length
         return ClipMeasures(
-            **_mel_measures(
-                clip.mel[0, :, :whole], clip.decoded_mel[0, :, :whole], config, below_hz
-            )
+            **_mel_measures(clip.mel[:, :whole], clip.decoded_mel[:, :whole], config, below_hz)
         )
     pair = matched_waveforms(clip.reference, estimate, config.sample_rate)
-    mels = [log_mel_of(waveform, config) for waveform in pair]
+    mels = [log_mel(config)(waveform) for waveform in pair]
     measures = ClipMeasures(
         **_mel_measures(mels[0], mels[1], config, below_hz),
         stft=stft_distance(clip.reference, estimate).total,
@@ -297,7 +297,7 @@ def measure_output(
 
 
 def _mel_measures(
-    mel: Tensor, estimate: Tensor, config: MelConfig, below_hz: float
+    mel: np.ndarray, estimate: np.ndarray, config: MelConfig, below_hz: float
 ) -> dict[str, Any]:
     distance = compare_mels(mel, estimate, config, below_hz)
     variation = total_variation_ratio(mel, estimate, config, below_hz)
@@ -314,27 +314,25 @@ def prepare(reference: Audio, tokenizer: Tokenizer) -> PreparedClip:
     grid = tokenizer.encode(reference)
     config = tokenizer.config.mel
     padded = _padded(reference, grid.num_frames * grid.samples_per_frame)
-    decoded = torch.from_numpy(tokenizer.codec.decode_mel(grid.codes.astype(np.int64)))
-    with torch.no_grad():
-        mel = TorchLogMel(config)(padded)
-    return PreparedClip(reference=reference, grid=grid, mel=mel, decoded_mel=decoded[None])
+    decoded = tokenizer.codec.decode_mel(grid.codes.astype(np.int64))
+    return PreparedClip(
+        reference=reference, grid=grid, mel=log_mel(config)(padded), decoded_mel=decoded
+    )
 
 
-def _vocoded(mel: Tensor, tokenizer: Tokenizer) -> Tensor:
+def _vocoded(mel: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
     """Run the learned vocoder on an ln-mel that stands in silence, as the codec does."""
     codec = tokenizer.codec
     config = tokenizer.config.mel
     reach = codec.vocoder.reach + -(-codec.rumble_filter.context_samples // config.hop_length)
-    surrounded = np.pad(mel[0].numpy(), ((0, 0), (reach, reach)), constant_values=config.silence)
+    surrounded = np.pad(mel, ((0, 0), (reach, reach)), constant_values=config.silence)
     waveform = codec.rumble_filter(codec.vocoder.decode_mel(surrounded))
     start = reach * config.hop_length
-    return torch.from_numpy(waveform[None, None, start : start + mel.shape[2] * config.hop_length])
+    return waveform[start : start + mel.shape[1] * config.hop_length]
 
 
-def _padded(audio: Audio, samples: int) -> Tensor:
-    waveform = torch.zeros(1, 1, samples)
-    waveform[0, 0, : audio.waveform.shape[1]] = torch.from_numpy(audio.waveform[0])
-    return waveform
+def _padded(audio: Audio, samples: int) -> np.ndarray:
+    return np.pad(audio.waveform[0], (0, samples - audio.waveform.shape[1]))
 
 
 def _visqol_or_none(reference: Audio, estimate: Audio) -> float | None:

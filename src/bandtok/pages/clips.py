@@ -19,7 +19,7 @@ import soundfile
 from bandtok.errors import AudioError
 from bandtok.evaluation.html_page import Html, data_uri, escaped, paragraph, plot
 from bandtok.evaluation.picture_scales import frequency_marks
-from bandtok.evaluation.reconstruction import log_mel_of
+from bandtok.evaluation.reconstruction import log_mel
 from bandtok.evaluation.spectrogram_png import bare_mel, bare_tokens
 from bandtok.signal.audio import Audio, probe_audio, stream_audio
 from bandtok.signal.mel import MelConfig
@@ -268,5 +268,5 @@ def _mel(audio: Audio, config: MelConfig) -> np.ndarray | None:
     waveform = audio.mono().resampled(config.sample_rate).waveform[0]
     if len(waveform) <= config.padding:
         return None
-    mel: np.ndarray = log_mel_of(waveform, config).numpy()
+    mel = log_mel(config)(waveform)
     return mel if mel.size else None

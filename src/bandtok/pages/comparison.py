@@ -22,7 +22,7 @@ from bandtok.evaluation.pitch_onsets import (
     pitch_correlation,
     pitch_onset_features,
 )
-from bandtok.evaluation.reconstruction import compare_mels, log_mel_of
+from bandtok.evaluation.reconstruction import compare_mels, log_mel
 from bandtok.evaluation.signal_measures import peak_dbfs, total_variation_ratio
 from bandtok.evaluation.systems import PreparedClip, named_systems, prepare, reconstruct
 from bandtok.pages.clips import ClipGroup, PageClip
@@ -90,7 +90,7 @@ def reconstruction_measures(
         features: of the reference; None omits pitch and onsets (librosa is not installed).
         config: mel settings.
     """
-    mels = [log_mel_of(audio.waveform[0], config) for audio in (reference, estimate)]
+    mels = [log_mel(config)(audio.waveform[0]) for audio in (reference, estimate)]
     variation = total_variation_ratio(mels[0], mels[1], config)
     values: dict[str, float | None] = {
         "mel distance": compare_mels(mels[0], mels[1], config).all_bins,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from bandtok.errors import ConfigError
+from bandtok.errors import AudioError, ConfigError
 from bandtok.signal.mel_filters import mel_frequencies, triangular_mel_filters
 
 MAGNITUDE_OFFSET = 1e-9
@@ -77,11 +77,21 @@ class LogMel:
         self.filterbank = mel_filterbank(config)
 
     def __call__(self, waveform: np.ndarray) -> np.ndarray:
-        """Return the ln-mel, float32 [n_mels, frames], of a waveform that carries its padding.
+        """Return the ln-mel, float32 [n_mels, samples // hop_length], of float32 [samples].
 
-        Args:
-            waveform: float32 [padding + frames * hop_length + padding].
+        Raises:
+            AudioError: if the shape is wrong or the waveform too short to be reflected.
         """
+        padding = self.config.padding
+        if waveform.ndim != 1 or len(waveform) <= padding:
+            raise AudioError(
+                f"got a waveform of shape {waveform.shape}; expected [samples] with more than "
+                f"{padding} samples"
+            )
+        return self.from_padded(np.pad(waveform, padding, mode="reflect"))
+
+    def from_padded(self, waveform: np.ndarray) -> np.ndarray:
+        """Compute the ln-mel of a waveform that already carries its `padding` on both sides."""
         return self.of_spectrum(self.spectrum(waveform))
 
     def spectrum(self, waveform: np.ndarray) -> np.ndarray:

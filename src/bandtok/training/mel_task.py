@@ -190,7 +190,7 @@ def reconstruction_numbers(
     reference, rebuilt = reference.cpu(), rebuilt.cpu()
     error = (rebuilt - reference).abs()
     below = torch.from_numpy(mel_bin_centers_hz(config) < _BELOW_HZ)
-    ratio = total_variation_ratio(reference, rebuilt, config)
+    ratio = total_variation_ratio(reference.numpy(), rebuilt.numpy(), config)
     numbers = {
         "mel_loss": float(error.mean()),
         "mel_loss_below_15_khz": float(error[:, below].mean()),
