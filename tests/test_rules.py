@@ -42,14 +42,13 @@ MANY_ARGUMENTS = {
     "training/run.py train": (9, "one argument per option of the command"),
 }
 CORE = {
-    "einops",
     "numpy",
+    "onnxruntime",
     "pillow",
     "rich",
     "safetensors",
     "soundfile",
     "soxr",
-    "torch",
     "typer",
 }
 

@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from bandtok.cli.console import echo
 from bandtok.errors import AudioWarning, BandTokError, printable
+from bandtok.extras import missing
 
 _PLAIN_TYPES = {"bool": "", "int": "INT", "float": "FLOAT", "str": "TEXT", "Path": "PATH"}
 
@@ -73,6 +74,10 @@ class OneLineErrors(Group):
             code = fail("stopped")
         except (BandTokError, OSError) as error:
             code = fail(one_line(error))
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in ("torch", "einops"):
+                raise
+            code = fail(str(missing(error, "torch")))
         except KeyboardInterrupt:
             code = 130
         sys.exit(code if isinstance(code, int) else 0)
