@@ -40,7 +40,8 @@ class RumbleFilter:
         centered[-reach:] = low_pass[:reach]
         response = 1.0 - np.fft.rfft(centered).real
         response[0] = 0.0
-        self._response = response.astype(np.float32)
+        # numpy computes transforms with a factor of 1 in double precision, and slowly.
+        self._scaled_response = (response * self._size).astype(np.float32)
 
     def __call__(self, waveform: np.ndarray) -> np.ndarray:
         """Filter float32 [..., samples], without delay; what lies outside is taken to be zero.
@@ -55,8 +56,8 @@ class RumbleFilter:
         padded[..., reach : reach + samples] = waveform
         filtered = np.empty((*waveform.shape[:-1], count * block), np.float32)
         for first in range(0, count * block, block):
-            piece = np.fft.rfft(padded[..., first : first + self._size]) * self._response
-            kept = np.fft.irfft(piece, self._size)[..., reach : reach + block]
+            piece = np.fft.rfft(padded[..., first : first + self._size], norm="forward")
+            kept = np.fft.irfft(piece * self._scaled_response, self._size)[..., reach:][..., :block]
             filtered[..., first : first + block] = kept
         return filtered[..., :samples]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from bandtok.signal.mel import LogMel
+from bandtok.signal.mel import LogMel, in_blocks
 from bandtok.stereo.pan import band_weights, cross_energy, symbol_table
 
 FILTER_SAMPLES = 1024
@@ -63,7 +63,8 @@ class Spread:
             for signal in (mid, _convolved(mid, self.decorrelator))
         )
         of_mid, of_apart = self._gains(mid_spectrum, apart_spectrum, symbols)
-        side = self.log_mel.overlap_add(of_mid * mid_spectrum + of_apart * apart_spectrum)
+        spectrum = of_mid * mid_spectrum + of_apart * apart_spectrum
+        side = self.log_mel.overlap_add(in_blocks(spectrum), len(spectrum))
         return np.stack((mid + side, mid - side))
 
     def _gains(

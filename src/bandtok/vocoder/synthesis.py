@@ -5,9 +5,11 @@ The same as the end of :class:`bandtok.vocoder.model.Vocoder`, which is trained 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from bandtok.signal.mel import LogMel
+from bandtok.signal.mel import LogMel, in_blocks
 from bandtok.vocoder.config import MAX_CORRECTION, MAX_LOG_MAGNITUDE, VocoderConfig
 
 
@@ -17,7 +19,10 @@ class Synthesis:
     def __init__(self, config: VocoderConfig) -> None:
         self._log_mel, self._num_corrections = LogMel(config.mel), config.num_corrections
         filterbank = self._log_mel.filterbank
-        self._spread = filterbank / np.maximum(filterbank.sum(axis=0), 1e-8)
+        spread = filterbank / np.maximum(filterbank.sum(axis=0), 1e-8)
+        # A frequency lies in two filters at most: their numbers and shares, [2, bins] each.
+        self._filters = np.argsort(spread, axis=0)[-2:]
+        self._shares = np.take_along_axis(spread, self._filters, axis=0)
 
     def __call__(self, spectrum: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Return the waveform, float32 [mel_frames * hop_length].
@@ -26,20 +31,32 @@ class Synthesis:
             spectrum: log magnitudes and phases, float32 [mel_frames, n_fft + 2].
             target: ln-mel, float32 [mel_frames, n_mels].
         """
-        log_magnitude, phase = np.split(spectrum, 2, axis=1)
-        magnitude = np.exp(np.minimum(log_magnitude, MAX_LOG_MAGNITUDE))
-        complex_spectrum = np.empty(phase.shape, np.complex64)
-        np.multiply(magnitude, np.cos(phase), out=complex_spectrum.real)
-        np.multiply(magnitude, np.sin(phase), out=complex_spectrum.imag)
-        waveform = self._log_mel.overlap_add(complex_spectrum)
+        frames, padding = len(spectrum), self._log_mel.config.padding
+        waveform = self._log_mel.overlap_add(_complex_blocks(spectrum), frames)
         for _ in range(self._num_corrections):
-            waveform = self._log_mel.overlap_add(self._corrected(waveform, target))
+            blocks = self._corrected_blocks(np.pad(waveform, padding), target)
+            waveform = self._log_mel.overlap_add(blocks, frames)
         return waveform
 
-    def _corrected(self, waveform: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """Return the waveform's spectrum with its magnitudes drawn to the target."""
-        spectrum = self._log_mel.spectrum(np.pad(waveform, self._log_mel.config.padding))
-        excess = target - self._log_mel.of_spectrum(spectrum).T
-        gain = np.clip(excess, -MAX_CORRECTION, MAX_CORRECTION) @ self._spread
-        spectrum *= np.exp(gain, out=gain)
-        return spectrum
+    def _corrected_blocks(self, waveform: np.ndarray, target: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the spectrum of a padded waveform with its magnitudes drawn to the target."""
+        first = 0
+        for block in self._log_mel.spectrum_blocks(waveform):
+            excess = target[first : first + len(block)] - self._log_mel.of_spectrum(block)
+            np.clip(excess, -MAX_CORRECTION, MAX_CORRECTION, out=excess)
+            lower, upper = (np.take(excess, index, axis=1) for index in self._filters)
+            gain = lower * self._shares[0] + upper * self._shares[1]
+            block *= np.exp(gain, out=gain)
+            yield block
+            first += len(block)
+
+
+def _complex_blocks(spectrum: np.ndarray) -> Iterator[np.ndarray]:
+    """Turn log magnitudes and phases [frames, 2 * bins] into blocks complex64 [n, bins]."""
+    bins = spectrum.shape[1] // 2
+    for block in in_blocks(spectrum):
+        magnitude = np.exp(np.minimum(block[:, :bins], MAX_LOG_MAGNITUDE))
+        values = np.empty((len(block), bins), np.complex64)
+        np.multiply(magnitude, np.cos(block[:, bins:]), out=values.real)
+        np.multiply(magnitude, np.sin(block[:, bins:]), out=values.imag)
+        yield values
