@@ -22,7 +22,7 @@ import bandtok
 from bandtok.api.generation_config import CONFIG_FIELDS, EDIT_FIELDS, GenerationConfig
 from bandtok.api.tokenizer import Progress
 from bandtok.errors import AudioError, BandTokError, ConfigError
-from bandtok.server.jobs import Job
+from bandtok.server.jobs import Canceled, Job, TimedOut
 from bandtok.server.preview import Preview
 from bandtok.signal.audio import probe_audio
 from bandtok.signal.loudness import normalize_loudness
@@ -183,6 +183,8 @@ class Engine:
                 self._check_length(grid.seconds)
                 self.model.tokenizer.check_grid(grid)
                 return grid
+            except (Canceled, TimedOut):
+                raise
             except BandTokError as error:
                 message = str(error).replace(repr(path.name), path.name)
                 raise type(error)(message.replace(path.name, "the upload")) from None

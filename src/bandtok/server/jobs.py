@@ -38,7 +38,12 @@ class Canceled(BandTokError):
 
 
 class TimedOut(BandTokError):
-    """A job waited or ran for too long."""
+    """A job waited or ran for too long; `own` if that was the request's own limit."""
+
+    def __init__(self, doing: str, own: bool) -> None:
+        limit = "the request's time limit" if own else "the server's time limit"
+        super().__init__(f"{limit} was reached while {doing}")
+        self.own = own
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Job:
         """Raise Canceled or TimedOut if the job is to stop."""
         if time.monotonic() > self._deadline:
             doing = "waiting for the model" if self.state == "queued" else "running"
-            raise TimedOut(f"the time limit was reached while {doing}")
+            raise TimedOut(doing, own=self._deadline == self._last)
         if self._canceled.is_set():
             raise Canceled("canceled")
 

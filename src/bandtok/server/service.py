@@ -181,7 +181,7 @@ def error_status(error: Exception) -> int:
     if isinstance(error, Busy):
         return 503
     if isinstance(error, TimedOut):
-        return 504
+        return 408 if error.own else 504
     if isinstance(error, Canceled):
         return _CLIENT_CLOSED_REQUEST
     if isinstance(error, BandTokError) and not isinstance(

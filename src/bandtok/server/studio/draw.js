@@ -235,6 +235,11 @@ export class View {
     const { context, width } = this.#context(this.#canvases.times, HEIGHTS.times), { seconds } = this.#piece;
     context.font = "11px system-ui, sans-serif";
     context.textBaseline = "top";
+    const { bpm } = this.#piece; // beats, if the tempo is known; the first is at the beginning
+    for (let beat = 0; bpm && beat * 60 / bpm < seconds && 60 / bpm / seconds * width > 3; beat++) {
+      context.fillStyle = beat % 4 ? "#57b8a888" : "#57b8a8";
+      context.fillRect(beat * 60 / bpm / seconds * width, 0, 1.5, beat % 4 ? 3 : 7);
+    }
     const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
     const step = steps.find((one) => one / seconds * width >= 56) ?? 300;
     for (let tick = 0; tick <= seconds + 1e-6; tick += step) {

@@ -315,7 +315,7 @@ const generate = async () => {
     live?.take(name, data, started);
     if (name === "clip") {
       made.push(received(data, {
-        kind: "generated", label: "Generated", prompt, loudness: json.loudness_lufs,
+        kind: "generated", label: "Generated", prompt, loudness: json.loudness_lufs, bpm: json.bpm,
         settings: { Tempo: json.bpm === null ? "automatic" : `${json.bpm} bpm`, Guidance: json.guidance_scale ?? info.defaults.guidance_scale },
       }));
     }
@@ -393,7 +393,7 @@ const edit = async () => {
   };
   const made = [];
   await perform("Regenerating", (signal, handle) => api.events("v1/edit", { query, body: parent.tokens, signal }, handle), (name, data) => {
-    if (name === "clip") made.push(received(data, { kind: "edit", label: "Edit", parent: parent.id, prompt, region, loudness: parent.loudness }));
+    if (name === "clip") made.push(received(data, { kind: "edit", label: "Edit", parent: parent.id, prompt, region, loudness: parent.loudness, bpm: parent.bpm }));
   });
   if (!made.length || clip !== owner) return;
   addVersions(made);
