@@ -15,6 +15,7 @@ from bandtok.tokenizer.residual_config import ResidualConfig
 from bandtok.vocoder.config import KERNEL_SIZE, VocoderConfig
 
 _NORM_EPSILON = 1e-5
+_BLOCK_ENTRIES = 64
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -32,11 +33,7 @@ def encoder_graph(config: MelImageConfig, shapes: Shapes) -> Graph:
         latents = _conv(graph, columns, "encoder.mix")
         codes = _residual_codes(graph, config, latents)
     else:
-        codes = graph.reshape(
-            _nearest(graph, _rows(graph, latents, config.code_dim), "quantizer."),
-            config.num_bands,
-            -1,
-        )
+        codes = _band_codes(graph, config, latents)
     graph.output("codes", codes, np.int64, [config.num_bands, "frames"])
     return graph
 
@@ -156,10 +153,9 @@ def _noise(graph: Graph, image: str, first_frame: str, columns: int, prefix: str
     positions = graph.op("Range", first, graph.op("Add", first, width), graph.constant(1, np.int64))
     period = graph.constant(NOISE_PERIOD_FRAMES * columns, np.int64)
     wrapped = graph.op("Mod", positions, period)
-    projected = graph.op(
-        "Conv", graph.weight(f"{prefix}tile"), graph.weight(f"{prefix}project.weight")
-    )
-    return graph.op("Add", image, graph.op("Gather", projected, wrapped, axis=3))
+    noise = graph.op("Gather", graph.weight(f"{prefix}tile"), wrapped, axis=3)
+    projected = graph.op("Conv", noise, graph.weight(f"{prefix}project.weight"))
+    return graph.op("Add", image, projected)
 
 
 def _residual_block(graph: Graph, image: str, prefix: str) -> str:
@@ -207,28 +203,50 @@ def _unfold(graph: Graph, image: str, size: int) -> str:
     return graph.op("DepthToSpace", image, blocksize=size, mode="CRD")
 
 
-def _rows(graph: Graph, latents: str, dim: int) -> str:
-    """Turn latents [1, dim, rows, frames] into [rows * frames, dim]."""
-    return graph.transpose(graph.reshape(latents, dim, -1), 1, 0)
-
-
 def _nearest(graph: Graph, rows: str, prefix: str) -> str:
-    """Return the index of the nearest entry of each row [n, dim], int64 [n]."""
-    codebook = graph.weight(f"{prefix}codebook")
+    """Return the index of the nearest entry of each row [n, dim], int64 [1, n].
+
+    The best block of entries is found first and the best entry in it second, as operators find a
+    maximum far faster than its index. The lowest index wins a tie.
+    """
+    codebook, size = graph.weight(f"{prefix}codebook"), graph.shapes[f"{prefix}codebook"][0]
     norms = graph.op("ReduceSumSquare", codebook, graph.constant([1], np.int64), keepdims=0)
     bias = graph.op("Mul", norms, graph.constant(-0.5, np.float32))
     scores = graph.op("Gemm", rows, codebook, bias, transB=1)
-    return graph.op("ArgMax", scores, axis=1, keepdims=0)
+    if size % _BLOCK_ENTRIES:
+        index = graph.op("ArgMax", scores, axis=1, keepdims=0)
+    else:
+        blocks = graph.reshape(scores, 0, size // _BLOCK_ENTRIES, _BLOCK_ENTRIES)
+        best = graph.op("ReduceMax", blocks, graph.constant([2], np.int64), keepdims=0)
+        block = graph.op("ArgMax", best, axis=1, keepdims=1)
+        inside = graph.op("ArgMax", graph.op("GatherND", blocks, block, batch_dims=1), axis=1)
+        first = graph.op("Mul", block, graph.constant(_BLOCK_ENTRIES, np.int64))
+        index = graph.reshape(graph.op("Add", first, inside), -1)
+    return graph.op("Unsqueeze", index, graph.constant([0], np.int64))
+
+
+def _band_codes(graph: Graph, config: MelImageConfig, latents: str) -> str:
+    """Return codes [bands, frames] of latents [1, code_dim, bands, frames].
+
+    Band by band: the scores of one fit into the processor's cache.
+    """
+    bands = config.num_bands
+    rows = graph.transpose(graph.reshape(latents, config.code_dim, bands, -1), 1, 2, 0)
+    parts = graph.ops("Split", rows, outputs=bands, axis=0, num_outputs=bands)
+    codes = [
+        _nearest(graph, graph.reshape(part, -1, config.code_dim), "quantizer.") for part in parts
+    ]
+    return graph.op("Concat", *codes, axis=0)
 
 
 def _residual_codes(graph: Graph, config: ResidualConfig, latents: str) -> str:
-    left = _rows(graph, latents, config.code_dim)
-    axis = graph.constant([0], np.int64)
+    """Return codes [layers, frames] of latents [1, code_dim, 1, frames]."""
+    left = graph.transpose(graph.reshape(latents, config.code_dim, -1), 1, 0)
     codes = []
     for layer in range(config.num_layers):
         prefix = f"quantizer.layers.{layer}."
-        chosen = _nearest(graph, left, prefix)
-        codes.append(graph.op("Unsqueeze", chosen, axis))
+        codes.append(_nearest(graph, left, prefix))
+        chosen = graph.reshape(codes[-1], -1)
         entries = graph.op("Gather", graph.weight(f"{prefix}codebook"), chosen)
         left = graph.op("Sub", left, entries)
     return graph.op("Concat", *codes, axis=0)
