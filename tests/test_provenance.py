@@ -28,7 +28,9 @@ def test_a_prompt_is_a_hash_unless_asked_for() -> None:
     assert "prompt" not in make()
     assert "calm" not in str(make())
     assert make()["prompt_sha256"] != make("another")["prompt_sha256"]
-    assert make(store_prompt=True)["prompt"] == "calm piano, größer"
+    shown = provenance.with_prompt(make(), "calm piano, größer")
+    assert shown["prompt"] == "calm piano, größer"
+    assert "prompt_sha256" not in shown
     assert "prompt_sha256" not in make("")
 
 
@@ -37,7 +39,7 @@ def test_records_have_a_bound() -> None:
     for _ in range(200):
         grown = make(source=grown)
         assert len(provenance.to_comment(grown)) <= provenance.MAX_BYTES
-    assert len(provenance.to_comment(make("ü" * 4000, store_prompt=True))) <= provenance.MAX_BYTES
+    assert provenance.with_prompt(make(), "ü" * 4000) == make()
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -84,3 +86,28 @@ def test_the_mark_survives_tokens_and_decoding(tmp_path: Path) -> None:
     with AudioWriter(tmp_path / "b.ogg", 44_100, 1, provenance=audio.provenance) as writer:
         writer.write(audio.waveform)
     assert tokenizer.encode(tmp_path / "b.ogg").extra[provenance.KEY] == make()
+
+
+def test_generated_and_edited_music_is_marked(tmp_path: Path) -> None:
+    model = bandtok.MusicModel.from_pretrained("debug")
+    clip = model.generate("calm piano", 0.5, seed=3, temperature=0.5)
+    made = clip.audio.provenance
+    assert made == provenance.of_extra(clip.grid.extra)
+    assert made is not None
+    assert (made["operation"], made["seed"]) == ("generate", 3)
+    assert made["settings"]["temperature"] == 0.5
+    edited = model.edit(clip, "0.1-0.3,2000-", "drums", seed=4)
+    assert edited.audio.provenance is not None
+    assert edited.audio.provenance["operation"] == "edit"
+    assert edited.audio.provenance["source"] == made
+    assert edited.audio.provenance["settings"]["regions"] == [
+        {"seconds": [0.1, 0.3], "hertz": [2000.0, None]}
+    ]
+    edited.with_prompt("drums").grid.save(tmp_path / "a.btk")
+    stored = provenance.of_extra(bandtok.TokenGrid.load(tmp_path / "a.btk").extra)
+    assert stored is not None
+    assert stored["prompt"] == "drums"
+    longer = model.generate("more", 0.2, continue_from=edited).audio.provenance
+    assert longer is not None
+    assert longer["operation"] == "continue"
+    assert longer["source"] == edited.audio.provenance

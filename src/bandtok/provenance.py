@@ -34,7 +34,6 @@ def record(
     prompt: str,
     seed: int,
     settings: Mapping[str, object],
-    store_prompt: bool = False,
     source: Provenance | None = None,
 ) -> dict[str, Any]:
     """Return the record of generated or edited music, at most `MAX_BYTES` of JSON.
@@ -42,10 +41,9 @@ def record(
     Args:
         operation: "generate", "continue" or "edit".
         model: name of the model.
-        prompt: kept as its SHA-256, or in clear if `store_prompt`; an empty one is left out.
+        prompt: kept as its SHA-256; an empty one is left out. See `with_prompt`.
         seed: of the random numbers.
         settings: what else decided the result; JSON values.
-        store_prompt: keep the prompt in clear.
         source: record of the music that was continued or edited; left out if it is too large.
     """
     made: dict[str, Any] = {
@@ -54,18 +52,21 @@ def record(
         "model": model,
         "operation": operation,
     }
-    hashed = {"prompt_sha256": hashlib.sha256(prompt.encode()).hexdigest()}
     if prompt:
-        made |= {"prompt": prompt} if store_prompt else hashed
+        made["prompt_sha256"] = hashlib.sha256(prompt.encode()).hexdigest()
     made |= {"seed": seed, "settings": dict(settings)}
     if source is not None:
         made["source"] = dict(source)
         if _size(made) > MAX_BYTES:
             del made["source"]
-    if _size(made) > MAX_BYTES:
-        made.pop("prompt", None)
-        made |= hashed
     return made
+
+
+def with_prompt(made: Provenance, prompt: str) -> dict[str, Any]:
+    """Return a record with its prompt in clear, if there is room for it."""
+    shown = {key: value for key, value in made.items() if key != "prompt_sha256"}
+    shown["prompt"] = prompt
+    return shown if prompt and _size(shown) <= MAX_BYTES else dict(made)
 
 
 def of_extra(extra: Mapping[str, object]) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import ceil
 from numbers import Real
 from typing import Unpack
@@ -15,7 +15,7 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from bandtok.api.clip import Clip
+from bandtok.api.clip import Clip, marked
 from bandtok.api.generation_config import (
     DEFAULT_DURATION_SECONDS,
     DEFAULT_SEED,
@@ -252,7 +252,9 @@ class MusicModel:
             seed=seed,
             on_frame=_frames_done(on_progress, None),
         )
+        settings = {**asdict(sampling), "regions": [_as_json(part) for part in regions]}
         edited = replace(grid, codes=codes.numpy())
+        edited = marked(edited, "edit", text, seed, settings, grid)
         return Clip(audio=self.tokenizer.decode(edited), grid=edited)
 
     def check_bpm(self, bpm: float | None) -> None:
@@ -270,7 +272,8 @@ class MusicModel:
     def _generate(self, request: _Request, on_frame: FrameCallback) -> list[Clip]:
         config, size = request.config, self.tokenizer.samples_per_frame
         new_samples = max(round(request.duration_seconds * self.tokenizer.sample_rate), 1)
-        start = self._start_codes(request.continue_from)
+        known = self._start(request.continue_from)
+        start = None if known is None else torch.from_numpy(known.codes).long()
         codes = generate_batch(
             self._weights,
             self._text(request.texts),
@@ -284,7 +287,17 @@ class MusicModel:
             on_frame=on_frame,
         )
         known_samples = 0 if start is None else start.shape[1] * size
-        grids = [self.tokenizer._grid(clip, known_samples + new_samples) for clip in codes]
+        grids = [
+            marked(
+                self.tokenizer._grid(clip, known_samples + new_samples),
+                "generate" if known is None else "continue",
+                text,
+                seed,
+                {**asdict(config), "duration_seconds": request.duration_seconds},
+                known,
+            )
+            for clip, text, seed in zip(codes, request.texts, request.seeds, strict=True)
+        ]
         return [Clip(audio=self._decoded(grid, config.loudness_lufs), grid=grid) for grid in grids]
 
     def _decoded(self, grid: TokenGrid, loudness_lufs: float | None) -> Audio:
@@ -294,10 +307,8 @@ class MusicModel:
     def _text(self, texts: Sequence[str]) -> TextEmbeddings | None:
         return self.text_encoder.encode(list(texts)) if any(texts) else None
 
-    def _start_codes(self, source: MusicSource | None) -> Tensor | None:
-        if source is None:
-            return None
-        return torch.from_numpy(as_grid(self.tokenizer, source).mono().codes).long()
+    def _start(self, source: MusicSource | None) -> TokenGrid | None:
+        return None if source is None else as_grid(self.tokenizer, source).mono()
 
     def _check_regions(self, regions: Sequence[Region]) -> None:
         if self.tokenizer.config.rows_are_bands:
@@ -327,6 +338,10 @@ class _Request:
                 f"got a duration of {seconds} s; "
                 f"expected more than 0 and at most {MAX_DURATION_SECONDS:.0f} s"
             )
+
+
+def _as_json(region: Region) -> dict[str, object]:
+    return {"seconds": list(region.seconds), "hertz": list(region.hertz)}
 
 
 def _frames_done(
