@@ -231,3 +231,16 @@ def test_durations_out_of_range_are_one_line(
     assert result.exit_code == code
     assert len(result.stderr.splitlines()) == 1
     assert not target.exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--stream",)])
+def test_clips_are_marked_and_keep_the_prompt_if_asked(
+    run: Run, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    for name, option in (("a.wav", ()), ("b.wav", ("--store-prompt",))):
+        result = run("generate", "calm", "-o", tmp_path / name, *DEBUG, *option, *more)
+        assert result.exit_code == 0, result.stderr
+    first, second = (load_audio(tmp_path / name).provenance or {} for name in ("a.wav", "b.wav"))
+    assert first.keys() - second.keys() == {"prompt_sha256"}
+    assert second["prompt"] == "calm"
+    assert second["operation"] == "generate"

@@ -129,7 +129,9 @@ def test_streamed_wav(client: TestClient) -> None:
     content = client.post("/v1/generate", json={"duration": 3, "stream": True}).content
     assert content[:4] == b"RIFF"
     assert struct.unpack_from("<I", content, 24) == (44_100,)
-    samples = np.frombuffer(content[44:], "<i2")
+    head, _, data = content.partition(b"data\xff\xff\xff\xff")
+    assert b"trainedAlgorithmicMedia" in head
+    samples = np.frombuffer(data, "<i2")
     assert len(samples) == 33 * 4096
     assert abs(samples).max() > 1000
 
@@ -201,3 +203,15 @@ def test_info_describes_the_grid(client: TestClient) -> None:
     assert len(edges) == info["num_bands"] + 1
     assert edges == sorted(edges)
     assert info["limits"]["max_duration_seconds"] == 8
+
+
+def test_music_is_marked_and_the_prompt_kept_if_asked(client: TestClient, tmp_path: Path) -> None:
+    body = {"prompt": "calm piano", "duration": 0.5, "seed": 9, "response_format": "ogg"}
+    path = tmp_path / "a.ogg"
+    for more, key in (({}, "prompt_sha256"), ({"store_prompt": True}, "prompt")):
+        path.write_bytes(client.post("/v1/generate", json=body | more).content)
+        made = bandtok.Audio.load(path).provenance
+        assert made is not None
+        assert made["digitalSourceType"].endswith("/trainedAlgorithmicMedia")
+        assert made["seed"] == 9
+        assert key in made

@@ -40,6 +40,7 @@ def edit(
     top_p: sampling.TopP = GenerationConfig.top_p,
     guidance_scale: sampling.GuidanceScale = GenerationConfig.guidance_scale,
     save_tokens: options.SaveTokens = False,
+    store_prompt: options.StorePrompt = False,
     sample_format: options.Samples = options.SampleFormat.INT,
     model: options.Model = None,
     device: options.ChosenDevice = options.Device.AUTO,
@@ -66,6 +67,8 @@ def edit(
     sampling.warn_of_long_prompts(music_model, [prompt], quiet)
     with silent_codecs(), progress_bars(quiet) as bars, bars.task("writing") as report:
         clip = music_model.edit(source, regions, prompt, seed, config, on_progress=report)
+    if store_prompt:
+        clip = clip.with_prompt(prompt)
     output.parent.mkdir(parents=True, exist_ok=True)
     limited = 0
     for target in targets:

@@ -125,6 +125,7 @@ def generate(
         ),
     ] = 8,
     save_tokens: options.SaveTokens = False,
+    store_prompt: options.StorePrompt = False,
     model: options.Model = None,
     device: options.ChosenDevice = options.Device.AUTO,
     format: options.FolderFormat = options.AudioFormat.WAV,
@@ -167,6 +168,7 @@ def generate(
         config=config,
         start=None if continue_from is None else as_grid(music_model.tokenizer, continue_from),
         save_tokens=save_tokens,
+        store_prompt=store_prompt,
         stream=stream,
         sample_format=sample_format,
         quiet=quiet,
@@ -242,6 +244,7 @@ class ClipMaker:
     config: GenerationConfig
     start: TokenGrid | None
     save_tokens: bool
+    store_prompt: bool
     stream: bool
     sample_format: options.SampleFormat
     quiet: bool
@@ -287,10 +290,14 @@ class ClipMaker:
             continue_from=self.start,
             on_progress=report,
         )
+        clips = [self._shown(clip, job) for job, clip in zip(jobs, clips, strict=True)]
         return [
             (clip, clip.audio.write(job.target, self.sample_format.value))
             for job, clip in zip(jobs, clips, strict=True)
         ]
+
+    def _shown(self, clip: Clip, job: ClipJob) -> Clip:
+        return clip.with_prompt(job.prompt) if self.store_prompt else clip
 
     def _streamed(self, jobs: Sequence[ClipJob], report: Report) -> list[tuple[Clip, int]]:
         # Not through a temporary file: the point is that the file can be played as it grows.
@@ -315,7 +322,7 @@ class ClipMaker:
         return [(blocks.clip, limiter.samples_above)]
 
     def _written(self, job: ClipJob, report: Report, on_column: Callable[[Tensor], None]) -> Clip:
-        return self.model.generate(
+        clip = self.model.generate(
             job.prompt,
             duration_seconds=self.duration,
             seed=job.seed,
@@ -324,6 +331,7 @@ class ClipMaker:
             on_progress=report,
             on_column=on_column,
         )
+        return self._shown(clip, job)
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

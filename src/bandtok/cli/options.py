@@ -95,6 +95,10 @@ Stereo = Annotated[
 SaveTokens = Annotated[
     bool, typer.Option("--save-tokens", help="Also write the tokens, as OUT.btk.")
 ]
+StorePrompt = Annotated[
+    bool,
+    typer.Option("--store-prompt", help="Keep the prompt in clear in the files, not its hash."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print results as one JSON document.")]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+import bandtok
 from bandtok.server.jobs import Job
 from bandtok.server.schemas import (
     CancelRequest,
@@ -63,9 +64,10 @@ async def generate(request: Request, body: Annotated[GenerateRequest, Body()]) -
     service.check_duration(body.duration)
 
     def make(job: Job) -> Any:
-        return service.engine.generate(
+        clips = service.engine.generate(
             job, body.prompt, body.duration, seeds, body.overrides(), stream=body.stream
         )
+        return _with_prompts(clips, body)
 
     return await service.respond(
         request,
@@ -86,12 +88,13 @@ async def continue_(request: Request, query: Annotated[ContinueQuery, Query()]) 
     def make(job: Job) -> Any:
         engine, given = service.engine, query.overrides()
         if query.side == "right":
-            return engine.generate(
+            clips = engine.generate(
                 job, query.prompt, query.duration, seeds, given, source, query.stream
             )
-        return [
-            engine.prepend(job, query.prompt, query.duration, seed, given, source) for seed in seeds
-        ]
+        else:
+            prompt, seconds = query.prompt, query.duration
+            clips = [engine.prepend(job, prompt, seconds, seed, given, source) for seed in seeds]
+        return _with_prompts(clips, query)
 
     return await service.respond(
         request,
@@ -110,7 +113,8 @@ async def edit(request: Request, query: Annotated[EditQuery, Query()]) -> Respon
 
     def make(job: Job) -> Any:
         given = query.overrides()
-        return service.engine.edit(job, query.prompt, query.region, seeds, given, source)
+        clips = service.engine.edit(job, query.prompt, query.region, seeds, given, source)
+        return _with_prompts(clips, query)
 
     return await service.respond(request, make, query.response_format, query.timeout, seeds=seeds)
 
@@ -146,6 +150,12 @@ async def cancel(request: Request, body: CancelRequest) -> JSONResponse:
     if job:
         queue.cancel(job)
     return JSONResponse({"canceled": job is not None})
+
+
+def _with_prompts(
+    clips: list[bandtok.Clip], body: GenerateRequest | ContinueQuery | EditQuery
+) -> list[bandtok.Clip]:
+    return [clip.with_prompt(body.prompt) for clip in clips] if body.store_prompt else clips
 
 
 async def _reconstructed(request: Request, query: EncodeQuery | ReconstructQuery) -> Response:

@@ -44,6 +44,7 @@ class MusicRequest(Request):
     top_p: float | None = Field(None, gt=0, le=1)
     guidance_scale: Scale | None = Field(None, description="Guidance by the prompt; 1 is none.")
     loudness_lufs: float | None = Field(None, ge=-60, le=0, description="Integrated loudness.")
+    store_prompt: bool = Field(False, description="Keep the prompt in clear in the tags.")
     num_samples: int = Field(1, ge=1, le=8, description="Clips; more than 1 only as json, events.")
 
     def overrides(self) -> dict[str, Any]:

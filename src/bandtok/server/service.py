@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 import bandtok
 from bandtok.errors import BandTokError, CheckpointError, ConfigError, MissingDependency
+from bandtok.provenance import info_chunk, record
 from bandtok.server.engine import FORMATS, Engine
 from bandtok.server.jobs import Busy, Canceled, Event, Job, JobQueue, TimedOut
 from bandtok.server.settings import ServerSettings
@@ -95,7 +96,8 @@ class Service:
         if suffix == "events":
             return StreamingResponse(self._sent_events(request, job), media_type=EVENT_STREAM)
         if stream:
-            return await self._streamed(request, job)
+            mark = record("generate", model=self.engine.name, prompt="", seed=seeds[0], settings={})
+            return await self._streamed(request, job, info_chunk(mark))
         result = await self.finished(request, job)
         if suffix == "json":
             return JSONResponse({"clips": result})
@@ -147,23 +149,23 @@ class Service:
         except Exception as error:
             yield _sent(Event("error", error_content(error)["error"]))
 
-    async def _streamed(self, request: Request, job: Job) -> Response:
+    async def _streamed(self, request: Request, job: Job, mark: bytes) -> Response:
         """Wait for the first sound, so that errors before it have a status, then send on."""
         events = self.follow(request, job)
         async for event in events:
             if event.name == "audio":
-                return StreamingResponse(_wav(event, events), media_type=FORMATS["wav"])
+                return StreamingResponse(_wav(event, events, mark), media_type=FORMATS["wav"])
         raise job.error or BandTokError("no sound was generated")
 
 
 EVENT_STREAM = "text/event-stream"
 
 
-async def _wav(first: Event, events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
+async def _wav(first: Event, events: AsyncIterator[Event], mark: bytes) -> AsyncIterator[bytes]:
     rate = first.data["sample_rate"]
     head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", _STREAM_BYTES, b"WAVE", b"fmt ", 16, 1, 1, rate,
                        2 * rate, 2, 16)  # fmt: skip
-    yield head + struct.pack("<4sI", b"data", _STREAM_BYTES)
+    yield head + mark + struct.pack("<4sI", b"data", _STREAM_BYTES)
     yield base64.b64decode(first.data["samples"])
     async for event in events:
         if event.name == "audio":

@@ -306,7 +306,7 @@ const generate = async () => {
   const takes = Number($("takes").value), prompt = $("prompt").value.trim();
   const json = {
     prompt, duration: number("duration"), bpm: number("bpm"), guidance_scale: number("guidance"), seed: number("seed"),
-    num_samples: takes, stream: takes === 1, loudness_lufs: info.defaults.loudness_lufs,
+    num_samples: takes, stream: takes === 1, store_prompt: $("store-prompt").checked, loudness_lufs: info.defaults.loudness_lufs,
   };
   player.prepare();
   const before = clip, made = [];
@@ -389,7 +389,7 @@ const edit = async () => {
   const prompt = $("edit-prompt").value.trim() || parent.prompt;
   const query = {
     region: selector.text(), prompt, seed: number("seed"), guidance_scale: number("guidance"),
-    num_samples: $("edit-takes").value, loudness_lufs: parent.loudness,
+    num_samples: $("edit-takes").value, loudness_lufs: parent.loudness, store_prompt: $("store-prompt").checked,
   };
   const made = [];
   await perform("Regenerating", (signal, handle) => api.events("v1/edit", { query, body: parent.tokens, signal }, handle), (name, data) => {
@@ -414,7 +414,7 @@ const changesOutside = (before, after, { first, last, low, high }) => {
 
 const extend = async (side) => {
   const parent = versionOf(), owner = clip, seconds = number("more");
-  const query = { side, duration: seconds, prompt: parent.prompt, seed: number("seed"), guidance_scale: number("guidance"), loudness_lufs: parent.loudness };
+  const query = { side, duration: seconds, prompt: parent.prompt, seed: number("seed"), guidance_scale: number("guidance"), loudness_lufs: parent.loudness, store_prompt: $("store-prompt").checked };
   if (side === "right") query.bpm = number("bpm");
   const made = [];
   await perform("Continuing", (signal, handle) => api.events("v1/continue", { query, body: parent.tokens, signal }, handle), (name, data) => {
