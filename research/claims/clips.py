@@ -11,7 +11,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from bandtok.api.tokenizer import Tokenizer
 from bandtok.data.manifest import manifest_folder
@@ -30,10 +29,10 @@ _LOUDEST = 0.99
 
 def sound_of(codes: np.ndarray, tokenizer: Tokenizer, rounds: int) -> Audio:
     """Return what codes [rows, frames] sound like."""
-    mel = torch.from_numpy(tokenizer.codec.decode_mel(codes.astype(np.int64)))[None]
-    waveform = griffin_lim(mel, tokenizer.config.mel, num_iterations=rounds)[0]
-    waveform = waveform / max(float(waveform.abs().max()) / _LOUDEST, 1.0)
-    return Audio(waveform.numpy(), tokenizer.sample_rate)
+    mel = tokenizer.codec.decode_mel(codes.astype(np.int64))
+    waveform = griffin_lim(mel, tokenizer.config.mel, num_iterations=rounds)
+    waveform /= max(float(np.abs(waveform).max()) / _LOUDEST, 1.0)
+    return Audio(waveform, tokenizer.sample_rate)
 
 
 def keep_clip(

@@ -2,20 +2,19 @@
 
     ln-mels and a TokenGrid -> picture;  statistics by row of the grid -> picture
 
-Whole figures with axes; pictures without any are in :mod:`bandtok.evaluation.spectrogram_png`.
-Drawn without a display and without matplotlib's global state.
+Whole figures with axes; bare pictures are drawn by :mod:`bandtok.evaluation.spectrogram_png`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bandtok.errors import AudioError
 from bandtok.evaluation.mutual_information import Dependence, TokenDependence
-from bandtok.evaluation.perplexity import LanguageModelScore
 from bandtok.evaluation.picture_scales import (
     DECIBELS,
     RANGE_DB,
@@ -38,6 +37,8 @@ try:
     from matplotlib.figure import Figure
 except ImportError as error:
     raise missing(error, "plot") from None
+if TYPE_CHECKING:
+    from bandtok.evaluation.perplexity import LanguageModelScore
 
 _DIFFERENCE_LIMIT = 2.0
 
@@ -58,11 +59,10 @@ def plot_reconstruction(
         path: PNG file to write, atomically.
         reference: the original.
         estimate: its reconstruction, of the same duration.
-        grid: the tokens between them; one color a code, so equal colors are equal tokens.
+        grid: the tokens between them; one color per code.
         title: line above the picture.
         config: mel settings; None means the package's.
-        rows_are_bands: whether a row of the grid is a range of frequencies, as the tokenizer's
-            config says; the rows of others are numbered.
+        rows_are_bands: whether a row is a range of frequencies; other rows are numbered.
 
     Raises:
         AudioError: if the durations differ or the recordings are shorter than one mel frame.

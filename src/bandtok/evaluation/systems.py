@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from bandtok.api.tokenizer import Tokenizer
 from bandtok.errors import AudioError, ConfigError
@@ -218,14 +217,10 @@ def reconstruct(
         first = _vocoded(mel, tokenizer)
     else:
         first = None
-    if system.textbook or system.griffin_lim:
-        batch = torch.from_numpy(mel)[None]
-        if system.textbook:
-            found = textbook_griffin_lim(batch, config, num_iterations=num_iterations)
-        else:
-            initial = None if first is None else torch.from_numpy(first)[None, None]
-            found = griffin_lim(batch, config, num_iterations=num_iterations, initial=initial)
-        first = found[0, 0].numpy()
+    if system.textbook:
+        first = textbook_griffin_lim(mel, config, num_iterations=num_iterations)
+    elif system.griffin_lim:
+        first = griffin_lim(mel, config, num_iterations=num_iterations, initial=first)
     assert first is not None
     samples = clip.reference.waveform.shape[1]
     return Audio(first[None, :samples], clip.reference.sample_rate)

@@ -1,21 +1,19 @@
 """Griffin-Lim as it is commonly done, by librosa: a baseline for vocoders.
 
-ln-mel [batch, n_mels, mel_frames] -> waveform [batch, 1, mel_frames * hop_length]
+ln-mel [n_mels, mel_frames] -> waveform [mel_frames * hop_length]
 """
 
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from bandtok.extras import require
 from bandtok.signal.mel import MelConfig
 
 
 def textbook_griffin_lim(
-    mel: Tensor, config: MelConfig | None = None, *, num_iterations: int = 32
-) -> Tensor:
+    mel: np.ndarray, config: MelConfig | None = None, *, num_iterations: int = 32
+) -> np.ndarray:
     """Find a waveform as it is commonly done: magnitudes once, phases by iteration.
 
     Magnitudes are the non-negative least squares solution for the mel and stay fixed; 32 rounds of
@@ -23,12 +21,12 @@ def textbook_griffin_lim(
     :func:`bandtok.vocoder.griffin_lim.griffin_lim`, and better known.
 
     Args:
-        mel: ln-mel, float [batch, n_mels, mel_frames].
+        mel: ln-mel, float [n_mels, mel_frames].
         config: settings the mel was made with; None means the package's default.
         num_iterations: rounds.
 
     Returns:
-        float32 waveform [batch, 1, mel_frames * hop_length].
+        float32 waveform [mel_frames * hop_length].
 
     Raises:
         MissingDependency: if librosa is not installed.
@@ -36,19 +34,17 @@ def textbook_griffin_lim(
     librosa = require("librosa", "evaluate")
     config = config or MelConfig()
     hop = config.hop_length
-    waveforms = []
-    for image in nn.functional.pad(mel.float().exp(), (1, 1), mode="replicate").cpu().numpy():
-        magnitude = librosa.feature.inverse.mel_to_stft(
-            image,
-            sr=config.sample_rate,
-            n_fft=config.n_fft,
-            power=1.0,
-            fmin=config.f_min,
-            fmax=config.f_max,
-        )
-        waveform = librosa.griffinlim(
-            magnitude, n_iter=num_iterations, hop_length=hop, n_fft=config.n_fft, random_state=0
-        )
-        # librosa centers frame i on sample i * hop; ours lies half a hop later
-        waveforms.append(waveform[hop // 2 : hop // 2 + mel.shape[2] * hop])
-    return torch.from_numpy(np.stack(waveforms)).float()[:, None]
+    image = np.pad(np.exp(mel, dtype=np.float32), ((0, 0), (1, 1)), mode="edge")
+    magnitude = librosa.feature.inverse.mel_to_stft(
+        image,
+        sr=config.sample_rate,
+        n_fft=config.n_fft,
+        power=1.0,
+        fmin=config.f_min,
+        fmax=config.f_max,
+    )
+    waveform: np.ndarray = librosa.griffinlim(
+        magnitude, n_iter=num_iterations, hop_length=hop, n_fft=config.n_fft, random_state=0
+    )
+    # librosa centers frame i on sample i * hop; ours lies half a hop later
+    return waveform[hop // 2 : hop // 2 + mel.shape[1] * hop].astype(np.float32)

@@ -126,15 +126,19 @@ class LogMel:
         magnitude = np.abs(spectrum)
         magnitude *= magnitude
         magnitude += MAGNITUDE_OFFSET
-        parts = np.take(np.sqrt(magnitude, out=magnitude), self._bins, axis=1)
-        parts *= self._weights
-        mel = np.add.reduceat(parts, self._first_weights, axis=1)
+        mel = self.of_magnitude(np.sqrt(magnitude, out=magnitude))
         return np.log(np.maximum(mel, self.config.floor, out=mel), out=mel)
+
+    def of_magnitude(self, magnitude: np.ndarray) -> np.ndarray:
+        """Return the mel, not its logarithm, of magnitudes [frames, n_fft // 2 + 1]."""
+        parts = np.take(magnitude, self._bins, axis=1)
+        parts *= self._weights
+        return np.add.reduceat(parts, self._first_weights, axis=1)
 
     def overlap_add(self, blocks: Iterable[np.ndarray], frames: int) -> np.ndarray:
         """Return the waveform, float32 [frames * hop_length], of a short-time spectrum.
 
-        Its least-squares inverse. Needs an n_fft that is a multiple of hop_length.
+        Its least-squares inverse.
 
         Args:
             blocks: complex64 [n, n_fft // 2 + 1], `frames` in all.
@@ -154,13 +158,14 @@ class LogMel:
 
     def _no_hops(self, frames: int) -> np.ndarray:
         hop = self.config.hop_length
-        return np.zeros((frames + self.config.n_fft // hop - 1, hop), np.float32)
+        return np.zeros((frames - 1 + -(-self.config.n_fft // hop), hop), np.float32)
 
     def _add(self, hops: np.ndarray, pieces: np.ndarray) -> None:
         """Add pieces [n, n_fft], each a hop after the last, to the first of `hops` [..., hop]."""
         hop = self.config.hop_length
-        for k in range(self.config.n_fft // hop):
-            hops[k : k + len(pieces)] += pieces[:, k * hop : (k + 1) * hop]
+        for k in range(-(-self.config.n_fft // hop)):
+            part = pieces[:, k * hop : (k + 1) * hop]
+            hops[k : k + len(pieces), : part.shape[1]] += part
 
 
 def in_blocks(frames: np.ndarray) -> Iterator[np.ndarray]:

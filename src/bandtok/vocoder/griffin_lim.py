@@ -1,6 +1,6 @@
 """Ln-mel to waveform without a learned network: the baseline every vocoder has to beat.
 
-    ln-mel [batch, n_mels, mel_frames] -> waveform [batch, 1, mel_frames * hop_length]
+    ln-mel [n_mels, mel_frames] -> waveform [mel_frames * hop_length]
 
 Phases are found by iteration, with the framing of :class:`bandtok.signal.mel.LogMel` (frame i is
 centered on sample i * hop_length + hop_length / 2). Knows nothing of tokens.
@@ -8,42 +8,37 @@ centered on sample i * hop_length + hop_length / 2). Knows nothing of tokens.
 
 from __future__ import annotations
 
-import math
-
-import torch
-from torch import Tensor, nn
+import numpy as np
 
 from bandtok.errors import ConfigError, GridError
-from bandtok.signal.mel import MelConfig
-from bandtok.signal.torch_mel import TorchLogMel
+from bandtok.signal.mel import LogMel, MelConfig, in_blocks
 
 _INITIAL_FIT_STEPS = 30
-_TINY = 1e-12
+_TINY = np.float32(1e-12)
 
 
-@torch.no_grad()
 def griffin_lim(
-    mel: Tensor,
+    mel: np.ndarray,
     config: MelConfig | None = None,
     *,
     num_iterations: int = 32,
     momentum: float = 0.99,
     seed: int = 0,
-    initial: Tensor | None = None,
-) -> Tensor:
+    initial: np.ndarray | None = None,
+) -> np.ndarray:
     """Find a waveform whose ln-mel is close to `mel`.
 
     Args:
-        mel: ln-mel, float [batch, n_mels, mel_frames].
+        mel: ln-mel, float [n_mels, mel_frames].
         config: settings the mel was made with; None means the package's default.
         num_iterations: rounds of phase refinement; 0 uses the first phases as they are.
         momentum: in [0, 1]; 0 is the plain algorithm, 0.99 the fast one.
         seed: of the random first phases; the same seed gives the same waveform.
-        initial: waveform [batch, 1, mel_frames * hop_length] to take the first phases from, for
-            example a vocoder's output that is to be pulled towards the mel.
+        initial: waveform [mel_frames * hop_length] to take the first phases from, for example a
+            vocoder's output that is to be pulled towards the mel.
 
     Returns:
-        float32 waveform [batch, 1, mel_frames * hop_length]. It is not clipped to [-1, 1].
+        float32 waveform [mel_frames * hop_length]. It is not clipped to [-1, 1].
 
     Raises:
         GridError: if `mel` or `initial` has the wrong shape or is not finite.
@@ -56,111 +51,83 @@ def griffin_lim(
     """
     config = config or MelConfig()
     _check(mel, initial, config, num_iterations, momentum)
-    mel_frames = mel.shape[2]
-    length = mel_frames * config.hop_length
-    missing = config.padding // config.hop_length + 2 - mel_frames
+    length = mel.shape[1] * config.hop_length
+    missing = config.padding // config.hop_length + 2 - mel.shape[1]
     if missing > 0:  # the analysis reflects `padding` samples, so a very short mel is lengthened
-        mel = nn.functional.pad(mel, (0, missing), mode="replicate")
-        initial = (
-            None
-            if initial is None
-            else nn.functional.pad(initial, (0, missing * config.hop_length))
-        )
-    framing = _Framing(config, mel.device)
-    target = torch.where(mel > config.silence, mel.float().exp(), 0.0)
+        mel = np.pad(mel, ((0, 0), (0, missing)), mode="edge")
+        if initial is not None:
+            initial = np.pad(initial, (0, missing * config.hop_length))
+    framing = _Framing(config)
+    target = np.where(mel > config.silence, np.exp(mel, dtype=np.float32), np.float32(0)).T
     if initial is None:
-        phase = _random_phase(target, config, seed)
+        angle = np.random.default_rng(seed).random((len(target), config.n_fft // 2 + 1), np.float32)
+        phase = np.exp(2j * np.pi * angle).astype(np.complex64)
     else:
-        phase = torch.sgn(framing.analyse(initial[:, 0].float()))
-    magnitude = framing.fit_magnitude(target)
-    spectrum = magnitude * phase
-    previous = torch.zeros_like(spectrum)
+        phase = _phase(framing.analyze(initial.astype(np.float32)))
+    spectrum = framing.fit_magnitude(target) * phase
+    previous = np.zeros_like(spectrum)
+    share = np.float32(momentum / (1 + momentum))
     for _ in range(num_iterations):
-        consistent = framing.analyse(framing.synthesise(spectrum))
-        magnitude = framing.step_towards(target, consistent.abs())
-        accelerated = consistent - momentum / (1 + momentum) * previous
+        consistent = framing.analyze(framing.synthesize(spectrum))
+        magnitude = framing.step_towards(target, np.abs(consistent))
+        spectrum = magnitude * _phase(consistent - share * previous)
         previous = consistent
-        spectrum = magnitude * torch.sgn(accelerated)
-    return framing.synthesise(spectrum)[:, None, :length]
+    return framing.synthesize(spectrum)[:length]
 
 
 class _Framing:
-    """The STFT of TorchLogMel, its least-squares inverse, and the mel's pseudo-inverse."""
+    """The short-time spectrum of LogMel, its inverse, and the mel's pseudo-inverse."""
 
-    def __init__(self, config: MelConfig, device: torch.device) -> None:
-        self.config = config
-        log_mel = TorchLogMel(config).to(device)
-        self.filterbank = log_mel.filterbank
-        self.bin_weight = self.filterbank.sum(dim=0)[:, None].clamp(min=_TINY)
-        left = (config.n_fft - config.win_length) // 2
-        right = config.n_fft - config.win_length - left
-        self.window = nn.functional.pad(log_mel.window, (left, right))
+    def __init__(self, config: MelConfig) -> None:
+        self.config, self.log_mel = config, LogMel(config)
+        self.filterbank = self.log_mel.filterbank
+        self.bin_weight = np.maximum(self.filterbank.sum(axis=0), _TINY)
 
-    def analyse(self, waveform: Tensor) -> Tensor:
-        """[batch, samples] -> complex [batch, n_fft // 2 + 1, mel_frames]."""
-        config = self.config
-        padded = nn.functional.pad(waveform, (config.padding, config.padding), mode="reflect")
-        return torch.stft(
-            padded,
-            config.n_fft,
-            config.hop_length,
-            window=self.window,
-            center=False,
-            return_complex=True,
-        )
+    def analyze(self, waveform: np.ndarray) -> np.ndarray:
+        """[samples] -> complex64 [mel_frames, n_fft // 2 + 1]."""
+        return self.log_mel.spectrum(np.pad(waveform, self.config.padding, mode="reflect"))
 
-    def synthesise(self, spectrum: Tensor) -> Tensor:
-        """Complex [batch, n_fft // 2 + 1, mel_frames] -> [batch, mel_frames * hop_length]."""
-        config = self.config
-        frames = torch.fft.irfft(spectrum, n=config.n_fft, dim=1) * self.window[:, None]
-        envelope = self.window.square()[None, :, None].expand(1, -1, spectrum.shape[2])
-        waveform = self._overlap_add(frames) / self._overlap_add(envelope).clamp(min=1e-8)
-        return waveform[:, config.padding :][:, : spectrum.shape[2] * config.hop_length]
+    def synthesize(self, spectrum: np.ndarray) -> np.ndarray:
+        """complex64 [mel_frames, n_fft // 2 + 1] -> [mel_frames * hop_length]."""
+        return self.log_mel.overlap_add(in_blocks(spectrum), len(spectrum))
 
-    def _overlap_add(self, frames: Tensor) -> Tensor:
-        config = self.config
-        length = (frames.shape[2] - 1) * config.hop_length + config.n_fft
-        folded = nn.functional.fold(
-            frames, (1, length), (1, config.n_fft), stride=(1, config.hop_length)
-        )
-        return folded[:, 0, 0]
-
-    def fit_magnitude(self, target: Tensor) -> Tensor:
+    def fit_magnitude(self, target: np.ndarray) -> np.ndarray:
         """Non-negative magnitude whose mel is `target`, as smooth as the filters allow."""
-        per_bin = target / self.filterbank.sum(dim=1)[:, None].clamp(min=_TINY)
-        magnitude = self.filterbank.T @ per_bin / self.bin_weight
+        per_bin = target / np.maximum(self.filterbank.sum(axis=1), _TINY)
+        magnitude: np.ndarray = per_bin @ self.filterbank / self.bin_weight
         for _ in range(_INITIAL_FIT_STEPS):
             magnitude = self.step_towards(target, magnitude)
         return magnitude
 
-    def step_towards(self, target: Tensor, magnitude: Tensor) -> Tensor:
+    def step_towards(self, target: np.ndarray, magnitude: np.ndarray) -> np.ndarray:
         """Rescale `magnitude` so that its mel comes closer to `target`."""
-        present = (self.filterbank @ magnitude).clamp(min=1e-9)
-        return magnitude * (self.filterbank.T @ (target / present) / self.bin_weight)
+        present = np.maximum(self.log_mel.of_magnitude(magnitude), np.float32(1e-9))
+        ratio: np.ndarray = (target / present) @ self.filterbank / self.bin_weight
+        return magnitude * ratio
 
 
-def _random_phase(target: Tensor, config: MelConfig, seed: int) -> Tensor:
-    shape = (target.shape[0], config.n_fft // 2 + 1, target.shape[2])
-    generator = torch.Generator().manual_seed(seed)
-    angle = torch.rand(shape, generator=generator).to(target.device) * 2 * math.pi
-    return torch.polar(torch.ones_like(angle), angle)
+def _phase(spectrum: np.ndarray) -> np.ndarray:
+    """Return a spectrum with magnitudes of 1; 0 stays 0."""
+    return spectrum / np.maximum(np.abs(spectrum), np.float32(1e-30))
 
 
 def _check(
-    mel: Tensor, initial: Tensor | None, config: MelConfig, num_iterations: int, momentum: float
+    mel: np.ndarray,
+    initial: np.ndarray | None,
+    config: MelConfig,
+    num_iterations: int,
+    momentum: float,
 ) -> None:
-    if mel.ndim != 3 or mel.shape[1] != config.n_mels or mel.shape[2] < 1:
+    if mel.ndim != 2 or mel.shape[0] != config.n_mels or mel.shape[1] < 1:
         raise GridError(
-            f"got a mel of shape {tuple(mel.shape)}; "
-            f"expected [batch, {config.n_mels}, mel_frames] with at least one frame"
+            f"got a mel of shape {mel.shape}; "
+            f"expected [{config.n_mels}, mel_frames] with at least one frame"
         )
-    if not torch.isfinite(mel).all():
+    if not np.isfinite(mel).all():
         raise GridError("the mel holds NaN or infinity; expected finite natural logarithms")
-    wanted = (mel.shape[0], 1, mel.shape[2] * config.hop_length)
-    if initial is not None and tuple(initial.shape) != wanted:
-        raise GridError(
-            f"got an initial waveform of shape {tuple(initial.shape)}; expected {wanted}"
-        )
+    wanted = (mel.shape[1] * config.hop_length,)
+    if initial is not None and initial.shape != wanted:
+        raise GridError(f"got an initial waveform of shape {initial.shape}; expected {wanted}")
     if num_iterations < 0 or not 0 <= momentum <= 1:
         raise ConfigError(
             f"got {num_iterations} iterations and momentum {momentum}; "
