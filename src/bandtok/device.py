@@ -1,4 +1,4 @@
-"""The device that networks run on, by name."""
+"""Where torch computes: devices by name, and the number of threads."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def choose_device(device: str) -> str:
         usable = ", ".join(["auto", *(name for name, there in available.items() if there)])
         raise ConfigError(f"got device {device!r}; expected one of {usable} on this machine")
     return device
+
+
+def use_threads(number: int) -> None:
+    """Set the number of threads of one operator on the CPU, for the whole process."""
+    torch.set_num_threads(number)

@@ -143,9 +143,9 @@ def require_torch(what: str) -> None:
 def _torch(runtime: Runtime) -> Literal["torch"]:
     """Set the number of threads of torch, which is one for the process."""
     if runtime.threads:
-        import torch
+        from bandtok.device import use_threads
 
-        torch.set_num_threads(runtime.threads)
+        use_threads(runtime.threads)
     return "torch"
 
 
