@@ -32,7 +32,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "BandTok needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[torch,export,data,plot,hub,serve,text,train,evaluate,rendered,dev]'
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[torch,export,data,plot,hub,mcp,serve,text,train,evaluate,rendered,dev]'
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt --no-deps $(JUDGES)
 	touch $@
 

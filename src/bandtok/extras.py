@@ -8,7 +8,9 @@ from typing import Literal
 
 from bandtok.errors import MissingDependency
 
-Extra = Literal["data", "evaluate", "export", "hub", "plot", "serve", "text", "torch", "train"]
+Extra = Literal[
+    "data", "evaluate", "export", "hub", "mcp", "plot", "serve", "text", "torch", "train"
+]
 
 
 def require(module: str, extra: Extra) -> ModuleType:

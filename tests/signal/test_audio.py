@@ -313,7 +313,8 @@ def test_audio_shows_itself() -> None:
     audio = Audio(np.zeros((2, 22_050), np.float32), 44_100)
     assert repr(audio) == "Audio(2 channels x 22050 samples, 0.5 s, 44100 Hz)"
     page = audio._repr_html_()
-    content = base64.b64decode(page.split("base64,")[1].split('"')[0])
+    assert "<img" in page
+    content = base64.b64decode(page.split("wav;base64,")[1].split('"')[0])
     samples, rate = soundfile.read(io.BytesIO(content), always_2d=True)
     assert (samples.shape, rate) == ((22_050, 2), 44_100)
     assert "<audio" not in Audio(np.zeros((1, 0), np.float32), 44_100)._repr_html_()

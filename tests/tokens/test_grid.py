@@ -139,3 +139,27 @@ def test_a_window_is_read_by_what_is_known_of_it() -> None:
     assert torch.equal(delayed[1], whole)
     assert torch.equal(delayed[2], infill_order(band))
     assert torch.equal(window_order(begun, "delay"), whole)
+
+
+def test_cut_and_join() -> None:
+    codes = np.arange(40).reshape(2, 20)
+    grid = TokenGrid(codes=codes, codebook_size=40, num_samples=20 * 4096 - 100, fingerprint="a")
+    first, second = grid.cut(0, 5 / grid.frame_rate), grid.cut(5 / grid.frame_rate)
+    assert (first.num_frames, second.num_frames) == (5, 15)
+    joined = first + second
+    np.testing.assert_array_equal(joined.codes, codes)
+    assert joined.num_samples == grid.num_samples
+    assert grid.cut(0.1, 0.2).num_frames == 2
+    assert (second + first).num_samples == 20 * 4096
+
+
+def test_what_cannot_be_cut_or_joined() -> None:
+    grid = TokenGrid(codes=np.zeros((2, 4), int), codebook_size=4, fingerprint="a")
+    with pytest.raises(GridError, match="from 9 to 0"):
+        grid.cut(9)
+    with pytest.raises(GridError, match="an end after it"):
+        grid.cut(0.2, 0.1)
+    with pytest.raises(GridError, match="fingerprint 'a' and 'b'"):
+        grid + TokenGrid(codes=np.zeros((2, 4), int), codebook_size=4, fingerprint="b")
+    with pytest.raises(TypeError):
+        grid + 1  # type: ignore[operator]

@@ -25,6 +25,7 @@ HELP = {
     "export": "Write a model's networks as ONNX graphs, which run without torch.",
     "train": "Train a network with a recipe on any folder of audio.",
     "serve": "Serve the HTTP API and the web studio.",
+    "mcp": "Serve tools to assistants over the Model Context Protocol (standard input and output).",
     "report": "Write one self-contained page: tables, plots, players with spectrograms and tokens.",
     "data": "Build and describe corpora.",
     "evaluate": "Measure reconstructions, generated clips and tokens.",
@@ -150,6 +151,8 @@ def _function(name: str) -> Callable[..., None]:
         from bandtok.cli.export import export as function
     elif name == "train":
         from bandtok.cli.train import train as function
+    elif name == "mcp":
+        from bandtok.cli.mcp import mcp as function
     elif name == "serve":
         from bandtok.cli.serve import serve as function
     else:

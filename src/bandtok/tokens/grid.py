@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from math import log2
+from math import ceil, floor, log2
 
 import numpy as np
 
@@ -16,6 +16,11 @@ from bandtok.errors import GridError
 from bandtok.tokens import token_file
 from bandtok.tokens.grid_picture import grid_html
 from bandtok.tokens.token_format import PAN_BITS, pan_row_count
+
+_JOINED_FIELDS = (
+    *("num_rows", "pan_bands", "codebook_size", "sample_rate", "samples_per_frame"),
+    "fingerprint",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +149,41 @@ class TokenGrid:
         assert self.num_samples is not None
         samples = self.num_samples - first * self.samples_per_frame if to_the_end else None
         return replace(self, codes=self.codes[:, first:last], num_samples=samples)
+
+    def cut(self, start_seconds: float = 0.0, end_seconds: float | None = None) -> TokenGrid:
+        """Return the frames that a time range touches; None is the end.
+
+        Raises:
+            GridError: if the range is empty or begins outside the grid.
+        """
+        end = self.seconds if end_seconds is None else min(end_seconds, self.seconds)
+        if not 0 <= start_seconds < end:
+            raise GridError(
+                f"got a range from {start_seconds:g} to {end:g} s; expected a start inside the "
+                f"grid's {self.seconds:g} s and an end after it"
+            )
+        rate = self.frame_rate
+        return self.part(floor(start_seconds * rate + 1e-6), ceil(end * rate - 1e-6))
+
+    def __add__(self, other: TokenGrid) -> TokenGrid:
+        """Return both grids one after the other; a partial last frame of the first becomes whole.
+
+        Raises:
+            GridError: if rows, codebook, rate or tokenizer differ.
+        """
+        if not isinstance(other, TokenGrid):
+            return NotImplemented
+        for name in _JOINED_FIELDS:
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if ours != theirs:
+                raise GridError(f"got grids with {name} {ours!r} and {theirs!r}; expected equal")
+        assert other.num_samples is not None
+        return replace(
+            self,
+            codes=np.concatenate([self.codes, other.codes], axis=1),
+            num_samples=self.num_frames * self.samples_per_frame + other.num_samples,
+            extra=other.extra | self.extra,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a .btk file, atomically."""
