@@ -59,8 +59,11 @@ mutants: $(VENV)/.installed
 # Only what needs no extra: the libraries of the extras are not installed there.
 test-minimums: $(MINIMUMS)/.installed
 	OMP_NUM_THREADS=1 $(MINIMUMS)/bin/python -m pytest -q -p no:cacheprovider \
-		tests/test_grid.py tests/test_token_file.py tests/test_audio.py tests/test_golden.py \
-		tests/cli/test_program.py tests/cli/test_encode_decode.py tests/cli/test_info.py
+		tests/test_conformance.py tests/test_errors.py tests/tokens/test_token_file.py \
+		tests/stereo/test_pan.py tests/stereo/test_spread.py tests/signal/test_rumble_filter.py \
+		tests/cli/test_program.py tests/cli/test_batch.py tests/cli/test_info.py
+	$(MINIMUMS)/bin/bandtok golden
+	$(MINIMUMS)/bin/bandtok reconstruct examples/audio -o $(MINIMUMS)/decoded --overwrite
 
 $(MINIMUMS)/.installed: pyproject.toml constraints-min.txt
 	test -x $(MINIMUMS)/bin/python || $(PYTHON) -m venv $(MINIMUMS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +38,18 @@ class Row:
     snr_db: float | None
 
 
-def measure(tokenizer: bandtok.Tokenizer, music: Sequence[Tensor]) -> list[Row]:
-    """Compute every row over pieces of music [samples]."""
+def measure(
+    tokenizer: bandtok.Tokenizer,
+    music: Sequence[Tensor],
+    others: Mapping[str, bandtok.Tokenizer],
+) -> list[Row]:
+    """Compute every row over pieces of music [samples].
+
+    Args:
+        tokenizer: of the torch back end, which the others are compared with.
+        music: the pieces.
+        others: the same model by another back end, by name of the row.
+    """
     backend, decoder = tokenizer.codec.network, tokenizer.codec.vocoder
     assert isinstance(backend, TorchCodec)
     assert isinstance(decoder, ExternalVocoder)
@@ -54,6 +64,10 @@ def measure(tokenizer: bandtok.Tokenizer, music: Sequence[Tensor]) -> list[Row]:
             other, sound = copy.deepcopy(network).to(kind), copy.deepcopy(vocoder).to(kind)
             codes = [other.encode_mel(mel.to(kind)) for mel in mels]
             again = [_sound(other, sound, c) for c in plain]
+        rows.append(Row(what, _agreement(plain, codes), _decibels(made, again)))
+    for what, found in others.items():
+        codes = [torch.from_numpy(found.codec.network.encode_mel(m[0].numpy()))[None] for m in mels]
+        again = [_sound_of(found, c) for c in plain]
         rows.append(Row(what, _agreement(plain, codes), _decibels(made, again)))
     for what, change in _CHANGES.items():
         changed = [log_mel(_whole_frames(change(piece), tokenizer)[None, None]) for piece in music]
@@ -103,6 +117,11 @@ _CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+def _sound_of(tokenizer: bandtok.Tokenizer, codes: Tensor) -> Tensor:
+    mel = tokenizer.codec.network.decode_codes(codes[0].numpy())
+    return torch.from_numpy(tokenizer.codec.vocoder.decode_mel(mel))[None, None]
+
+
 def _noise(like: Tensor) -> Tensor:
     return torch.randn(like.shape, generator=torch.Generator().manual_seed(0))
 
@@ -137,19 +156,23 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     tokenizer = bandtok.Tokenizer.from_pretrained(arguments.model, device="cpu", backend="torch")
+    others = {
+        what: bandtok.Tokenizer.from_pretrained(arguments.model, backend="onnx", threads=threads)
+        for what, threads in (("back end onnx, 1 thread", 1), ("back end onnx, 2 threads", 2))
+    }
     samples = round(arguments.seconds * tokenizer.sample_rate)
     music = [
         torch.from_numpy(load_audio(path, tokenizer.sample_rate, mono=True).waveform[0])[:samples]
         for path in arguments.audio
     ]
     with torch.inference_mode():
-        rows = measure(tokenizer, music)
+        rows = measure(tokenizer, music, others)
     section = Section(
         title="What threads, number formats and tiny changes do",
         command=f"python -m research.reliability.numerics ({len(music)} pieces)",
         columns=("computed differently", "tokens the same", "decoded waveform"),
         rows=[(row.what, f"{row.agreement:.3%}", _in_words(row.snr_db)) for row in rows],
-        note=f"Against CPU, float32, one thread. {machine()}.",
+        note=f"Against torch on a CPU, float32, one thread. {machine()}.",
     )
     write_section(section, arguments.write)
 

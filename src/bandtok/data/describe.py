@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from bandtok.data.audio_features import HEARING_SAMPLE_RATE, AudioFeatures, hear
 from bandtok.data.manifest import Track, load_manifest, manifest_folder
@@ -276,7 +275,7 @@ _worker_tagger: AudioTagger | None = None
 
 def _start_worker(load_tagger: Callable[[], AudioTagger] | None, jobs: int) -> None:
     global _worker_tagger
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
     _worker_tagger = load_tagger() if load_tagger else None
 
 

@@ -22,7 +22,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import soxr
-import torch
 
 from bandtok.data.manifest import Track, load_manifest, manifest_folder
 from bandtok.data.segments import Segment, load_attributes, segment_content, segment_from
@@ -366,7 +365,7 @@ _worker_tokenizer: AudioTokenizer | None = None
 
 def _start_worker(load_tokenizer: Callable[[], AudioTokenizer], jobs: int) -> None:
     global _worker_tokenizer
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
     _worker_tokenizer = load_tokenizer()
 
 
