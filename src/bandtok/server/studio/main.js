@@ -276,6 +276,7 @@ const perform = async (first, request, handle) => {
   notify("");
   $("work").hidden = false;
   $("work-text").textContent = first;
+  $("work-steps").textContent = "";
   $("work-bar").removeAttribute("value");
   showButtons();
   const started = performance.now();
@@ -285,7 +286,7 @@ const perform = async (first, request, handle) => {
       if (name === "progress") {
         $("work-bar").max = data.total_steps;
         $("work-bar").value = data.step;
-        $("work-text").textContent = `${first} ${data.step} of ${data.total_steps}`;
+        $("work-steps").textContent = `${data.step} of ${data.total_steps}`;
       }
       handle(name, data, started);
     });
