@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +79,9 @@ class Row:
     decode_ratio: float
 
 
-def bandtok_codec(audio: Audio, model: str | None) -> Codec:
+def bandtok_codec(audio: Audio, model: str | None, threads: int) -> Codec:
     """BandTok as its users call it: mel, network and windows included."""
-    tokenizer = Tokenizer.from_pretrained(model, device="cpu")
+    tokenizer = Tokenizer.from_pretrained(model, device="cpu", threads=threads)
     mono = audio.mono().resampled(tokenizer.sample_rate)
     return Codec(
         name="BandTok",
@@ -182,6 +183,7 @@ def conditions(source: str, options: argparse.Namespace) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "torch": torch.__version__,
+        "onnxruntime": version("onnxruntime"),
         "transformers": transformers.__version__,
         "python": platform.python_version(),
         "audio": source,
@@ -235,17 +237,22 @@ def main() -> None:
     parser.add_argument("--model", help="tokenizer to time; default the bundled one")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the music")
     parser.add_argument("--repeats", type=int, default=5, help="timed rounds")
-    parser.add_argument("--threads", type=int, help="torch threads; default all cores")
+    parser.add_argument("--threads", type=int, help="threads; default all cores")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--write", metavar="FILE.md", help="also write the result as a page")
     options = parser.parse_args()
     if options.repeats < 1 or options.seconds <= 0 or (options.threads or 1) < 1:
         parser.error("--repeats, --seconds and --threads must be positive")
-    torch.set_num_threads(options.threads or os.cpu_count() or 1)
+    threads = options.threads or os.cpu_count() or 1
+    torch.set_num_threads(threads)
     torch.manual_seed(0)
     audio, source = music(options.seconds)
     facts = conditions(source, options)
-    codecs = [bandtok_codec(audio, options.model), mimi_codec(audio), encodec_codec(audio)]
+    codecs = [
+        bandtok_codec(audio, options.model, torch.get_num_threads()),
+        mimi_codec(audio),
+        encodec_codec(audio),
+    ]
     rows = run(codecs, audio.seconds, options.repeats)
     if options.write:
         atomic.write_text(options.write, page(rows, facts))
