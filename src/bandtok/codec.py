@@ -1,10 +1,10 @@
-"""The codec on arrays: waveform to codes and codes to waveform, exact however the input is cut.
+"""The codec on arrays: waveform to codes and back, bit-identical regardless of chunking.
 
     samples -> mel -> codes        codes -> mel -> samples
 
-Two channels are the codes of their mean, and pan rows above them (:mod:`bandtok.stereo`).
-Everything is computed in windows at fixed places with as much context as the networks can see. A
-piece of music is taken to stand in silence. Knows nothing of files or text.
+Stereo is the codes of the mean of both channels with pan rows above (:mod:`bandtok.stereo`).
+Everything is computed in windows at fixed positions with the context that the networks need; the
+ends of a piece are padded with silence. Knows nothing of files or text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bandtok.errors import AudioError, GridError
 from bandtok.signal.mel import LogMel
 from bandtok.signal.rumble_filter import RumbleFilter
 from bandtok.signal.windows import WindowPlan, cut_overlapping, cut_windows, reflect_padded
-from bandtok.stereo.rows import PanRows, beside
+from bandtok.stereo.rows import PanRows, stack_rows
 
 WINDOW_FRAMES = 128
 _STEP_FRAMES = 16
@@ -35,7 +35,7 @@ class VocoderLoader:
 
 
 class Codec:
-    """Tokenizer and vocoder networks, wired.
+    """Tokenizer and vocoder networks, connected.
 
     Args:
         network: mel <-> codes.
@@ -155,7 +155,7 @@ class Codec:
         """
         for_mid, for_pan = tee(blocks)
         codes = self.encode_blocks((block[0] for block in for_mid), known)
-        yield from beside(codes, self.pan_rows.measure(for_pan))
+        yield from stack_rows(codes, self.pan_rows.measure(for_pan))
 
     def decode_stereo_blocks(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Decode a stream of int64 [bands + pan rows, n] pieces to float32 [2, n].

@@ -1,6 +1,6 @@
 """Model folders and torch networks: saving, loading, and building by config.
 
-What lies in a folder, and how it is found, is told by :mod:`bandtok.checkpoint`.
+:mod:`bandtok.checkpoint` finds the folders and reads their configs.
 """
 
 from __future__ import annotations

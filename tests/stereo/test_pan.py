@@ -8,7 +8,7 @@ import pytest
 from bandtok.errors import GridError
 from bandtok.signal.mel import LogMel
 from bandtok.stereo.pan import (
-    CENTRE,
+    CENTER,
     NUM_SYMBOLS,
     PanAnalysis,
     PanPacking,
@@ -51,8 +51,8 @@ def test_the_table_is_symmetric_and_whole() -> None:
     pairs = set(zip(table.level_db.tolist(), table.coherence.tolist(), strict=True))
     assert len(pairs) == NUM_SYMBOLS
     assert pairs == {(-level, coherence) for level, coherence in pairs}
-    assert (table.level_db[CENTRE], table.coherence[CENTRE]) == (0, 1)
-    assert (table.side_of_mid[CENTRE], table.side_apart[CENTRE]) == (0, 0)
+    assert (table.level_db[CENTER], table.coherence[CENTER]) == (0, 1)
+    assert (table.side_of_mid[CENTER], table.side_apart[CENTER]) == (0, 0)
     assert table.level_db[[LEFT_ONLY, RIGHT_ONLY]].tolist() == [np.inf, -np.inf]
     np.testing.assert_allclose(table.side_of_mid[[LEFT_ONLY, RIGHT_ONLY]], [1, -1])
 
@@ -80,7 +80,7 @@ def test_every_symbol_is_its_own_nearest() -> None:
 def test_cancelling_channels_count_as_unrelated_and_silence_as_center() -> None:
     one, none = np.ones(1), np.zeros(1)
     assert symbol_table().coherence[quantize(one, one, -one)] == 0
-    assert quantize(none, none, none) == CENTRE
+    assert quantize(none, none, none) == CENTER
 
 
 def test_weights_share_every_frequency_out() -> None:

@@ -14,7 +14,7 @@ from bandtok.api.music_model import MusicModel
 from bandtok.backends.torch_codec import TorchCodec
 from bandtok.codec import Codec
 from bandtok.errors import AudioError, GridError, TokenFileError
-from bandtok.stereo.rows import beside, mid_and_side
+from bandtok.stereo.rows import mid_and_side, stack_rows
 from bandtok.tokenizer.config import DEBUG_TOKENIZER, TokenizerConfig
 from bandtok.tokenizer.model import TokenizerNetwork
 from bandtok.tokens.token_file import TokenFile, salvage_token_file
@@ -217,7 +217,7 @@ def test_music_goes_on_from_the_mono_rows(tokenizer: bandtok.Tokenizer, music: n
 @pytest.mark.parametrize("sizes", [(5, 5), (2, 8), (9, 1), (1, 3)])
 def test_streams_are_laid_beside_one_another(sizes: tuple[int, int]) -> None:
     low, high = np.arange(20).reshape(2, 10), np.arange(30).reshape(3, 10)
-    pieces = list(beside(cut(low, sizes[0]), cut(high, sizes[1])))
+    pieces = list(stack_rows(cut(low, sizes[0]), cut(high, sizes[1])))
     assert [p.shape[1] for p in pieces] == [p.shape[1] for p in cut(low, sizes[0])]
     assert np.array_equal(np.concatenate(pieces, axis=1), np.concatenate((low, high)))
 

@@ -12,7 +12,7 @@ from bandtok.tokens.grid import TokenGrid
 from bandtok.tokens.region import Region, band_edges_hz
 
 # Four bands of two bins; frames of a second.
-CENTRES = np.array([100, 200, 300, 400, 600, 800, 1200, 1600], dtype=np.float64)
+CENTERS = np.array([100, 200, 300, 400, 600, 800, 1200, 1600], dtype=np.float64)
 GRID = TokenGrid(
     codes=np.zeros((4, 6), np.int64),
     codebook_size=8,
@@ -23,7 +23,7 @@ GRID = TokenGrid(
 
 
 def test_bands_meet_half_way_between_their_bins() -> None:
-    assert band_edges_hz(CENTRES, 4, 2000).tolist() == [0, 250, 500, 1000, 2000]
+    assert band_edges_hz(CENTERS, 4, 2000).tolist() == [0, 250, 500, 1000, 2000]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_cells_are_those_the_region_touches(
 ) -> None:
     expected = np.zeros((4, 6), bool)
     expected[np.ix_(bands, frames)] = True
-    np.testing.assert_array_equal(region.cells(GRID, CENTRES), expected)
+    np.testing.assert_array_equal(region.cells(GRID, CENTERS), expected)
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,15 @@ def test_spans_that_are_none_are_refused(span: tuple[float, float], axis: str) -
 
 def test_regions_outside_the_piece_are_refused() -> None:
     with pytest.raises(GridError, match=r"inside the piece's 5.5 s"):
-        Region(seconds=(5.5, 6)).cells(GRID, CENTRES)
+        Region(seconds=(5.5, 6)).cells(GRID, CENTERS)
     with pytest.raises(GridError, match="below 2000 Hz"):
-        Region(hertz=(2000, None)).cells(GRID, CENTRES)
+        Region(hertz=(2000, None)).cells(GRID, CENTERS)
 
 
 def test_a_piece_of_nothing_has_no_region() -> None:
     empty = TokenGrid(codes=np.zeros((4, 0), np.int64), codebook_size=8)
     with pytest.raises(GridError, match="inside the piece's 0 s"):
-        Region().cells(empty, CENTRES)
+        Region().cells(empty, CENTERS)
 
 
 @pytest.mark.parametrize(

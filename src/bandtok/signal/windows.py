@@ -17,7 +17,7 @@ class WindowPlan:
     """How a stream is cut.
 
     Attributes:
-        core: columns each window answers for.
+        core: columns of the stream in a window, each in exactly one window.
         halo: columns of context on either side.
         step: the last window's core is cut down to a multiple of this that still covers the rest.
     """
@@ -48,7 +48,7 @@ def cut_windows(
     Args:
         blocks: pieces [..., n] of the stream; n may differ and be 0.
         plan: sizes.
-        edge: [..., 1], the column that stands for everything outside the stream.
+        edge: [..., 1], the column that pads the stream at both ends.
     """
     buffer = _repeated(edge, plan.halo)
     full = plan.core + 2 * plan.halo

@@ -2,8 +2,8 @@
 
     mid and side [2, samples]  ->  symbols [bands, frames]  <->  tokens [pan rows, frames]
 
-A symbol stands for a level difference between the channels and for their coherence; together they
-say how the side (left - right) / 2 follows from the mid (left + right) / 2. Knows no networks.
+A symbol is a level difference between the channels and their coherence; together they say
+how the side (left - right) / 2 follows from the mid (left + right) / 2. Knows no networks.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ LEVEL_STEPS: tuple[tuple[float, int], ...] = (
     (13.0, 3),
     (19.0, 2),
 )
-"""Level differences in dB, each for either side, and how many coherences are told apart there."""
+"""Level differences in dB, each for either side, and the number of coherence steps there."""
 HARD_DB = 26.0
-"""From this level difference on, one channel is taken to be silent."""
-CENTRE = 0
+"""From this level difference on, one channel counts as silent."""
+CENTER = 0
 """The symbol of two equal channels."""
 _SILENCE = 1e-12
 
@@ -62,7 +62,7 @@ def symbol_table() -> SymbolTable:
         for step in range(steps)
     ]
     rows += [(np.inf, 1.0), (-np.inf, 1.0)]
-    rows += [rows[CENTRE]] * (NUM_SYMBOLS - len(rows))
+    rows += [rows[CENTER]] * (NUM_SYMBOLS - len(rows))
     level_db, coherence = np.array(rows).T
     mine, theirs = _energies(level_db, coherence)
     along = (mine - theirs) / 4
@@ -154,7 +154,7 @@ def quantize(left: np.ndarray, right: np.ndarray, shared: np.ndarray) -> np.ndar
     step = np.rint(np.sqrt(1 - coherence) * (steps[index] - 1)).astype(np.int64)
     of_side = np.where((level_db < 0) & (index > 0), steps[index], 0)
     symbols = np.array(_first_symbols())[index] + step + of_side
-    return np.where(left + right > _SILENCE, symbols, CENTRE)
+    return np.where(left + right > _SILENCE, symbols, CENTER)
 
 
 def _first_symbols() -> list[int]:
@@ -193,7 +193,7 @@ class PanPacking:
     def pack(self, symbols: np.ndarray) -> np.ndarray:
         """Turn int64 symbols [bands, frames] into tokens [rows, frames]."""
         missing = self.num_rows * self._per_token - self.num_bands
-        filled = np.pad(symbols, ((0, missing), (0, 0)), constant_values=CENTRE)
+        filled = np.pad(symbols, ((0, missing), (0, 0)), constant_values=CENTER)
         digits = filled.reshape(self.num_rows, self._per_token, -1)
         return (digits << self._shifts[:, None]).sum(axis=1)
 

@@ -3,7 +3,7 @@
     left, right -> mid, side [2, n] -> pan rows [rows, frames]
     mid [n] and pan rows            -> [2, n]
 
-In windows at fixed places, exact however the input is cut. Knows no networks.
+In windows at fixed places, bit-identical regardless of chunking. Knows no networks.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def mid_and_side(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         yield np.stack((block.mean(axis=0), (block[0] - block[-1]) / 2))
 
 
-def beside(lower: Iterable[np.ndarray], upper: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Lay the rows of one stream over those of another: [a, n] and [b, n] -> [a + b, n].
+def stack_rows(lower: Iterable[np.ndarray], upper: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Stack the rows of two streams: [a, n] and [b, n] -> [a + b, n].
 
     The pieces are those of `lower`; both streams have as many columns in all.
     """

@@ -25,7 +25,7 @@ _TINY = 1e-12
 
 
 class Spread:
-    """Makes two channels of a stretch of mid.
+    """Makes two channels of an excerpt of mid.
 
     Args:
         log_mel: gives the framing and the filterbank.
@@ -48,7 +48,7 @@ class Spread:
         return -(-max(hops, config.n_fft // config.hop_length + _RAMP // 2) // self.reduction)
 
     def __call__(self, mid: np.ndarray, symbols: np.ndarray) -> np.ndarray:
-        """Turn a stretch of mid into left and right.
+        """Turn an excerpt of mid into left and right.
 
         Args:
             mid: float32 [frames * samples_per_frame].
