@@ -42,7 +42,7 @@ def test_a_stopped_encoding_goes_on(
     monkeypatch.setattr(tokenizer_module, "JOURNAL_FRAMES", 2 * WINDOW_FRAMES)
     whole = tokenizer.encode(music, stereo=stereo)
     target = music.with_suffix(".btk")
-    journal = bandtok.EncodingJournal.stack_rows(target, music, tokenizer.fingerprint)
+    journal = bandtok.EncodingJournal.beside(target, music, tokenizer.fingerprint)
     assert journal.known_codes() is None
     with pytest.raises(KeyboardInterrupt):
         tokenizer.encode(music, stop_after(3), stereo, journal)
@@ -70,13 +70,13 @@ def test_a_journal_of_something_else_is_not_used(tokenizer: bandtok.Tokenizer, m
         codebook_size=tokenizer.codebook_size,
         fingerprint=tokenizer.fingerprint,
     )
-    journal = bandtok.EncodingJournal.stack_rows(target, music, tokenizer.fingerprint)
+    journal = bandtok.EncodingJournal.beside(target, music, tokenizer.fingerprint)
     journal.keep(grid)
     assert journal.known_codes() is not None
-    other = bandtok.EncodingJournal.stack_rows(target, music, "f" * 32)
+    other = bandtok.EncodingJournal.beside(target, music, "f" * 32)
     assert other.known_codes() is None
     os.utime(music, (1, 1))
-    changed = bandtok.EncodingJournal.stack_rows(target, music, tokenizer.fingerprint)
+    changed = bandtok.EncodingJournal.beside(target, music, tokenizer.fingerprint)
     assert changed.known_codes() is None
     journal.path.write_bytes(journal.path.read_bytes()[:-9])
     assert journal.known_codes() is None

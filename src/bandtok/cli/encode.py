@@ -71,7 +71,7 @@ def _journal(job: Job, seconds: float, fingerprint: str) -> EncodingJournal | No
     """Return where a long piece's codes are kept while they are found; None for a short one."""
     if seconds < _LONG_SECONDS:
         return None
-    return bandtok.EncodingJournal.stack_rows(job.target, job.source, fingerprint)
+    return bandtok.EncodingJournal.beside(job.target, job.source, fingerprint)
 
 
 def _read_back(path: Path, grid: TokenGrid) -> None:

@@ -174,12 +174,12 @@ def evaluate_generation(
         raise DataError(f"no clip of the reference could be used; first reason: {left_out[0]}")
 
     own = _HeardSet(name="clips", does="what is judged", clips=made)
-    sets = [own.stack_rows(real)]
+    sets = [own.beside(real)]
     coded: list[MeasuredSet] = []
     if settings.baselines:
         rivals = _baselines(judge, excerpts, folder, tokenizer, settings)
         trained = _training_music(judge, reference, len(excerpts), seconds, tokenizer, settings)
-        sets += [one.stack_rows(real) for one in (*rivals, *trained)]
+        sets += [one.beside(real) for one in (*rivals, *trained)]
         if not trained:
             sets += _halves(real)
         coded = _both_coded(own, (*rivals, *trained))
@@ -360,7 +360,7 @@ class _HeardSet:
     does: str
     clips: Sequence[JudgedClip]
 
-    def stack_rows(self, reference: Sequence[JudgedClip]) -> MeasuredSet:
+    def beside(self, reference: Sequence[JudgedClip]) -> MeasuredSet:
         return MeasuredSet(
             name=self.name, does=self.does, measures=compare_sets(reference, self.clips)
         )
@@ -429,7 +429,7 @@ def _halves(real: Sequence[JudgedClip]) -> list[MeasuredSet]:
     if len(real) < 2:
         return []
     does = "real music: every other reference clip against the rest, at half the number"
-    return [_HeardSet(name="real, halves", does=does, clips=real[1::2]).stack_rows(real[::2])]
+    return [_HeardSet(name="real, halves", does=does, clips=real[1::2]).beside(real[::2])]
 
 
 def _both_coded(own: _HeardSet, rivals: Sequence[_HeardSet]) -> list[MeasuredSet]:
@@ -439,7 +439,7 @@ def _both_coded(own: _HeardSet, rivals: Sequence[_HeardSet]) -> list[MeasuredSet
         return []
     trained = [named[_CODED_TRAIN]] if _CODED_TRAIN in named else []
     reference = named[_CODED_REFERENCE].clips
-    return [one.stack_rows(reference) for one in (own, *trained)]
+    return [one.beside(reference) for one in (own, *trained)]
 
 
 def _mean_tags(

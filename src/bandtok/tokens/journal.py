@@ -32,7 +32,7 @@ class EncodingJournal:
         self._source = {"bytes": found.st_size, "modified_ns": found.st_mtime_ns}
 
     @classmethod
-    def stack_rows(cls, target: Path, source: Path, fingerprint: str) -> EncodingJournal:
+    def beside(cls, target: Path, source: Path, fingerprint: str) -> EncodingJournal:
         """Keep them in a hidden file beside the output `target`."""
         return cls(target.with_name(f".{target.name}.unfinished"), source, fingerprint)
 
