@@ -6,6 +6,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+import torch
 from onnx import TensorProto
 
 import bandtok
@@ -42,8 +43,11 @@ def test_graphs_are_small_and_hold_no_weights(path: Path) -> None:
 
 @pytest.mark.parametrize("spec", [TOKENIZER_SPEC, RESIDUAL_SPEC], ids=lambda spec: spec.name)
 def test_a_run_folder_is_exported_beside_its_weights(spec: object, tmp_path: Path) -> None:
-    """With all optional parts of the decoder, and with no torch in the names of its files."""
+    """With all optional parts of the decoder, which have an effect."""
     network = grow_decoder(debug_network(spec), fine_blocks=1, noise_channels=2)  # type: ignore[arg-type]
+    for name, parameter in network.named_parameters():
+        if name.endswith(("noise.project.weight", "fine.out.weight")):
+            torch.nn.init.normal_(parameter, std=0.3)
     folder = tmp_path / "run" / "model"
     save_network(network, folder, spec.name)  # type: ignore[attr-defined]
     written = export_model(tmp_path / "run")
