@@ -32,6 +32,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         server = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             env=os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"},
         )
@@ -45,8 +46,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for server in servers:
         server.kill()
         server.wait()
-        if server.stdout:
-            server.stdout.close()
+        for pipe in (server.stdout, server.stderr):
+            if pipe:
+                pipe.close()
 
 
 def request(url: str, body: dict[str, object]) -> None:
@@ -73,6 +75,22 @@ def test_what_a_killed_server_left_is_removed(start: Start, tmp_path: Path) -> N
     server.send_signal(signal.SIGTERM)
     server.wait(20)
     assert list(tmp_path.glob("bandtok-serve-*")) == []
+
+
+def test_interrupted_in_the_middle_of_a_request(start: Start, tmp_path: Path) -> None:
+    server, url = start()
+    thread = threading.Thread(target=_until_closed, args=(url,))
+    thread.start()
+    for _ in range(1000):
+        with urllib.request.urlopen(f"{url}/health") as response:
+            if json.load(response)["busy"]:
+                break
+    server.send_signal(signal.SIGINT)
+    assert server.wait(30) == 130
+    thread.join()
+    assert list(tmp_path.glob("bandtok-serve-*")) == []
+    assert server.stderr is not None
+    assert server.stderr.read() == ""
 
 
 def _until_closed(url: str) -> None:

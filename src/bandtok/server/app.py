@@ -91,21 +91,27 @@ def serve(app: FastAPI, host: str, port: int, on_ready: Callable[[str], None]) -
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="on"
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=10, lifespan="on"
     )
-    _Server(config, lambda: on_ready(url)).run(sockets=[listener])
+    _Server(config, lambda: on_ready(url), app.state.service.queue).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready."""
+    """Says when it is ready, and cancels jobs first when it stops, so that their requests end."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_ready: Callable[[], None], queue: JobQueue
+    ) -> None:
         super().__init__(config)
-        self._on_ready = on_ready
+        self._on_ready, self._queue = on_ready, queue
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._queue.stop()
+        await super().shutdown(sockets)
 
 
 def _add_studio(app: FastAPI) -> None:

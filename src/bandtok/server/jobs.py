@@ -205,14 +205,18 @@ class JobQueue:
     def busy(self) -> bool:
         return self._running is not None
 
-    def close(self) -> None:
-        """Cancel all jobs and end the thread."""
+    def stop(self) -> None:
+        """Cancel all jobs and take no more."""
         with self._changed:
             self._closed = True
             left = [*self._waiting, *([self._running] if self._running else [])]
             self._changed.notify()
         for job in left:
             self.cancel(job)
+
+    def close(self) -> None:
+        """As `stop`, and wait for the thread to end."""
+        self.stop()
         self._thread.join(timeout=10)
 
     def _work(self) -> None:

@@ -31,7 +31,7 @@ from bandtok.server.service import error_content, error_status
 
 router = APIRouter(tags=["Stable Audio 3"])
 
-_KEPT_JOBS, _KEPT_SECONDS = 16, 600.0
+_KEPT_JOBS, _KEPT_SECONDS = 8, 600.0
 _PEAK = 10 ** (-1 / 20)
 _FROM_STRENGTH = 0.99
 
