@@ -68,7 +68,8 @@ class Tokenizer:
             name: None for the bundled weights, "debug" for a tiny random model, a model or run
                 folder, or a hub id. The folder may hold `tokenizer/` and `vocoder/`, or a tokenizer
                 alone, which then gets the bundled vocoder.
-            vocoder: another vocoder, by name as above or ready-made; loaded at once.
+            vocoder: another vocoder, by name as above, loaded at once, or ready-made, which stays
+                on its own device.
             device: "auto", "cpu", "cuda" or "mps".
             backend: "onnx" (CPU), "torch", or "auto": onnx on a CPU if the model's folder holds
                 graphs (see `bandtok export`), else torch.

@@ -20,6 +20,7 @@ from bandtok.errors import CheckpointError
 GRAPH_CONFIG = "config"
 """Key of a graph's metadata: the model's config, as JSON."""
 _ERRORS_ONLY = 3
+onnxruntime.set_default_logger_severity(_ERRORS_ONLY)  # it warns of graphics cards it cannot find
 
 
 def open_session(
