@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from bandtok import backends
 from bandtok.backends import Runtime, backend_for, choose_runtime
 from bandtok.backends.graphs import DECODER_GRAPH, ENCODER_GRAPH, VOCODER_GRAPH
 from bandtok.backends.onnx_codec import OnnxCodec, OnnxVocoder
+from bandtok.backends.onnx_session import default_threads
 from bandtok.backends.torch_codec import ExternalVocoder, TorchCodec
 from bandtok.checkpoint import BUNDLED
 from bandtok.errors import CheckpointError, ConfigError, MissingDependency
@@ -166,6 +168,16 @@ def test_a_damaged_graph_and_weights_that_do_not_fit_are_refused(folder: Path) -
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match="does not fit its weights"):
         OnnxVocoder(folder)
+
+
+def test_threads_are_those_of_the_environment_or_one_per_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert default_threads() == 3
+    for value in ("", "0", "many"):
+        monkeypatch.setenv("OMP_NUM_THREADS", value)
+        assert 1 <= default_threads() <= (os.cpu_count() or 1)
 
 
 def test_a_tensor_gives_a_tensor_and_an_array_an_array() -> None:
