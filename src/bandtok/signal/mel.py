@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from bandtok.errors import AudioError, ConfigError
 from bandtok.signal.mel_filters import mel_frequencies, triangular_mel_filters
+from bandtok.signal.sparse_filters import SparseFilters
 
 MAGNITUDE_OFFSET = 1e-9
 """Added to squared magnitudes: keeps the gradient of the magnitude finite at zero."""
@@ -72,6 +73,7 @@ class LogMel:
         config: its settings.
         window: float32 [n_fft], a periodic Hann window of `win_length` in the middle.
         filterbank: float32 [n_mels, n_fft // 2 + 1].
+        filters: the same, to apply.
     """
 
     def __init__(self, config: MelConfig | None = None) -> None:
@@ -80,12 +82,7 @@ class LogMel:
         self.filterbank = mel_filterbank(config)
         # numpy computes transforms with a factor of 1 in double precision, at a third of the speed.
         self._scaled_window = self.window * config.n_fft
-        # Only the weights that are not zero; each filter has at least one entry.
-        kept = self.filterbank != 0
-        kept[~kept.any(axis=1), 0] = True
-        rows, self._bins = np.nonzero(kept)
-        self._weights = self.filterbank[rows, self._bins]
-        self._first_weights = np.searchsorted(rows, np.arange(config.n_mels))
+        self.filters = SparseFilters(self.filterbank)
 
     def __call__(self, waveform: np.ndarray) -> np.ndarray:
         """Return the ln-mel, float32 [n_mels, samples // hop_length], of float32 [samples].
@@ -126,14 +123,8 @@ class LogMel:
         magnitude = np.abs(spectrum)
         magnitude *= magnitude
         magnitude += MAGNITUDE_OFFSET
-        mel = self.of_magnitude(np.sqrt(magnitude, out=magnitude))
+        mel = self.filters.sum_bins(np.sqrt(magnitude, out=magnitude))
         return np.log(np.maximum(mel, self.config.floor, out=mel), out=mel)
-
-    def of_magnitude(self, magnitude: np.ndarray) -> np.ndarray:
-        """Return the mel, not its logarithm, of magnitudes [frames, n_fft // 2 + 1]."""
-        parts = np.take(magnitude, self._bins, axis=1)
-        parts *= self._weights
-        return np.add.reduceat(parts, self._first_weights, axis=1)
 
     def overlap_add(self, blocks: Iterable[np.ndarray], frames: int) -> np.ndarray:
         """Return the waveform, float32 [frames * hop_length], of a short-time spectrum.

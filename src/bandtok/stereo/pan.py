@@ -14,6 +14,7 @@ import numpy as np
 
 from bandtok.errors import GridError
 from bandtok.signal.mel import LogMel
+from bandtok.signal.sparse_filters import SparseFilters
 from bandtok.tokens.token_format import PAN_BITS, pan_bands_per_token, pan_row_count
 
 NUM_SYMBOLS = 1 << PAN_BITS
@@ -111,7 +112,7 @@ class PanAnalysis:
 
     def __init__(self, log_mel: LogMel, num_bands: int, reduction: int) -> None:
         self.log_mel, self.reduction = log_mel, reduction
-        self.weights = band_weights(log_mel, num_bands)
+        self.bands = SparseFilters(band_weights(log_mel, num_bands))
 
     def __call__(self, mid_side: np.ndarray) -> np.ndarray:
         """Turn float [2, samples] with the mel's padding into symbols int64 [bands, frames]."""
@@ -124,7 +125,7 @@ class PanAnalysis:
 
     def _by_band(self, product: np.ndarray) -> np.ndarray:
         """Add up [mel_frames, bins] to float64 [bands, frames]."""
-        bands = (self.weights @ product.T).astype(np.float64)
+        bands = self.bands.sum_bins(product).T.astype(np.float64)
         return bands.reshape(len(bands), -1, self.reduction).sum(axis=-1)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from bandtok.signal.mel import LogMel, in_blocks
+from bandtok.signal.sparse_filters import SparseFilters
 from bandtok.stereo.pan import band_weights, cross_energy, symbol_table
 
 FILTER_SAMPLES = 1024
@@ -35,8 +36,8 @@ class Spread:
 
     def __init__(self, log_mel: LogMel, num_bands: int, reduction: int) -> None:
         self.log_mel, self.reduction = log_mel, reduction
-        self.bands = band_weights(log_mel, num_bands)
-        self.bins = band_weights(log_mel, log_mel.config.n_mels)
+        self.bands = SparseFilters(band_weights(log_mel, num_bands))
+        self.bins = SparseFilters(band_weights(log_mel, log_mel.config.n_mels))
         self.decorrelator = decorrelation_filter()
         self.table = symbol_table()
 
@@ -80,15 +81,15 @@ class Spread:
         free = np.maximum(energy_apart - np.square(rest) * energy, 0)
         scale = np.minimum(np.sqrt((energy + _TINY) / (free + _TINY)), _MAX_GAIN)
         along, across = (
-            self._over_time(values, symbols).T @ self.bands
+            self.bands.sum_filters(self._over_time(values, symbols).T)
             for values in (self.table.side_of_mid, self.table.side_apart)
         )
-        of_mid = along - across * ((scale * rest).T @ self.bins)
-        return of_mid, across * (scale.T @ self.bins)
+        of_mid = along - across * self.bins.sum_filters((scale * rest).T)
+        return of_mid, across * self.bins.sum_filters(scale.T)
 
     def _by_bin(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the mel bins' energies [n_mels, mel_frames], averaged over a few mel frames."""
-        return _smoothed(self.bins @ cross_energy(first, second).T, _SMOOTHING)
+        return _smoothed(self.bins.sum_bins(cross_energy(first, second)).T, _SMOOTHING)
 
     def _over_time(self, values: np.ndarray, symbols: np.ndarray) -> np.ndarray:
         """Hold each symbol's value for its token frame, with ramps between: [bands, mel_frames].

@@ -94,16 +94,15 @@ class _Framing:
     def fit_magnitude(self, target: np.ndarray) -> np.ndarray:
         """Non-negative magnitude whose mel is `target`, as smooth as the filters allow."""
         per_bin = target / np.maximum(self.filterbank.sum(axis=1), _TINY)
-        magnitude: np.ndarray = per_bin @ self.filterbank / self.bin_weight
+        magnitude = self.log_mel.filters.sum_filters(per_bin) / self.bin_weight
         for _ in range(_INITIAL_FIT_STEPS):
             magnitude = self.step_towards(target, magnitude)
         return magnitude
 
     def step_towards(self, target: np.ndarray, magnitude: np.ndarray) -> np.ndarray:
         """Rescale `magnitude` so that its mel comes closer to `target`."""
-        present = np.maximum(self.log_mel.of_magnitude(magnitude), np.float32(1e-9))
-        ratio: np.ndarray = (target / present) @ self.filterbank / self.bin_weight
-        return magnitude * ratio
+        present = np.maximum(self.log_mel.filters.sum_bins(magnitude), np.float32(1e-9))
+        return magnitude * self.log_mel.filters.sum_filters(target / present) / self.bin_weight
 
 
 def _phase(spectrum: np.ndarray) -> np.ndarray:

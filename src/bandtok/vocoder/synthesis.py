@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bandtok.signal.mel import LogMel, in_blocks
+from bandtok.signal.sparse_filters import SparseFilters
 from bandtok.vocoder.config import MAX_CORRECTION, MAX_LOG_MAGNITUDE, VocoderConfig
 
 
@@ -19,10 +20,8 @@ class Synthesis:
     def __init__(self, config: VocoderConfig) -> None:
         self._log_mel, self._num_corrections = LogMel(config.mel), config.num_corrections
         filterbank = self._log_mel.filterbank
-        spread = filterbank / np.maximum(filterbank.sum(axis=0), 1e-8)
-        # A frequency lies in two filters at most: their numbers and shares, [2, bins] each.
-        self._filters = np.argsort(spread, axis=0)[-2:]
-        self._shares = np.take_along_axis(spread, self._filters, axis=0)
+        shares = filterbank / np.maximum(filterbank.sum(axis=0), 1e-8)
+        self._shares = SparseFilters(shares)
 
     def __call__(self, spectrum: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Return the waveform, float32 [mel_frames * hop_length].
@@ -44,8 +43,7 @@ class Synthesis:
         for block in self._log_mel.spectrum_blocks(waveform):
             excess = target[first : first + len(block)] - self._log_mel.of_spectrum(block)
             np.clip(excess, -MAX_CORRECTION, MAX_CORRECTION, out=excess)
-            lower, upper = (np.take(excess, index, axis=1) for index in self._filters)
-            gain = lower * self._shares[0] + upper * self._shares[1]
+            gain = self._shares.sum_filters(excess)
             block *= np.exp(gain, out=gain)
             yield block
             first += len(block)
