@@ -20,7 +20,7 @@ from bandtok.signal.loudness import (
 )
 from bandtok.signal.true_peak import Limiter
 
-_CHUNK_FRAMES, _CONTEXT_FRAMES, _HELD_FRAMES = 20, 16, 2
+_FIRST_FRAMES, _CHUNK_FRAMES, _CONTEXT_FRAMES, _HELD_FRAMES = 12, 20, 16, 2
 _FADE_SAMPLES = 1024
 
 
@@ -52,7 +52,8 @@ class Preview:
         self._columns.append(codes)
         if len(self._columns) > self._skip:
             self._job.emit("column", {"codes": codes.tolist()})
-        if len(self._columns) - self._done >= _CHUNK_FRAMES + _HELD_FRAMES:
+        chunk = _FIRST_FRAMES if self._done == self._skip else _CHUNK_FRAMES
+        if len(self._columns) - self._done >= chunk + _HELD_FRAMES:
             self._decode(len(self._columns) - _HELD_FRAMES)
 
     def finish(self) -> None:

@@ -136,7 +136,8 @@ export const showSeconds = (seconds) =>
   `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`;
 
 export class View {
-  #canvases; #info; #piece = null; #zoom = 1; #spectrum = null; #tokens = null;
+  playhead = 0; // seconds
+  #canvases; #info; #piece = null; #zoom = 1; #width = 1; #spectrum = null; #tokens = null;
   region = null; // { first, last } frames and { low, high } bands, the ends exclusive
   mark = null; // the region that made this version
 
@@ -279,18 +280,20 @@ export class View {
     }
   }
 
-  /** Draw what moves: regions and the playhead, at `seconds` if it is given. */
-  drawOverlay(seconds = this.playhead ?? 0) {
+  /** Move the playhead, an element of its own: redrawing a canvas for it takes time from the model. */
+  setPlayhead(seconds) {
     this.playhead = seconds;
-    const { context, width } = this.#context(this.#canvases.overlay, VIEW_HEIGHT);
-    if (this.mark) this.#outline(context, width, this.mark, [4, 3], "rgb(255 255 255 / .75)", null);
-    if (this.region) this.#outline(context, width, this.region, [], "#fff", "rgb(255 255 255 / .1)");
-    const x = seconds / this.#piece.seconds * width;
-    context.fillStyle = "rgb(0 0 0 / .5)";
-    context.fillRect(x - 2, 0, 4, VIEW_HEIGHT);
-    context.fillStyle = "#fff";
-    context.fillRect(x - 1, 0, 2, VIEW_HEIGHT);
+    const x = seconds / this.#piece.seconds * this.#width;
+    this.#canvases.playhead.style.transform = `translateX(${Math.round(2 * x) / 2 - 1}px)`;
   }
+
+  /** Draw the regions. */
+  drawOverlay() {
+    const { context, width } = this.#context(this.#canvases.overlay, VIEW_HEIGHT);
+    this.#width = width;
+    this.setPlayhead(this.playhead);
+    if (this.mark) this.#outline(context, width, this.mark, [4, 3], "rgb(255 255 255 / .75)", null);
+    if (this.region) this.#outline(context, width, this.region, [], "#fff", "rgb(255 255 255 / .1)");  }
 
   #outline(context, width, { first, last, low, high }, dashes, stroke, fill) {
     const { bands } = this.#piece;

@@ -9,6 +9,7 @@ import { Selector } from "./region.js";
 const $ = (id) => document.getElementById(id);
 const IDEAS = ["a calm solo piano piece", "fast techno with synthesizers", "slow ambient pads", "acoustic guitar and soft drums"];
 const TOAST_MS = 8000;
+const REDRAW_MS = 300; // of a growing clip: drawing takes time from the model on the same machine
 const player = new Player();
 let info, view, selector;
 let clips = [];
@@ -306,7 +307,7 @@ const number = (id) => ($(id).value === "" ? null : Number($(id).value));
 const generate = async () => {
   const takes = Number($("takes").value), prompt = $("prompt").value.trim();
   const json = {
-    prompt, duration: number("duration"), bpm: number("bpm"), guidance_scale: number("guidance"), seed: number("seed"),
+    prompt, duration: number("duration"), bpm: number("bpm"), guidance_scale: number("guidance"), num_candidates: number("candidates"), seed: number("seed"),
     num_samples: takes, stream: takes === 1, store_prompt: $("store-prompt").checked, loudness_lufs: info.defaults.loudness_lufs,
   };
   player.prepare();
@@ -353,7 +354,7 @@ class Live {
     $("facts").replaceChildren();
     view.mark = view.region = null;
     view.showLive(this.#piece, true);
-    view.drawOverlay(0);
+    view.setPlayhead(0);
     showClips();
   }
 
@@ -377,11 +378,11 @@ class Live {
 
   #redraw(sound) {
     this.sounding ||= sound;
-    cancelAnimationFrame(this.timer);
-    this.timer = requestAnimationFrame(() => {
+    this.timer ??= setTimeout(() => {
       if (view.piece === this.#piece) view.showLive(this.#piece, this.sounding);
       this.sounding = false;
-    });
+      this.timer = null;
+    }, REDRAW_MS);
   }
 }
 
@@ -499,8 +500,9 @@ const toggleLoop = () => {
 const tick = () => {
   if (view?.piece) {
     const { position } = player;
-    if (position !== view.playhead) view.drawOverlay(position);
-    $("clock").textContent = `${showSeconds(position)} / ${showSeconds(view.piece.seconds)}`;
+    if (position !== view.playhead) view.setPlayhead(position);
+    const clock = `${showSeconds(position)} / ${showSeconds(view.piece.seconds)}`;
+    if ($("clock").textContent !== clock) $("clock").textContent = clock;
   }
   if (player.playing) requestAnimationFrame(tick);
 };
@@ -592,7 +594,7 @@ const start = async () => {
   }
   $("model").textContent = `${info.model} · ${info.num_bands} bands · ${info.frame_rate.toFixed(1)} frames/s`;
   $("duration").max = info.limits.max_duration_seconds;
-  const canvases = Object.fromEntries(["axis", "scroll", "lanes", "wave", "spectrum", "tokens", "times", "overlay"].map((id) => [id, $(id)]));
+  const canvases = Object.fromEntries(["axis", "scroll", "lanes", "wave", "spectrum", "tokens", "times", "overlay", "playhead"].map((id) => [id, $(id)]));
   view = new View(canvases, info);
   selector = new Selector(view, $("overlay"), { from: $("from"), to: $("to"), low: $("low"), high: $("high") }, showRegion, (seconds) => player.seek(seconds));
   connect();

@@ -103,7 +103,7 @@ export class Selector {
     if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     const { bands, frames } = this.#view.piece;
-    const start = Math.min(frames - 1, Math.floor((this.#view.playhead ?? 0) * this.#view.frameRate));
+    const start = Math.min(frames - 1, Math.floor(this.#view.playhead * this.#view.frameRate));
     const region = this.region ?? { first: start, last: Math.min(start + 10, frames), low: 0, high: bands };
     if (!this.region) this.set(region);
     else if (event.shiftKey) {
