@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from tests.server.conftest import Gate, wait_until
+from tests.server.fixtures import Gate, wait_until
 
 import bandtok
 from bandtok.server.jobs import Busy, Job, JobQueue

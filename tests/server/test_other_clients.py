@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.server.conftest import samples_of
+from tests.server.fixtures import samples_of
 
 
 def test_models_and_speech(client: TestClient) -> None:

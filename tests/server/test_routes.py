@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from tests.server.conftest import events_of, samples_of
+from tests.server.fixtures import events_of, samples_of
 
 import bandtok
 from bandtok.api.generation_config import CONFIG_FIELDS, EDIT_FIELDS

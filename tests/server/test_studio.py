@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import soundfile
 from fastapi import FastAPI
-from tests.server.conftest import Gate, wait_until
+from tests.server.fixtures import Gate, wait_until
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
