@@ -1,7 +1,7 @@
 """Sound of a clip while it is being generated, about a second after its first tokens.
 
-Tokens are decoded as soon as there are enough of them, with the frames before them as context but
-without those after them, so the sound differs a little from the finished clip's, which replaces it.
+Tokens are decoded as soon as there are enough of them, with the frames before them and the next few
+as context, so the sound differs a little from the finished clip's, which replaces it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bandtok.signal.loudness import (
 )
 from bandtok.signal.true_peak import Limiter
 
-_FIRST_FRAMES, _CHUNK_FRAMES, _CONTEXT_FRAMES, _HELD_FRAMES = 12, 20, 16, 2
+_CHUNK_FRAMES, _CONTEXT_FRAMES, _HELD_FRAMES = 11, 16, 4
 _FADE_SAMPLES = 1024
 
 
@@ -44,7 +44,8 @@ class Preview:
         self._done = self._skip = skip
         self._gain: float | None = None
         self._tail = np.zeros((1, 0), np.float32)
-        self._limiter = Limiter(tokenizer.sample_rate, 1, MAX_TRUE_PEAK_DBFS)
+        # Of samples alone: the limiter of true peaks holds half a second back.
+        self._limiter = Limiter(tokenizer.sample_rate, 1, MAX_TRUE_PEAK_DBFS, between_samples=False)
 
     def add(self, column: Any) -> None:
         """Take the codes of one more frame, int [bands]."""
@@ -52,8 +53,7 @@ class Preview:
         self._columns.append(codes)
         if len(self._columns) > self._skip:
             self._job.emit("column", {"codes": codes.tolist()})
-        chunk = _FIRST_FRAMES if self._done == self._skip else _CHUNK_FRAMES
-        if len(self._columns) - self._done >= chunk + _HELD_FRAMES:
+        if len(self._columns) - self._done >= _CHUNK_FRAMES + _HELD_FRAMES:
             self._decode(len(self._columns) - _HELD_FRAMES)
 
     def finish(self) -> None:
