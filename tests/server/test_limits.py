@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +51,16 @@ def test_cancel_a_running_and_a_waiting_job(app: FastAPI, client: TestClient, ga
     assert client.post("/v1/cancel", json={"job": "0"}).json() == {"canceled": False}
     gate.opened.set()
     assert client.post("/v1/generate", json={"duration": 0.2}).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["wav", "events"])
+def test_a_closed_connection_cancels_the_job(url: str, gate: Gate, kind: str) -> None:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"))
+    body = json.dumps({"duration": 1, "response_format": kind})
+    connection.request("POST", "/v1/generate", body, {"Content-Type": "application/json"})
+    wait_until(gate.entered.is_set)
+    connection.close()
+    wait_until(lambda: gate.ended == 1)
 
 
 def test_a_request_may_shorten_the_time_limit(client: TestClient, gate: Gate) -> None:
