@@ -32,7 +32,7 @@ from bandtok import Tokenizer
 from bandtok.signal.audio import Audio, find_audio_files, load_audio
 from bandtok.tokens import atomic
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "audio"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "audio"
 ENCODEC_48KHZ = {
     "sampling_rate": 48_000,
     "audio_channels": 2,
