@@ -50,14 +50,16 @@ export const events = async (path, { json, query, body, signal }, handle) => {
   const target = json ? path : address(path, { ...query, response_format: "events" });
   const response = await send(target, { method: "POST", signal, ...options });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let text = "";
+  let pending = []; // pieces without an end of an event: a clip of minutes comes in thousands
   let ended = false;
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
-    text += value;
-    const blocks = text.split("\n\n");
-    text = blocks.pop();
+    const atSeam = value.startsWith("\n") && pending.at(-1)?.endsWith("\n");
+    pending.push(value);
+    if (!atSeam && !value.includes("\n\n")) continue;
+    const blocks = pending.join("").split("\n\n");
+    pending = [blocks.pop()];
     for (const block of blocks) {
       const [first, second] = block.split("\n");
       const name = first.slice("event: ".length);
@@ -70,4 +72,8 @@ export const events = async (path, { json, query, body, signal }, handle) => {
   if (!ended) throw new ServerError(0, "Network", "the connection to the server ended early");
 };
 
-export const bytes = (base64) => Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0));
+export const bytes = (base64) => {
+  const text = atob(base64), found = new Uint8Array(text.length);
+  for (let at = 0; at < found.length; at++) found[at] = text.charCodeAt(at);
+  return found;
+};
