@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from tests.conftest import WriteTone
 from tests.server.fixtures import events_of, samples_of
 
 import bandtok
@@ -85,6 +86,19 @@ def test_an_edit_keeps_every_token_outside_the_region(
     assert len(changed)
     assert set(changed[:, 1]) <= set(range(5, 11))
     assert set(changed[:, 0]) <= set(range(6, 11))
+
+
+def test_an_edit_keeps_the_level_outside_the_region(
+    client: TestClient, write_tone: WriteTone, tmp_path: Path
+) -> None:
+    song = write_tone(tmp_path / "a.wav", seconds=6).read_bytes()
+    tokens = post(client, "/v1/encode", song)
+    query = {"region": "0-1", "prompt": "drums", "seed": 1, "loudness_lufs": -30}
+    after = samples_of(post(client, "/v1/edit", tokens, **query))
+    before = samples_of(post(client, "/v1/decode", tokens, loudness_lufs=-30))
+    late = slice(4 * 44_100, None)
+    assert not np.allclose(after[:44_100], before[:44_100], atol=1e-3)
+    assert np.allclose(after[late], before[late], atol=1e-3)
 
 
 def test_two_variants_of_an_edit(client: TestClient, song: bytes) -> None:
@@ -176,7 +190,9 @@ def test_wrong_settings(
     assert message in response.json()["error"]["message"]
 
 
-def test_too_long_audio_is_refused(client: TestClient, write_tone, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_too_long_audio_is_refused(
+    client: TestClient, write_tone: WriteTone, tmp_path: Path
+) -> None:
     song = write_tone(tmp_path / "long.wav", seconds=9).read_bytes()
     response = client.post("/v1/encode", content=song)
     assert response.json()["error"]["message"] == "got 9 s; expected at most 8 s"

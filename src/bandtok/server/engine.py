@@ -27,6 +27,7 @@ from bandtok.server.preview import Preview
 from bandtok.signal.audio import probe_audio
 from bandtok.signal.loudness import normalize_loudness
 from bandtok.signal.mel import mel_bin_centers_hz
+from bandtok.signal.true_peak import limit_true_peak
 from bandtok.tokens.region import band_edges_hz
 from bandtok.tokens.token_format import MAGIC
 
@@ -137,7 +138,8 @@ class Engine:
             num_samples=grid.num_samples + frames * grid.samples_per_frame,
         )
         region = bandtok.Region(seconds=(0.0, frames / grid.frame_rate))
-        return self._edited(job, longer, [region], prompt, seed, overrides)
+        clip = self._edited(job, longer, [region], prompt, seed, overrides)
+        return _at_loudness(clip, overrides.get("loudness_lufs"))
 
     def edit(
         self,
@@ -148,10 +150,16 @@ class Engine:
         overrides: dict[str, Any],
         source: bytes,
     ) -> list[bandtok.Clip]:
-        """Regenerate regions of a piece, once per seed."""
+        """Regenerate regions of a piece, once per seed.
+
+        With a loudness, the gain is the one that brings the *source* to it, so that what was not
+        regenerated keeps its level.
+        """
         parsed = [bandtok.Region.parse(region) for region in regions]
         grid = self.grid(job, source)
-        return [self._edited(job, grid, parsed, prompt, seed, overrides) for seed in seeds]
+        gain = self._gain(grid, overrides.get("loudness_lufs"))
+        clips = (self._edited(job, grid, parsed, prompt, seed, overrides) for seed in seeds)
+        return [_amplified(clip, gain) for clip in clips]
 
     def reconstruct(self, job: Job, source: bytes) -> bandtok.Clip:
         """Encode and decode a piece."""
@@ -222,9 +230,16 @@ class Engine:
         overrides: dict[str, Any],
     ) -> bandtok.Clip:
         sampling = _known(overrides, (*EDIT_FIELDS, "loudness_lufs"))
-        loudness = sampling.pop("loudness_lufs", None)
-        clip = self.model.edit(grid, regions, prompt, seed, on_progress=job.report, **sampling)
-        return _at_loudness(clip, loudness)
+        sampling.pop("loudness_lufs", None)
+        return self.model.edit(grid, regions, prompt, seed, on_progress=job.report, **sampling)
+
+    def _gain(self, grid: bandtok.TokenGrid, loudness: float | None) -> float:
+        if loudness is None:
+            return 1.0
+        decoded = self.model.tokenizer.decode(grid)
+        normalized = normalize_loudness(decoded, loudness)
+        power = float(np.square(decoded.waveform).sum())
+        return float((decoded.waveform * normalized.waveform).sum()) / power if power else 1.0
 
     def _check_length(self, seconds: float) -> None:
         if seconds > self._max_seconds:
@@ -239,6 +254,14 @@ class Engine:
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+
+def _amplified(clip: bandtok.Clip, gain: float) -> bandtok.Clip:
+    if gain == 1.0:
+        return clip
+    audio = clip.audio
+    waveform = limit_true_peak(audio.waveform * np.float32(gain), audio.sample_rate)
+    return replace(clip, audio=replace(audio, waveform=waveform))
 
 
 def _at_loudness(clip: bandtok.Clip, loudness: float | None) -> bandtok.Clip:
