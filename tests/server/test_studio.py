@@ -38,7 +38,7 @@ CLIPS = """() => new Promise((resolve) => {
 })"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop would disturb other tests
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
