@@ -43,12 +43,12 @@ def test_rows_are_heard_alone_at_any_length(reranker: Reranker, frames: int) -> 
 @torch.no_grad()
 def test_bands_are_told_apart(reranker: Reranker) -> None:
     codes = _codes(1)
-    assert not torch.allclose(reranker.hear(codes), reranker.hear(codes.flip(1)), atol=1e-3)
+    assert not torch.allclose(reranker.encode_codes(codes), reranker.encode_codes(codes.flip(1)), atol=1e-3)
 
 
 def test_gradients_reach_every_parameter(reranker: Reranker) -> None:
     text = HashTextEncoder(8).encode(["slow piano", "loud brass", "harp"])
-    scores = reranker.hear(_codes()) @ reranker.understand(text).mT * reranker.scale()
+    scores = reranker.encode_codes(_codes()) @ reranker.encode_text(text).mT * reranker.scale()
     torch.nn.functional.cross_entropy(scores, torch.arange(3)).backward()
     for name, parameter in reranker.named_parameters():
         assert parameter.grad is not None, name
@@ -58,7 +58,7 @@ def test_gradients_reach_every_parameter(reranker: Reranker) -> None:
 @pytest.mark.parametrize("shape", [(16, 7), (1, 15, 7), (1, 16, 0)])
 def test_other_grids_are_refused(reranker: Reranker, shape: tuple[int, ...]) -> None:
     with pytest.raises(GridError, match=r"expected \[batch, 16, frames\]"):
-        reranker.hear(torch.zeros(shape, dtype=torch.int64))
+        reranker.encode_codes(torch.zeros(shape, dtype=torch.int64))
 
 
 def test_code_vectors_start_from_the_codebook(reranker: Reranker) -> None:
@@ -88,7 +88,7 @@ def test_saved_and_loaded(reranker: Reranker, tmp_path: Path) -> None:
     save_network(reranker, tmp_path, RERANKER_SPEC.name)
     again = load_network(RERANKER_SPEC, tmp_path)
     assert again.config == DEBUG_RERANKER
-    torch.testing.assert_close(again.hear(_codes()), reranker.hear(_codes()), atol=0.02, rtol=0)
+    torch.testing.assert_close(again.encode_codes(_codes()), reranker.encode_codes(_codes()), atol=0.02, rtol=0)
 
 
 def test_a_music_model_listens_with_its_own_listener_or_the_bundled_one(tmp_path: Path) -> None:

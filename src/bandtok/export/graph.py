@@ -15,6 +15,8 @@ from bandtok.backends.onnx_session import GRAPH_CONFIG
 from bandtok.checkpoint import WEIGHTS_FILE
 
 OPSET, IR_VERSION = 20, 9
+MICROSOFT = "com.microsoft"
+"""Domain of the operators that onnxruntime has beside the standard ones."""
 
 
 class Graph:
@@ -42,12 +44,12 @@ class Graph:
         self._nodes.append(helper.make_node("Identity", [value], [name]))
         self._outputs.append(helper.make_tensor_value_info(name, _type(kind), shape))
 
-    def weight(self, key: str) -> str:
-        """Return the float32 weight of a key, which is supplied when the graph is loaded."""
+    def weight(self, key: str, kind: type = np.float32) -> str:
+        """Return the weight of a key, which is supplied when the graph is loaded."""
         if key not in self._initializers:
             tensor = TensorProto(
                 name=key,
-                data_type=TensorProto.FLOAT,
+                data_type=_type(kind),
                 dims=self.shapes[key],
                 data_location=TensorProto.EXTERNAL,
             )
@@ -89,9 +91,11 @@ class Graph:
         graph = helper.make_graph(
             self._nodes, self.name, self._inputs, self._outputs, list(self._initializers.values())
         )
+        domains = {node.domain for node in self._nodes} - {""}
+        opsets = [("", OPSET), *((domain, 1) for domain in sorted(domains))]
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            opset_imports=[helper.make_opsetid(*opset) for opset in opsets],
             ir_version=IR_VERSION,
             producer_name="bandtok",
             producer_version=__version__,

@@ -1,8 +1,8 @@
-"""A beat clock beside the music: how many beats have passed at each frame, where that is known.
+"""The beat grid: how many beats have passed at each frame, where that is known.
 
-A language model by itself keeps no beat for long, as beats fall between frames. With a clock, each
-position is told where in the beat its cell lies. Beats a minute come from the music in training,
-and in generation from the user, or they are drawn as the text suggests.
+A language model by itself keeps no beat for long, as beats fall between frames. With a beat grid,
+the input of each position says where in the beat its cell lies. Beats per minute come from the
+music in training, and in generation from the user, or they are sampled to suit the text.
 """
 
 from __future__ import annotations
@@ -11,13 +11,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+import numpy as np
 
 from bandtok.errors import ConfigError
-from bandtok.lm.text_embeddings import TextEmbeddings
-from bandtok.lm.text_pooling import AttentionPooling
 
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
 TEMPO_BINS = 48
@@ -25,20 +21,22 @@ TEMPO_BINS = 48
 without a beat."""
 _TEMPO_CLARITY = 2.0
 _DIVISIONS = (1, 2, 3, 4)
-_FEATURES, _INNER_DIM = 2 * len(_DIVISIONS) + 2, 64
+BEAT_FEATURES = 2 * len(_DIVISIONS) + 2
+"""Sines and cosines of the position in a beat and its divisions, the log of the tempo, and whether
+there is a beat."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BeatGrid:
-    """One row for each window or clip; stays on the CPU, where there is float64.
+    """One row per window or clip.
 
     Args:
-        beats_per_frame: float [rows], 0 where no beat is known.
-        beats: float [rows], beats that have passed when frame 0 begins.
+        beats_per_frame: float64 [rows], 0 where no beat is known.
+        beats: float64 [rows], beats that have passed when frame 0 begins.
     """
 
-    beats_per_frame: Tensor
-    beats: Tensor
+    beats_per_frame: np.ndarray
+    beats: np.ndarray
 
     def __len__(self) -> int:
         return len(self.beats)
@@ -49,13 +47,13 @@ class BeatGrid:
         return not bool(self.beats_per_frame.any())
 
     @classmethod
-    def of_tempos(cls, bpm: Tensor, frame_rate: float) -> BeatGrid:
-        """Return clocks whose first beat is at frame 0; a tempo of 0 is none."""
-        steps = bpm.double() / (60.0 * frame_rate)
-        return cls(beats_per_frame=steps, beats=torch.zeros_like(steps))
+    def of_tempos(cls, bpm: Sequence[float], frame_rate: float) -> BeatGrid:
+        """Return grids whose first beat is at frame 0; a tempo of 0 is none."""
+        steps = np.asarray(bpm, np.float64) / (60.0 * frame_rate)
+        return cls(beats_per_frame=steps, beats=np.zeros_like(steps))
 
     def at(self, frame: int) -> BeatGrid:
-        """Return the clock as it is for a window that begins at a frame."""
+        """Return the grid as it is for a window that begins at a frame."""
         return BeatGrid(
             beats_per_frame=self.beats_per_frame, beats=self.beats + frame * self.beats_per_frame
         )
@@ -65,56 +63,22 @@ class BeatGrid:
         chosen = list(indices)
         return BeatGrid(beats_per_frame=self.beats_per_frame[chosen], beats=self.beats[chosen])
 
-    def only(self, wanted: Tensor) -> BeatGrid:
-        """Return the clock with no beat but in the rows of a bool [rows] that are True."""
+    def only(self, wanted: np.ndarray) -> BeatGrid:
+        """Return the grid with no beat but in the rows of a bool [rows] that are True."""
         return BeatGrid(beats_per_frame=self.beats_per_frame * wanted, beats=self.beats)
 
+    def features(self, num_frames: int) -> np.ndarray:
+        """Return where in the beat each frame begins, float32 [rows, num_frames, BEAT_FEATURES].
 
-class BeatEmbedding(nn.Module):
-    """Where in the beat each frame begins, as a part of the input.
-
-    Args:
-        model_dim: width of the input.
-    """
-
-    def __init__(self, model_dim: int) -> None:
-        super().__init__()
-        self.inner = nn.Linear(_FEATURES, _INNER_DIM)
-        self.outer = nn.Linear(_INNER_DIM, model_dim, bias=False)
-        nn.init.normal_(self.outer.weight, std=0.02 / math.sqrt(_INNER_DIM))
-
-    def forward(self, clock: BeatGrid, num_frames: int) -> Tensor:
-        """Return float [rows, num_frames, model_dim], 0 where there is no beat."""
-        frames = torch.arange(num_frames)
-        step = clock.beats_per_frame[:, None].double()
-        beats = (clock.beats[:, None].double() + frames * step).remainder(1.0)
-        turns = [2 * math.pi * part * beats for part in _DIVISIONS]
-        waves = [wave(turn) for turn in turns for wave in (torch.sin, torch.cos)]
-        known = (step > 0).expand_as(beats)
-        pace = torch.where(known, step.clamp(min=1e-6).log(), 0.0)
-        features = torch.stack((*waves, pace, known.double()), dim=2).to(self.inner.weight)
-        heard: Tensor = self.outer(functional.silu(self.inner(features)))
-        return heard * known[..., None].to(heard.device)
-
-
-class TempoPredictor(nn.Module):
-    """Which tempos a text suggests: its states -> float [rows, TEMPO_BINS + 1] logits.
-
-    It reads the text by itself: what finds tempos in words would crowd out what finds instruments.
-
-    Args:
-        text_dim: width of the states.
-    """
-
-    def __init__(self, text_dim: int) -> None:
-        super().__init__()
-        self.text_pooling = AttentionPooling(text_dim, 1)
-        self.inner = nn.Linear(self.text_pooling.out_dim, _INNER_DIM)
-        self.outer = nn.Linear(_INNER_DIM, TEMPO_BINS + 1)
-
-    def forward(self, text: TextEmbeddings) -> Tensor:
-        scores: Tensor = self.outer(functional.silu(self.inner(self.text_pooling(text))))
-        return scores
+        The last one is 1 where there is a beat, else 0.
+        """
+        step = self.beats_per_frame[:, None]
+        beats = (self.beats[:, None] + np.arange(num_frames) * step) % 1.0
+        angles = [2 * math.pi * division * beats for division in _DIVISIONS]
+        waves = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
+        known = np.broadcast_to(step > 0, beats.shape)
+        pace = np.where(known, np.log(step.clip(min=1e-6)), 0.0)
+        return np.stack((*waves, pace, known), axis=2).astype(np.float32)
 
 
 def check_tempo(bpm: float) -> None:
@@ -135,16 +99,18 @@ def tempo_bin(bpm: float) -> int:
 
 
 def bin_tempo(index: int) -> float:
-    """Return the beats a minute in the middle of a bin, 0 for the one without a beat."""
+    """Return the beats per minute in the middle of a bin, 0 for the one without a beat."""
     if index >= TEMPO_BINS:
         return 0.0
     return float(SLOWEST_BPM * (FASTEST_BPM / SLOWEST_BPM) ** ((index + 0.5) / TEMPO_BINS))
 
 
-def draw_tempo(scores: Tensor, generator: torch.Generator) -> float:
-    """Draw beats a minute by float [TEMPO_BINS + 1] scores; 0 is no beat.
+def sample_tempo(scores: np.ndarray, rng: np.random.Generator) -> float:
+    """Sample beats per minute from float [TEMPO_BINS + 1] scores; 0 is no beat.
 
-    What a text suggests little is drawn less still: who says "slow" never means fast.
+    What a text hardly suggests is sampled less often still: "slow" never means fast.
     """
-    chances = (_TEMPO_CLARITY * scores.double().cpu()).softmax(dim=0)
-    return bin_tempo(int(torch.multinomial(chances, 1, generator=generator)))
+    logits = _TEMPO_CLARITY * scores.astype(np.float64)
+    cumulative = np.exp(logits - logits.max()).cumsum()
+    place = np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right")
+    return bin_tempo(min(int(place), TEMPO_BINS))

@@ -17,6 +17,10 @@ ReadingOrder = Literal["raster", "delay"]
 """How a window is read of which nothing is known, or some whole frames at its beginning."""
 
 
+NEIGHBORS = ((-1, 0), (-2, 0), (-1, -1), (-1, 1), (0, -1), (0, -2), (0, 1), (1, 0))
+"""(frames later, bands higher) of the cells whose codes, where known, are part of the input."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class MusicLMConfig:
     """Everything needed to rebuild a `MusicLM`.
@@ -103,6 +107,11 @@ class MusicLMConfig:
     def window_tokens(self) -> int:
         """Tokens in one full window."""
         return self.window_frames * self.num_bands
+
+    @property
+    def num_norms(self) -> int:
+        """Conditioned norms; each has a scale and a shift."""
+        return 2 * self.num_layers + 1
 
     @property
     def num_entries(self) -> int:

@@ -1,174 +1,176 @@
 """Writing codes with a music language model, token by token, for any length.
 
-Text states and known codes -> codes [bands, frames]. A window moves over pieces longer than the
-model was trained on, so memory and time per token stay bounded; what is known on either side of a
-gap, and in other bands, is read first. Knows nothing of audio.
+Text states and known codes -> codes [bands, frames], column by column as they become final. A
+window moves over pieces longer than the model was trained on, so memory and time per token stay
+bounded; what is known on either side of a gap, and in other bands, is read first. Knows nothing of
+audio.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from bandtok.errors import ConfigError, GridError
-from bandtok.lm.beat import BeatGrid, check_tempo, draw_tempo
-from bandtok.lm.config import ReadingOrder
-from bandtok.lm.decoding import StepWeights, WindowDecoder
-from bandtok.lm.model import MusicLM
-from bandtok.lm.reranker import Reranker
+from bandtok.lm.beat import BeatGrid, check_tempo, sample_tempo
+from bandtok.lm.config import MusicLMConfig
+from bandtok.lm.decoding import WindowDecoder
+from bandtok.lm.networks import LanguageModel, RerankerNetwork
 from bandtok.lm.sampling import SamplingConfig, sample_code
 from bandtok.lm.text_embeddings import TextEmbeddings
-from bandtok.lm.token_order import flatten, positions, unflatten, window_order
+from bandtok.lm.token_order import flatten
+from bandtok.lm.windows import plan_windows, read_window
 
 CANDIDATE_PREFIX_FRAMES = 32
-"""Frames of an opening: 3 s of the bundled model's music."""
+"""Frames of a candidate: 3 s of the bundled model's music."""
 _SEED_STEP, _BATCH = 1_000_003, 8
-
-FrameCallback = Callable[[int, int, Tensor], None]
-"""Called with (frames done, frames in all, int64 [clips, bands] column) after each frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class WindowPlan:
-    """Frames that are written in one window.
+class CodeRequest:
+    """Clips to generate side by side, which takes little longer than one.
 
     Attributes:
-        start: first frame that the model sees.
-        first, last: it writes what is unknown in frames `first` to `last` - 1.
+        num_frames: frames to write, not counting the prompt.
+        text: a row of states per clip; None, or a row without text, is unconditional.
+        seeds: one per clip; same seed, machine, version and back end: same codes.
+        prompt_codes: int [bands, frames] that all clips begin with.
+        sampling: how codes are sampled; the default is the model's own distribution.
+        num_candidates: candidates of `CANDIDATE_PREFIX_FRAMES` to select from for each clip that
+            has text. A clip is then what one of its `candidate_seeds` alone would have given.
+        bpm: beats per minute of a beat grid that runs from the first new frame on; 0 for none. None
+            samples a tempo for each clip to suit its text, if the model has learned to and there is
+            nothing to continue from, whose own beat would be another.
     """
 
-    start: int
-    first: int
-    last: int
+    num_frames: int
+    text: TextEmbeddings | None = None
+    seeds: Sequence[int] = (0,)
+    prompt_codes: np.ndarray | None = None
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    num_candidates: int = 1
+    bpm: float | None = None
+
+    def check(self, config: MusicLMConfig) -> None:
+        """Check all but the text, whose rows the network counts.
+
+        Raises:
+            GridError: if the prompt does not fit the model, or `num_frames` is negative.
+            ConfigError: if there is no seed, `num_candidates` is below 1, or the model cannot
+                follow that tempo.
+        """
+        if self.num_frames < 0:
+            raise GridError(f"got {self.num_frames} frames to generate; expected 0 or more")
+        if self.prompt_codes is not None:
+            check_codes(config, self.prompt_codes)
+        if not len(self.seeds):
+            raise ConfigError("got no seed; expected one per clip")
+        if self.num_candidates < 1:
+            raise ConfigError(f"got num_candidates {self.num_candidates}; expected 1 or more")
+        check_bpm(config, self.bpm)
+
+
+def stream_codes(
+    model: LanguageModel, request: CodeRequest, reranker: RerankerNetwork | None = None
+) -> Iterator[np.ndarray]:
+    """Generate clips and yield each column of codes, int64 [clips, bands], once it is final.
+
+    The columns of the prompt come first. With candidates, the columns of the selected ones come
+    together, once all candidates are written.
+
+    Args:
+        model: the network.
+        request: what to generate.
+        reranker: selects among candidates, and must know these codes and this text encoder. None
+            selects the one whose codes the text makes likelier by most.
+
+    Raises:
+        GridError, ConfigError: see `CodeRequest.check`; also if texts and seeds differ in number.
+    """
+    request.check(model.config)
+    generator = _Generator(model=model, sampling=request.sampling)
+    clips, frames = len(request.seeds), request.num_frames
+    text = request.text
+    if request.num_candidates > 1 and frames and text is not None and not text.is_empty:
+        prefix = min(frames, CANDIDATE_PREFIX_FRAMES)
+        repeated = [clip for clip in range(clips) for _ in range(request.num_candidates)]
+        seeds = [s for seed in request.seeds for s in candidate_seeds(seed, request.num_candidates)]
+        candidates = generator.begin(replace(request, text=text.rows(repeated), seeds=seeds))
+        state = generator.select_candidates(candidates, prefix, request.num_candidates, reranker)
+        frames -= prefix
+    else:
+        state = generator.begin(request)
+    yield from generator.extend(state, frames)
 
 
 def generate_codes(
-    model: MusicLM | StepWeights,
-    text: TextEmbeddings | None,
-    num_frames: int,
+    model: LanguageModel, request: CodeRequest, reranker: RerankerNetwork | None = None
+) -> np.ndarray:
+    """Return all that `stream_codes` yields: int64 [clips, bands, prompt frames + num_frames]."""
+    empty = np.zeros((len(request.seeds), model.config.num_bands), np.int64)
+    columns = list(stream_codes(model, request, reranker))
+    return np.stack(columns, axis=2) if columns else empty[:, :, None][:, :, :0]
+
+
+def stream_inpainted(
+    model: LanguageModel,
+    codes: np.ndarray,
+    keep: np.ndarray,
     *,
-    prompt_codes: Tensor | None = None,
+    text: TextEmbeddings | None = None,
     sampling: SamplingConfig | None = None,
     seed: int = 0,
-    num_candidates: int = 1,
-    reranker: Reranker | None = None,
-    bpm: float | None = None,
-    on_frame: FrameCallback | None = None,
-) -> Tensor:
-    """Write new frames, after a prompt of codes if there is one.
+) -> Iterator[np.ndarray]:
+    """Write only some codes of a grid and keep every other as it is.
+
+    The model is conditioned on all that is kept within its window: before, after, and in other
+    bands. Yields each column, int64 [bands], once it is final.
 
     Args:
-        model: the model, used in eval mode and left as it was; or its weights, laid out before.
+        model: the network.
+        codes: int [bands, frames].
+        keep: bool [bands, frames], False where a new code is wanted.
         text: one row of states; None, or a row without text, is unconditional.
-        num_frames: frames to write, not counting the prompt.
-        prompt_codes: int64 [bands, frames] to continue from.
-        sampling: how codes are drawn; the default draws from the model's own distribution.
-        seed: same seed, same machine, same version: same codes.
-        num_candidates, reranker: see `generate_batch`.
-        bpm: see `generate_batch`.
-        on_frame: called after every frame, those of the prompt included.
-
-    Returns:
-        int64 [bands, prompt frames + num_frames] on the CPU.
+        sampling, seed: as in `CodeRequest`.
 
     Raises:
-        GridError: if the prompt does not fit the model, or `num_frames` is negative.
-        ConfigError: if `num_candidates` is below 1, or the model cannot play at that tempo.
+        GridError: if the codes do not fit the model or `keep` has another shape.
     """
-    return generate_batch(
-        model,
-        text,
-        num_frames,
-        prompt_codes=prompt_codes,
-        sampling=sampling,
-        seeds=[seed],
-        num_candidates=num_candidates,
-        reranker=reranker,
-        bpm=bpm,
-        on_frame=on_frame,
-    )[0]
+    check_codes(model.config, codes)
+    if keep.shape != codes.shape:
+        raise GridError(f"got keep {keep.shape}; expected {codes.shape} like codes")
+    state = _BatchState(
+        text=text, codes=codes.astype(np.int64)[None], rngs=[_rng(seed)], beat=None
+    )
+    generator = _Generator(model=model, sampling=sampling or SamplingConfig())
+    for column in generator.complete(state, keep):
+        yield column[0]
 
 
-def generate_batch(
-    model: MusicLM | StepWeights,
-    text: TextEmbeddings | None,
-    num_frames: int,
-    *,
-    seeds: Sequence[int],
-    prompt_codes: Tensor | None = None,
-    sampling: SamplingConfig | None = None,
-    num_candidates: int = 1,
-    reranker: Reranker | None = None,
-    bpm: float | None = None,
-    on_frame: FrameCallback | None = None,
-) -> Tensor:
-    """Write several clips side by side, which costs little more than one.
-
-    With candidates, as many openings of `CANDIDATE_PREFIX_FRAMES` are written for each clip that
-    has text,
-    and the one that goes best with the text is gone on with: as the listener hears it, or without
-    one, the opening whose codes the text makes likelier by most. A clip is then what one of its
-    `candidate_seeds` alone would have given.
-
-    Args:
-        model, num_frames, prompt_codes, sampling, on_frame: as in `generate_codes`.
-        text: a row of states for each clip; a row without text is unconditional.
-        seeds: one for each clip.
-        num_candidates: openings to choose among; 1 takes what comes.
-        reranker: chooses; it must know these codes and this text encoder.
-        bpm: beats a minute of a clock that runs from the first new frame on; 0 for none. None draws
-            a tempo for each clip as its text suggests, if the model has learned to and there is
-            nothing to continue from, whose own beat would be another.
-
-    Returns:
-        int64 [clips, bands, prompt frames + num_frames] on the CPU.
-
-    Raises:
-        GridError: as in `generate_codes`. ConfigError: if texts and seeds differ in number, or
-        `num_candidates` is below 1, or the model cannot play at that tempo.
-    """
-    if num_frames < 0:
-        raise GridError(f"got {num_frames} frames to generate; expected 0 or more")
-    weights = _weights(model)
-    bands = weights.model.config.num_bands
-    start = torch.zeros(bands, 0, dtype=torch.int64) if prompt_codes is None else prompt_codes
-    _check_codes(weights.model, start)
-    if num_candidates < 1:
-        raise ConfigError(f"got num_candidates {num_candidates}; expected 1 or more")
-    check_bpm(weights.model, bpm)
-    sampling = sampling or SamplingConfig()
-    start = start.cpu().long()
-    writer = _Generator(weights=weights, sampling=sampling)
-    if num_candidates > 1 and num_frames and text is not None and not text.is_empty:
-        opening = min(num_frames, CANDIDATE_PREFIX_FRAMES)
-        clips = [clip for clip in range(len(seeds)) for _ in range(num_candidates)]
-        own = [seed for clip in seeds for seed in candidate_seeds(clip, num_candidates)]
-        rerank = writer.begin(text.rows(clips), own, start, bpm)
-        players = writer.select_candidates(rerank, opening, num_candidates, reranker)
-        num_frames -= opening
-    else:
-        players = writer.begin(text, seeds, start, bpm)
-    return writer.extend(players, num_frames, on_frame).codes
-
-
-def check_bpm(model: MusicLM, bpm: float | None) -> None:
-    """Say whether a model can play at a tempo; None and 0 leave it to the model.
-
-    Raises:
-        ConfigError: if it cannot.
-    """
+def check_bpm(config: MusicLMConfig, bpm: float | None) -> None:
+    """Raise ConfigError if a model cannot follow a tempo; None and 0 leave it to the model."""
     if bpm is None:
         return
     check_tempo(bpm)
-    if bpm == 0:
-        return
-    if not model.config.beat_clock:
+    if bpm and not config.beat_clock:
         raise ConfigError(
-            f"got {bpm} beats a minute; this model has learned no beat clock, leave the tempo to "
-            "the prompt"
+            f"got {bpm} beats per minute; this model has learned no beat, leave the tempo to the "
+            "prompt"
+        )
+
+
+def check_codes(config: MusicLMConfig, codes: np.ndarray) -> None:
+    """Raise GridError unless codes are integers [bands, frames] that the model knows."""
+    bands, size = config.num_bands, config.codebook_size
+    if codes.ndim != 2 or codes.shape[0] != bands or codes.dtype.kind not in "iu":
+        raise GridError(
+            f"got codes {codes.shape} of {codes.dtype}; expected integers [{bands}, frames]"
+        )
+    if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < size:
+        raise GridError(
+            f"got codes from {int(codes.min())} to {int(codes.max())}; expected 0 to {size - 1}"
         )
 
 
@@ -177,327 +179,153 @@ def candidate_seeds(seed: int, num_candidates: int) -> list[int]:
     return [seed + _SEED_STEP * number for number in range(num_candidates)]
 
 
-def inpaint_codes(
-    model: MusicLM | StepWeights,
-    text: TextEmbeddings | None,
-    codes: Tensor,
-    keep: Tensor,
-    *,
-    sampling: SamplingConfig | None = None,
-    seed: int = 0,
-    on_frame: FrameCallback | None = None,
-) -> Tensor:
-    """Write only some codes of a grid anew and keep every other as it is.
-
-    The model hears all that is kept within its window: before, after, and in other bands.
-
-    Args:
-        model, text, sampling, seed, on_frame: as in `generate_codes`.
-        codes: int64 [bands, frames].
-        keep: bool [bands, frames], False where a new code is wanted.
-
-    Raises:
-        GridError: if the codes do not fit the model or `keep` has another shape.
-    """
-    weights = _weights(model)
-    _check_codes(weights.model, codes)
-    if keep.shape != codes.shape:
-        raise GridError(f"got keep {tuple(keep.shape)}; expected {tuple(codes.shape)} like codes")
-    players = _BatchState(
-        text=text, codes=codes.cpu().long()[None], generators=[_generator(seed)], clock=None
-    )
-    writer = _Generator(weights=weights, sampling=sampling or SamplingConfig())
-    return writer.complete(players, keep.cpu(), on_frame).codes[0]
-
-
-def plan_windows(unknown: Tensor, window: int) -> Iterator[WindowPlan]:
-    """Decide which frames are written in which window, from left to right.
-
-    At an open end, windows begin at multiples of half their length and write their second half (the
-    first one all of it), wherever the writing began: going on is the same as never having stopped.
-    What has something known after it, or in its own frames, stands in the middle of its window;
-    a longer stretch is written half a window at a time, a quarter being seen on either side.
-
-    Args:
-        unknown: bool [bands, frames], True where a code is to be written.
-        window: frames the model can see.
-    """
-    frames = unknown.shape[1]
-    touched = unknown.any(dim=0).tolist()
-    known_ends = (~unknown).any(dim=0).nonzero().flatten().tolist()
-    open_end = known_ends[-1] + 1 if known_ends else 0
-    frame, half = 0, window // 2
-    while True:
-        while frame < frames and not touched[frame]:
-            frame += 1
-        if frame == frames:
-            return
-        if frame >= open_end:
-            start = max(frame // half - 1, 0) * half
-            last = min(start + 2 * half, frames)
-        else:
-            last = frame + 1
-            while last < min(open_end, frame + half) and touched[last]:
-                last += 1
-            before = (window - (last - frame)) // 2
-            start = max(min(frame - before, frames - window), 0)
-        yield WindowPlan(start=start, first=frame, last=last)
-        frame = last
-
-
 @dataclass(frozen=True, kw_only=True)
 class _BatchState:
     """Clips that are written side by side.
 
     Attributes:
-        text: a row for each clip, or None.
+        text: a row per clip, or None.
         codes: int64 [clips, bands, frames], what each has so far.
-        generators: what each draws with.
-        clock: a row for each clip, or None.
+        rngs: what each is sampled with.
+        beat: a row per clip, or None.
     """
 
     text: TextEmbeddings | None
-    codes: Tensor
-    generators: Sequence[torch.Generator]
-    clock: BeatGrid | None
+    codes: np.ndarray
+    rngs: Sequence[np.random.Generator]
+    beat: BeatGrid | None
 
     def rows(self, indices: Sequence[int]) -> _BatchState:
         """Return these clips, in this order."""
         return _BatchState(
             text=None if self.text is None else self.text.rows(indices),
             codes=self.codes[list(indices)],
-            generators=[self.generators[index] for index in indices],
-            clock=None if self.clock is None else self.clock.rows(indices),
+            rngs=[self.rngs[index] for index in indices],
+            beat=None if self.beat is None else self.beat.rows(indices),
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Written:
-    """Finished clips.
-
-    Attributes:
-        codes: int64 [clips, bands, frames].
-        text_log_likelihood_ratio: float [clips], by how many nats the text made all that was
-        written likelier.
-    """
-
-    codes: Tensor
-    text_log_likelihood_ratio: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Generator:
-    """Writes clips: a model, and how codes are drawn."""
+    """Writes clips: a model, and how codes are sampled."""
 
-    weights: StepWeights
+    model: LanguageModel
     sampling: SamplingConfig
 
-    def begin(
-        self,
-        text: TextEmbeddings | None,
-        seeds: Sequence[int],
-        start: Tensor,
-        bpm: float | None,
-    ) -> _BatchState:
-        """Return clips that all begin with codes [bands, frames], each drawing with its seed."""
-        generators = [_generator(seed) for seed in seeds]
-        model, clock = self.weights.model, None
-        if model.config.beat_clock:
-            if bpm is None:
-                suggested = None if start.shape[1] else text
-                tempos = _suggested_tempos(model, suggested, generators)
+    def begin(self, request: CodeRequest) -> _BatchState:
+        """Return the clips of a request before anything is written."""
+        config, count = self.model.config, len(request.seeds)
+        rngs = [_rng(seed) for seed in request.seeds]
+        start = np.zeros((config.num_bands, 0), np.int64)
+        if request.prompt_codes is not None:
+            start = request.prompt_codes.astype(np.int64)
+        beat = None
+        if config.beat_clock:
+            if request.bpm is None:
+                tempos = self._suggested_tempos(None if start.shape[1] else request.text, rngs)
             else:
-                tempos = [bpm] * len(seeds)
-            clock = BeatGrid.of_tempos(torch.tensor(tempos), model.config.frame_rate)
-            clock = clock.at(-start.shape[1])
-        return _BatchState(
-            text=text,
-            codes=start.expand(len(seeds), -1, -1),
-            generators=generators,
-            clock=clock,
-        )
+                tempos = [request.bpm] * count
+            beat = BeatGrid.of_tempos(tempos, config.frame_rate).at(-start.shape[1])
+        codes = np.broadcast_to(start, (count, *start.shape))
+        return _BatchState(text=request.text, codes=codes, rngs=rngs, beat=beat)
 
     def select_candidates(
-        self, rerank: _BatchState, num_frames: int, num_candidates: int, reranker: Reranker | None
+        self,
+        candidates: _BatchState,
+        num_frames: int,
+        num_candidates: int,
+        reranker: RerankerNetwork | None,
     ) -> _BatchState:
-        """Write openings, `num_candidates` for each clip, and return the best of each."""
-        count = len(rerank.generators)
-        codes, liking = [], []
+        """Write candidates, `num_candidates` per clip, and return the best of each."""
+        count = len(candidates.rngs)
+        codes, scores = [], []
         for first in range(0, count, _BATCH):
-            part = rerank.rows(range(first, min(first + _BATCH, count)))
-            written = self.extend(part, num_frames, None)
-            codes.append(written.codes)
-            assert part.text is not None
-            liking.append(
-                written.text_log_likelihood_ratio
-                if reranker is None
-                else _liked(reranker, written.codes[:, :, -num_frames:], part.text)
-            )
-        best = torch.cat(liking).view(-1, num_candidates).argmax(dim=1)
-        chosen = (torch.arange(len(best)) * num_candidates + best).tolist()
-        return replace(rerank, codes=torch.cat(codes)).rows(chosen)
+            part = candidates.rows(range(first, min(first + _BATCH, count)))
+            ratios = np.zeros(len(part.rngs)) if reranker is None else None
+            columns = list(self.extend(part, num_frames, ratios))
+            codes.append(np.stack(columns, axis=2))
+            if reranker is not None:
+                assert part.text is not None
+                ratios = reranker.scores(codes[-1][:, :, -num_frames:], part.text)
+            assert ratios is not None
+            scores.append(ratios)
+        best = np.concatenate(scores).reshape(-1, num_candidates).argmax(axis=1)
+        chosen = (np.arange(len(best)) * num_candidates + best).tolist()
+        return replace(candidates, codes=np.concatenate(codes)).rows(chosen)
 
     def extend(
-        self, players: _BatchState, num_frames: int, on_frame: FrameCallback | None
-    ) -> _Written:
-        """Write frames after what each clip has."""
-        known = players.codes
-        unknown = known.new_zeros(*known.shape[:2], num_frames)
-        codes = torch.cat((known, unknown), dim=2)
-        keep = (torch.arange(codes.shape[2]) < known.shape[2]).expand(codes.shape[1], -1)
-        return self.complete(replace(players, codes=codes), keep, on_frame)
+        self, state: _BatchState, num_frames: int, ratios: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
+        """Write frames after what each clip has; see `complete`."""
+        clips, bands, known = state.codes.shape
+        unknown = np.zeros((clips, bands, num_frames), np.int64)
+        codes = np.concatenate((state.codes, unknown), axis=2)
+        keep = np.broadcast_to(np.arange(codes.shape[2]) < known, codes.shape[1:])
+        return self.complete(replace(state, codes=codes), keep, ratios)
 
     def complete(
-        self, players: _BatchState, keep: Tensor, on_frame: FrameCallback | None
-    ) -> _Written:
-        """Write the codes that are not to be kept, bool [bands, frames]."""
-        codes = players.codes
-        clips, num_bands, num_frames = codes.shape
-        if not clips:
-            raise ConfigError("got no seed; expected one for each clip")
-        model, sampling = self.weights.model, self.sampling
-        window = model.config.window_frames
-        tokens = torch.stack([flatten(clip) for clip in codes])
-        gain = torch.zeros(clips)
-        unknown = ~keep
-        training = model.training
-        model.eval()
-        report = _Report(tokens, num_bands, on_frame)
-        try:
-            decoder = WindowDecoder(
-                self.weights,
-                players.text,
-                clips,
-                sampling.guidance_scale,
-                players.clock,
-                sampling.beat_guidance_scale,
-            )
-            for plan in plan_windows(unknown, window):
-                reading = _read_window(unknown, plan, window, model.config.order)
-                order, begin = reading.order, reading.begin
-                cells = (order + plan.start * num_bands).tolist()
-                report.before(plan.first)
-                logits = decoder.begin(order, tokens[:, cells[:begin]], plan.start)
-                for place in range(begin, len(order)):
-                    cell = cells[place]
-                    report.before(plan.start + reading.frames_done[place])
-                    if reading.wanted[place]:
-                        tokens[:, cell] = sample_codes(logits, sampling, players.generators)
-                        gain += decoder.text_log_likelihood_ratio(tokens[:, cell])
-                    if place + 1 < len(order):
-                        logits = decoder.step(tokens[:, cell])
-                unknown[:, plan.first : plan.last] = False
-            report.before(num_frames)
-        finally:
-            model.train(training)
-        grids = torch.stack([unflatten(clip, num_bands) for clip in tokens])
-        return _Written(codes=grids, text_log_likelihood_ratio=gain)
+        self, state: _BatchState, keep: np.ndarray, ratios: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
+        """Write the codes that are not to be kept, bool [bands, frames].
 
+        Args:
+            state: the clips.
+            keep: where a code is known.
+            ratios: float [clips], to which is added by how many nats the text made what was written
+                likelier.
 
-@torch.inference_mode()
-def _suggested_tempos(
-    model: MusicLM, text: TextEmbeddings | None, generators: Sequence[torch.Generator]
-) -> list[float]:
-    """Draw beats a minute for each clip; 0, no beat, for one without text."""
-    if text is None:
-        return [0.0] * len(generators)
-    scores = model.tempo_scores(text.to(model.code_embedding.weight.device))
-    return [
-        draw_tempo(row, generator) if spoken else 0.0
-        for row, spoken, generator in zip(
-            scores, text.mask.any(dim=1).tolist(), generators, strict=True
-        )
-    ]
+        Yields:
+            int64 [clips, bands] columns, in order, each once no code of it will change.
+        """
+        clips, num_bands, num_frames = state.codes.shape
+        tokens, unknown = flatten(state.codes).copy(), ~keep
+        config, done = self.model.config, 0
+        decoder = WindowDecoder(self.model, clips, state.text, state.beat, self.sampling)
+        for plan in plan_windows(unknown, config.window_frames):
+            reading = read_window(unknown, plan, config.window_frames, config.order)
+            cells = (reading.order + plan.start * num_bands).tolist()
+            yield from _columns(tokens, num_bands, done, plan.first)
+            done = max(done, plan.first)
+            known = tokens[:, cells[: reading.num_known]]
+            logits = decoder.begin(reading.order, known, plan.start)
+            for place in range(reading.num_known, len(cells)):
+                final = plan.start + reading.frames_done[place]
+                yield from _columns(tokens, num_bands, done, final)
+                done = max(done, final)
+                if reading.wanted[place]:
+                    codes = sample_codes(logits, self.sampling, state.rngs)
+                    tokens[:, cells[place]] = codes
+                    if ratios is not None:
+                        ratios += decoder.text_log_likelihood_ratio(codes)
+                if place + 1 < len(cells):
+                    logits = decoder.step(tokens[:, cells[place]])
+            unknown[:, plan.first : plan.last] = False
+        yield from _columns(tokens, num_bands, done, num_frames)
 
-
-@torch.inference_mode()
-def _liked(reranker: Reranker, codes: Tensor, text: TextEmbeddings) -> Tensor:
-    """Return how well each clip's codes go with its text, float [clips]."""
-    device = reranker.code_vectors.weight.device
-    liking: Tensor = reranker(codes.to(device), text.to(device))
-    return liking.cpu()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Reading:
-    """How one window is read.
-
-    Attributes:
-        order: int64 [length], raster indices in the window, as far as it has to be read.
-        begin: how many cells at the beginning are known.
-        wanted: of each cell, whether it is to be written.
-        frames_done: frames of the window of which nothing will be written any more, before each.
-    """
-
-    order: Tensor
-    begin: int
-    wanted: list[bool]
-    frames_done: list[int]
-
-
-def _read_window(unknown: Tensor, plan: WindowPlan, window: int, kind: ReadingOrder) -> _Reading:
-    bands = unknown.shape[0]
-    view = unknown[:, plan.start : plan.start + window]
-    if view[:, plan.last - plan.start :].all():  # nothing is known beyond what is written now
-        view = view[:, : plan.last - plan.start]
-    order = window_order(~view, kind)
-    here = torch.zeros_like(view)
-    here[:, plan.first - plan.start : plan.last - plan.start] = True
-    wanted = flatten(view & here)[order]
-    end = int(wanted.nonzero()[-1]) + 1
-    order, wanted = order[:end], wanted[:end]
-    open_frames = torch.where(wanted, positions(order, bands)[:, 0], view.shape[1])
-    left = open_frames.flip(0).cummin(0).values.flip(0)
-    return _Reading(
-        order=order,
-        begin=int((~flatten(view)[order]).long().cumprod(0).sum()),
-        wanted=wanted.tolist(),
-        frames_done=left.tolist(),
-    )
+    def _suggested_tempos(
+        self, text: TextEmbeddings | None, rngs: Sequence[np.random.Generator]
+    ) -> list[float]:
+        """Sample beats per minute for each clip; 0, no beat, for one without text."""
+        if text is None:
+            return [0.0] * len(rngs)
+        rows = zip(self.model.tempo_scores(text), text.mask.any(axis=1), rngs, strict=True)
+        return [sample_tempo(scores, rng) if given else 0.0 for scores, given, rng in rows]
 
 
 def sample_codes(
-    logits: Tensor, sampling: SamplingConfig, generators: Sequence[torch.Generator]
-) -> Tensor:
-    """Draw a code for each clip, int64 [clips], each with its own generator."""
-    sampled = [
-        sample_code(row, sampling, generator)
-        for row, generator in zip(logits, generators, strict=True)
-    ]
-    return torch.tensor(sampled)
+    logits: np.ndarray, sampling: SamplingConfig, rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
+    """Sample a code per clip, int64 [clips], each with its own generator."""
+    return np.array(
+        [sample_code(row, sampling, rng) for row, rng in zip(logits, rngs, strict=True)]
+    )
 
 
-class _Report:
-    """Tells of frames once no more of them will change, in order."""
-
-    def __init__(self, tokens: Tensor, num_bands: int, on_frame: FrameCallback | None) -> None:
-        self._tokens, self._bands, self._on_frame = tokens, num_bands, on_frame
-        self._done, self._total = 0, tokens.shape[1] // num_bands
-
-    def before(self, frame: int) -> None:
-        """All frames before this one are done."""
-        while self._on_frame and self._done < frame:
-            start = self._done * self._bands
-            self._done += 1
-            column = self._tokens[:, start : start + self._bands].clone()
-            self._on_frame(self._done, self._total, column)
+def _columns(tokens: np.ndarray, num_bands: int, first: int, last: int) -> Iterator[np.ndarray]:
+    """Yield copies of frames `first` to `last` - 1, [clips, bands] each."""
+    for frame in range(first, last):
+        yield tokens[:, frame * num_bands : (frame + 1) * num_bands].copy()
 
 
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def _weights(model: MusicLM | StepWeights) -> StepWeights:
-    return model if isinstance(model, StepWeights) else StepWeights(model)
-
-
-def _check_codes(model: MusicLM, codes: Tensor) -> None:
-    bands, size = model.config.num_bands, model.config.codebook_size
-    if codes.ndim != 2 or codes.shape[0] != bands or codes.is_floating_point():
-        raise GridError(
-            f"got codes {tuple(codes.shape)} of {codes.dtype}; expected integers [{bands}, frames]"
-        )
-    if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < size:
-        raise GridError(
-            f"got codes from {int(codes.min())} to {int(codes.max())}; expected 0 to {size - 1}"
-        )
+def _rng(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(seed))

@@ -17,23 +17,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bandtok.errors import ConfigError
-from bandtok.lm.beat import BeatEmbedding, BeatGrid, TempoPredictor
-from bandtok.lm.config import MusicLMConfig
+from bandtok.lm.attention import RotaryTable
+from bandtok.lm.beat import BeatGrid
+from bandtok.lm.conditioning import BeatEmbedding, Conditioner, TempoPredictor
+from bandtok.lm.config import NEIGHBORS, MusicLMConfig
 from bandtok.lm.kv_cache import KeyValueCache
-from bandtok.lm.rope import (
-    RotaryTable,
-    concat_rotations,
-    identity_rotation,
-    rotary_1d,
-    rotary_2d,
-)
+from bandtok.lm.rope import rotary_angles
 from bandtok.lm.text_embeddings import TextEmbeddings
-from bandtok.lm.text_pooling import AttentionPooling
-from bandtok.lm.token_order import neighbor_steps, positions
+from bandtok.lm.token_order import neighbor_steps
 from bandtok.lm.transformer import Transformer
-
-NEIGHBORS = ((-1, 0), (-2, 0), (-1, -1), (-1, 1), (0, -1), (0, -2), (0, 1), (1, 0))
-"""(frames later, bands higher) of the cells whose codes, where known, are part of the input."""
 
 
 class MusicLM(nn.Module):
@@ -57,7 +49,7 @@ class MusicLM(nn.Module):
         self.beat_embedding = BeatEmbedding(config.model_dim) if config.beat_clock else None
         self.tempo = TempoPredictor(config.text_dim) if config.beat_clock else None
         self.transformer = Transformer(config)
-        self.condition = Conditioner(config, 2 * self.transformer.num_norms)
+        self.condition = Conditioner(config)
         self._initialize()
 
     def forward(
@@ -109,12 +101,12 @@ class MusicLM(nn.Module):
             order = torch.arange(length, device=tokens.device)[None]
         embedded = self.embed(tokens, order)
         if clock is not None:
-            embedded = embedded + self.ticks(clock, order.expand(batch, -1))
+            embedded = embedded + self.beat_inputs(clock, order.expand(batch, -1))
         hidden: Tensor = self.transformer(embedded, self.condition(text, batch), self.rotary(order))
         return hidden
 
     def embed(self, tokens: Tensor, order: Tensor) -> Tensor:
-        """Embed what each position is told: the code read before, its cell's band and neighbors.
+        """Embed the input of each position: the code read before, its cell's band and neighbors.
 
         Args:
             tokens: int64 [batch, length] in `order`.
@@ -126,7 +118,8 @@ class MusicLM(nn.Module):
         bands = self.config.num_bands
         start = tokens.new_full((tokens.shape[0], 1), self.config.bos_id)
         known = torch.cat((start, tokens + self.first_entries(order)), dim=1)
-        steps = neighbor_steps(order, bands, NEIGHBORS).expand(tokens.shape[0], -1, -1)
+        steps = torch.from_numpy(neighbor_steps(order.cpu().numpy(), bands, NEIGHBORS))
+        steps = steps.to(tokens.device).expand(tokens.shape[0], -1, -1)
         around = known.gather(1, steps.flatten(1) + 1).view_as(steps)
         before = functional.embedding(known[:, :-1], self.code_matrix())
         return (
@@ -135,23 +128,23 @@ class MusicLM(nn.Module):
             + self.neighbors(self.code_vectors(around).flatten(2))
         )
 
-    def ticks(self, clock: BeatGrid, order: Tensor) -> Tensor:
-        """Return what the clock adds to each position, float [batch, length, model_dim].
+    def beat_inputs(self, clock: BeatGrid, order: Tensor) -> Tensor:
+        """Return what the beat adds to each position, float [batch, length, model_dim].
 
         Args:
             clock: a row for each row of `order`.
             order: int64 [batch, length].
 
         Raises:
-            ConfigError: if the model has learned no clock, or rows differ in number.
+            ConfigError: if the model has learned no beat, or rows differ in number.
         """
         if self.beat_embedding is None:
-            raise ConfigError("got a beat clock; this model has learned none, expected no tempo")
+            raise ConfigError("got a beat grid; this model has learned none, expected no tempo")
         if len(clock) != len(order):
-            raise ConfigError(f"got {len(clock)} beat clocks; expected {len(order)}")
+            raise ConfigError(f"got {len(clock)} beat grids; expected {len(order)}")
         frames = order // self.config.num_bands
-        heard: Tensor = self.beat_embedding(clock, self.config.window_frames)
-        return heard.gather(1, frames[..., None].expand(-1, -1, heard.shape[2]))
+        embedded: Tensor = self.beat_embedding(clock.features(self.config.window_frames))
+        return embedded.gather(1, frames[..., None].expand(-1, -1, embedded.shape[2]))
 
     def tempo_scores(self, text: TextEmbeddings) -> Tensor:
         """Return how well each tempo goes with each text, float [batch, TEMPO_BINS + 1] logits.
@@ -161,7 +154,6 @@ class MusicLM(nn.Module):
         """
         if self.tempo is None:
             raise ConfigError("this model has learned no tempos")
-        _check_text(text, len(text), self.config.text_dim)
         scores: Tensor = self.tempo(text)
         return scores
 
@@ -199,26 +191,11 @@ class MusicLM(nn.Module):
         return codes.unflatten(0, (self.config.num_bands, self.config.codebook_size))
 
     def rotary(self, order: Tensor) -> RotaryTable:
-        """Return the turns, [batch or 1, heads, length, head_dim], of windows read in `order`.
-
-        Queries turn with the cell that is to be written, keys with the cell of the code before;
-        the first position, which holds none, has an unturned key.
-        """
+        """Return the rotations of windows read in `order`, int64 [batch or 1, length]."""
         config = self.config
-        asked = self._turns(order)
-        held = concat_rotations(
-            _rows(identity_rotation(1, config.head_dim), order), self._turns(order[:, :-1])
-        )
-        return concat_rotations(
-            asked.for_heads(config.num_heads), held.for_heads(config.num_kv_heads), dim=-3
-        )
-
-    def _turns(self, order: Tensor) -> RotaryTable:
-        config = self.config
-        if config.rope == "1d":
-            return rotary_1d(order, config.head_dim, config.time_base)
-        cells = positions(order, config.num_bands)
-        return rotary_2d(cells, config.head_dim, config.time_base, config.band_base)
+        queries, keys = rotary_angles(config, order.cpu().numpy())
+        asked = RotaryTable.of_angles(queries, config.num_heads, order.device)
+        return asked.beside(RotaryTable.of_angles(keys, config.num_kv_heads, order.device))
 
     def make_cache(self, batch: int) -> KeyValueCache:
         """Return an empty cache for one window."""
@@ -271,52 +248,3 @@ class MusicLM(nn.Module):
             nn.init.normal_(embedding.weight, std=0.02)
         for linear in (self.code_projection, self.neighbors):
             nn.init.normal_(linear.weight, std=0.02 / math.sqrt(linear.in_features))
-
-
-class Conditioner(nn.Module):
-    """The text's states -> scale and shift of every norm; a learned vector if there is none.
-
-    Args:
-        config: widths.
-        parts: vectors to return.
-    """
-
-    def __init__(self, config: MusicLMConfig, parts: int) -> None:
-        super().__init__()
-        self.config, self.parts = config, parts
-        self.text_pooling = AttentionPooling(config.text_dim, config.text_queries)
-        self.inner = nn.Linear(self.text_pooling.out_dim, config.condition_dim)
-        self.outer = nn.Linear(config.condition_dim, parts * config.model_dim)
-        self.null = nn.Parameter(torch.randn(config.condition_dim))
-        nn.init.zeros_(self.outer.weight)
-        with torch.no_grad():  # scale 1, shift 0
-            self.outer.bias.view(parts, -1)[0::2] = 1
-            self.outer.bias.view(parts, -1)[1::2] = 0
-
-    def forward(self, text: TextEmbeddings | None, batch: int) -> Tensor:
-        """Return float [batch, parts, model_dim].
-
-        Raises:
-            ConfigError: if the text has another number of rows or another width.
-        """
-        inner = self.null.expand(batch, -1)
-        if text is not None:
-            _check_text(text, batch, self.config.text_dim)
-            heard = self.inner(self.text_pooling(text))
-            inner = torch.where(text.mask.any(dim=1, keepdim=True), heard, inner)
-        out: Tensor = self.outer(functional.silu(inner))
-        return out.view(batch, self.parts, self.config.model_dim)
-
-
-def _check_text(text: TextEmbeddings, batch: int, dim: int) -> None:
-    if len(text) != batch or text.states.shape[2] != dim:
-        raise ConfigError(
-            f"got text states {tuple(text.states.shape)}; expected [{batch}, length, {dim}]"
-        )
-
-
-def _rows(table: RotaryTable, order: Tensor) -> RotaryTable:
-    """Repeat a table for each row of `order`, on its device."""
-    table = table.to(order.device)
-    rows = order.shape[0]
-    return RotaryTable(cos=table.cos.expand(rows, -1, -1), sin=table.sin.expand(rows, -1, -1))

@@ -9,14 +9,17 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from bandtok.extras import require
-from bandtok.lm.text_embeddings import MAX_TEXT_LENGTH, TextEmbeddings, pad_states, pooled_first
-
-LONGEST_TEXT = 20_000
-"""Characters; what comes after them would not be kept in any case, but would take time."""
+from bandtok.lm.text_embeddings import (
+    LONGEST_TEXT,
+    MAX_TEXT_LENGTH,
+    TextEmbeddings,
+    pad_states,
+    pooled_first,
+)
 
 
 class PretrainedTextEncoder:
@@ -64,11 +67,11 @@ class PretrainedTextEncoder:
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> TextEmbeddings:
-        """Encode prompts; states come back on the CPU."""
-        spoken = [index for index, text in enumerate(texts) if text.strip()]
-        rows = [torch.zeros(0, self.dim) for _ in texts]
-        if spoken:
-            for index, row in zip(spoken, self._states([texts[i] for i in spoken]), strict=True):
+        """Encode prompts."""
+        given = [index for index, text in enumerate(texts) if text.strip()]
+        rows = [np.zeros((0, self.dim), np.float32) for _ in texts]
+        if given:
+            for index, row in zip(given, self._states([texts[i] for i in given]), strict=True):
                 rows[index] = row
         return pad_states(rows, self.dim)
 
@@ -79,7 +82,7 @@ class PretrainedTextEncoder:
         pieces = self._tokenizer(text, truncation=True, max_length=self._max_length + 1)
         return len(pieces["input_ids"]) <= self._max_length
 
-    def _states(self, texts: list[str]) -> list[Tensor]:
+    def _states(self, texts: list[str]) -> list[np.ndarray]:
         pieces = self._tokenizer(
             [text[:LONGEST_TEXT] for text in texts],
             padding=True,
@@ -87,7 +90,7 @@ class PretrainedTextEncoder:
             max_length=self._max_length,
             return_tensors="pt",
         ).to(self._device)
-        states = self._model(**pieces).last_hidden_state.float().cpu()
+        states = self._model(**pieces).last_hidden_state.float().cpu().numpy()
         lengths = pieces["attention_mask"].sum(dim=1).tolist()
         rows = [row[:length] for row, length in zip(states, lengths, strict=True)]
         return [pooled_first(row) for row in rows]

@@ -1,8 +1,8 @@
-"""A listener: how well codes go with a text.
+"""The reranker: how well codes match a text.
 
-Codes [batch, bands, frames] and text states -> cosines in a space that both are mapped to. Learned
-by telling which of many captions belongs to which music, it hears what a prompt asks for far better
-than the language model does that wrote the codes, and so chooses among that one's openings.
+Codes [batch, bands, frames] and text states -> cosines in a space that both are mapped to. Trained
+to tell which of many captions belongs to which music, it recognizes what a prompt asks for far
+better than the language model that wrote the codes, and so selects among that one's candidates.
 
 Source: contrastive pairs as in CLIP (2103.00020) and CLAP (2206.04769), on codes in place of sound.
 """
@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bandtok.errors import ConfigError, GridError
+from bandtok.lm.conditioning import AttentionPooling
 from bandtok.lm.reranker_config import RerankerConfig
 from bandtok.lm.text_embeddings import TextEmbeddings
-from bandtok.lm.text_pooling import AttentionPooling
 
 _FIRST_TEMPERATURE = 0.1
 
@@ -76,9 +76,9 @@ class Reranker(nn.Module):
 
     def forward(self, codes: Tensor, text: TextEmbeddings) -> Tensor:
         """Return the cosine of each piece with its own text, float [batch]."""
-        return (self.hear(codes) * self.understand(text)).sum(dim=1)
+        return (self.encode_codes(codes) * self.encode_text(text)).sum(dim=1)
 
-    def hear(self, codes: Tensor) -> Tensor:
+    def encode_codes(self, codes: Tensor) -> Tensor:
         """Map codes, int64 [batch, bands, frames], to unit vectors [batch, match_dim].
 
         Raises:
@@ -97,7 +97,7 @@ class Reranker(nn.Module):
         spread = (x.var(dim=2, correction=0) + 1e-6).sqrt()
         return functional.normalize(self.heard(torch.cat((x.mean(2), spread, x.amax(2)), 1)), dim=1)
 
-    def understand(self, text: TextEmbeddings) -> Tensor:
+    def encode_text(self, text: TextEmbeddings) -> Tensor:
         """Map texts to unit vectors [batch, match_dim]; one without any state to any."""
         return functional.normalize(self.read(self.text_pooling(text)), dim=1)
 
@@ -118,6 +118,3 @@ class Reranker(nn.Module):
                 f"{tuple(self.code_vectors.weight.shape)} (--set code_dim={codebook.shape[-1]})"
             )
         self.code_vectors.weight.copy_((codebook - codebook.mean(dim=0)) / codebook.std(dim=0))
-
-
-"""A tiny listener for tests; its grid is that of the debug tokenizer."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from bandtok.errors import ConfigError
 
@@ -23,8 +22,8 @@ class SamplingConfig:
 
     Args:
         temperature: above 1 is more varied, below 1 safer; 0 always takes the likeliest code.
-        top_k: draw among this many likeliest codes; 0 means all.
-        top_p: draw among the fewest codes that together have this probability; 1 means all.
+        top_k: sample among this many likeliest codes; 0 means all.
+        top_p: sample among the fewest codes that together have this probability; 1 means all.
         guidance_scale: how far to push from the scores without the text towards those with it; 1
             is no guidance and costs half.
         beat_guidance_scale: how far to push from the scores without the beat towards those with
@@ -49,43 +48,49 @@ class SamplingConfig:
                 raise ConfigError(f"got {name} {getattr(self, name)}; expected 0 or more")
 
 
-def filter_logits(logits: Tensor, config: SamplingConfig) -> tuple[Tensor, Tensor]:
-    """Return the codes that may be drawn and their probabilities, in any order.
+def filter_logits(logits: np.ndarray, config: SamplingConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return the codes that may be sampled and their probabilities, likeliest first.
 
     Args:
         logits: float [codebook_size].
         config: temperature above 0, top_k and top_p.
 
     Returns:
-        int64 [n] codes and float [n] probabilities that sum to 1.
+        int64 [n] codes and float64 [n] probabilities that sum to 1; all codes in their own order if
+        neither top_k nor top_p leaves any out.
     """
-    count = min(config.top_k or logits.shape[0], logits.shape[0])
-    if count == logits.shape[0] and config.top_p == 1.0:
-        return torch.arange(count), torch.softmax(logits / config.temperature, dim=0)
-    values, codes = logits.topk(count)
-    probabilities = torch.softmax(values / config.temperature, dim=0)
+    size = len(logits)
+    count = min(config.top_k or size, size)
+    codes = np.arange(size)
+    if count < size:
+        codes = np.argpartition(logits, size - count)[size - count :]
+    if count < size or config.top_p < 1.0:
+        codes = codes[np.lexsort((codes, -logits[codes]))]  # equal scores: the lower code first
+    scaled = logits[codes].astype(np.float64) / config.temperature
+    probabilities = np.exp(scaled - scaled.max())
+    probabilities /= probabilities.sum()
     if config.top_p < 1.0:
         # A code stays while those before it have not yet reached top_p; the first always stays.
-        before = probabilities.cumsum(dim=0) - probabilities
+        before = probabilities.cumsum() - probabilities
         keep = max(1, int((before < config.top_p).sum()))
         codes, probabilities = codes[:keep], probabilities[:keep]
         probabilities = probabilities / probabilities.sum()
     return codes, probabilities
 
 
-def sample_code(logits: Tensor, config: SamplingConfig, generator: torch.Generator) -> int:
-    """Draw one code.
+def sample_code(logits: np.ndarray, config: SamplingConfig, rng: np.random.Generator) -> int:
+    """Sample one code.
 
     Args:
-        logits: float [codebook_size] on the CPU.
-        config: how to draw.
-        generator: the only source of randomness; one number is taken from it a call, so that
-            streams stay in step whatever the settings.
+        logits: float [codebook_size].
+        config: how to sample.
+        rng: the only source of randomness; one number is taken from it per call, so that streams
+            stay in step whatever the settings.
     """
-    rng = torch.rand((), generator=generator, dtype=torch.float64)
+    chance = rng.random()
     if config.temperature == 0.0:
         return int(logits.argmax())
     codes, probabilities = filter_logits(logits, config)
-    cumulative = probabilities.to(torch.float64).cumsum(dim=0)
-    place = int(torch.searchsorted(cumulative, rng * cumulative[-1], right=True))
-    return int(codes[min(place, codes.shape[0] - 1)])
+    cumulative = probabilities.cumsum()
+    place = int(np.searchsorted(cumulative, chance * cumulative[-1], side="right"))
+    return int(codes[min(place, len(codes) - 1)])

@@ -1,4 +1,4 @@
-"""Text as states that a music model can listen to: list of prompts -> states [batch, length, dim].
+"""Text as states that a music model is conditioned on: prompts -> states [batch, length, dim].
 
 An empty prompt has no valid state at all, which is what "unconditional" means to the model. The
 encoders with learned weights are in `text_encoder` and `pretrained_text`.
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from bandtok.errors import ConfigError
 
 MAX_TEXT_LENGTH = 64
+LONGEST_TEXT = 20_000
+"""Characters; what comes after them would not be kept in any case, but would take time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,8 @@ class TextEmbeddings:
             unconditional one.
     """
 
-    states: Tensor
-    mask: Tensor
+    states: np.ndarray
+    mask: np.ndarray
 
     def __post_init__(self) -> None:
         if self.states.ndim != 3 or self.mask.shape != self.states.shape[:2]:
@@ -52,9 +52,6 @@ class TextEmbeddings:
         """Return these rows, in this order."""
         chosen = list(indices)
         return TextEmbeddings(states=self.states[chosen], mask=self.mask[chosen])
-
-    def to(self, device: torch.device | str) -> TextEmbeddings:
-        return TextEmbeddings(states=self.states.to(device), mask=self.mask.to(device))
 
 
 class TextEncoder(Protocol):
@@ -95,35 +92,33 @@ class HashTextEncoder:
     def fits(self, text: str) -> bool:
         return len(text.split()) <= MAX_TEXT_LENGTH
 
-    def _encode_one(self, text: str) -> Tensor:
+    def _encode_one(self, text: str) -> np.ndarray:
         words = text.lower().split()[:MAX_TEXT_LENGTH]
         if not words:
-            return torch.zeros(0, self._dim)
-        vectors = torch.stack([self._word(word) for word in words])
-        return pooled_first(vectors)
+            return np.zeros((0, self._dim), np.float32)
+        return pooled_first(np.stack([self._word(word) for word in words]))
 
-    def _word(self, word: str) -> Tensor:
+    def _word(self, word: str) -> np.ndarray:
         seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "little")
-        values = np.random.default_rng(seed).standard_normal(self._dim)
-        return torch.from_numpy(values).float()
+        return np.random.default_rng(seed).standard_normal(self._dim).astype(np.float32)
 
 
-def pad_states(rows: Sequence[Tensor], dim: int) -> TextEmbeddings:
+def pad_states(rows: Sequence[np.ndarray], dim: int) -> TextEmbeddings:
     """Batch states of different lengths.
 
     Args:
         rows: float [length, dim] each; length 0 is an unconditional row.
         dim: width of the states.
     """
-    length = max([1, *(row.shape[0] for row in rows)])
-    states = torch.zeros(len(rows), length, dim)
-    mask = torch.zeros(len(rows), length, dtype=torch.bool)
+    length = max([1, *(len(row) for row in rows)])
+    states = np.zeros((len(rows), length, dim), np.float32)
+    mask = np.zeros((len(rows), length), np.bool_)
     for index, row in enumerate(rows):
-        states[index, : row.shape[0]] = row
-        mask[index, : row.shape[0]] = True
+        states[index, : len(row)] = row
+        mask[index, : len(row)] = True
     return TextEmbeddings(states=states, mask=mask)
 
 
-def pooled_first(states: Tensor) -> Tensor:
+def pooled_first(states: np.ndarray) -> np.ndarray:
     """Put the mean of states [length, dim] in front of them: [1 + length, dim]."""
-    return torch.cat((states.mean(dim=0, keepdim=True), states))
+    return np.concatenate((states.mean(axis=0, keepdims=True), states))

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bandtok.lm.attention import Attention
+from bandtok.lm.attention import Attention, RotaryTable
 from bandtok.lm.config import MusicLMConfig
 from bandtok.lm.kv_cache import KeyValueCache, LayerCache
-from bandtok.lm.rope import RotaryTable
 
 
 class FeedForward(nn.Module):
@@ -39,8 +38,6 @@ class Block(nn.Module):
     Source: the norms' scales and shifts come from outside, as in DiT (2212.09748).
     """
 
-    num_norms = 2
-
     def __init__(self, config: MusicLMConfig) -> None:
         super().__init__()
         self.attention = Attention(config.model_dim, config.num_heads, config.num_kv_heads)
@@ -54,8 +51,8 @@ class Block(nn.Module):
         rotary: RotaryTable,
         store: LayerCache | None,
     ) -> Tensor:
-        heard = conditioned_norm(x, condition[0], condition[1])
-        x = x + self._drop(self.attention(heard, rotary, store=store))
+        normed = conditioned_norm(x, condition[0], condition[1])
+        x = x + self._drop(self.attention(normed, rotary, store=store))
         return x + self._drop(self.mlp(conditioned_norm(x, condition[2], condition[3])))
 
     def _drop(self, x: Tensor) -> Tensor:
@@ -71,7 +68,6 @@ class Transformer(nn.Module):
         super().__init__()
         self.input_norm = nn.LayerNorm(config.model_dim, bias=False)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
-        self.num_norms = Block.num_norms * config.num_layers + 1
 
     def forward(
         self,
@@ -85,7 +81,7 @@ class Transformer(nn.Module):
         Args:
             x: float [batch, length, model_dim].
             condition: float [batch, 2 * num_norms, model_dim], scale and shift of each norm.
-            rotary: turns of these positions.
+            rotary: rotations of these positions.
             cache: an empty one, to be filled with these positions' keys and values.
 
         Returns:

@@ -140,7 +140,7 @@ class RerankerTask:
         """Return float [windows, captions], how well each goes with each."""
         assert isinstance(network, Reranker)
         text = self.captions(captions).to(self.device)
-        cosines: Tensor = network.hear(codes.to(self.device)) @ network.understand(text).mT
+        cosines: Tensor = network.encode_codes(codes.to(self.device)) @ network.encode_text(text).mT
         return cosines * network.scale()
 
 
