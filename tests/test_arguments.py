@@ -17,11 +17,10 @@ import torch
 
 import bandtok
 from bandtok.api.generation_config import CONFIG_FIELDS, EDIT_FIELDS
+from bandtok.backends import Runtime, load_reranker, load_text_encoder
+from bandtok.backends.torch_lm import TorchLanguageModel
 from bandtok.lm.config import DEBUG_MUSIC_LM
 from bandtok.lm.model import MusicLM
-from bandtok.lm.text_encoder import load_text_encoder
-from bandtok.model_specs import RERANKER_SPEC
-from bandtok.torch_checkpoint import load_network
 
 GUIDANCE = {"guidance_scale": 2.0, "beat_guidance_scale": 2.0}
 BASES: dict[str, dict[str, Any]] = {
@@ -101,7 +100,8 @@ def model() -> bandtok.MusicModel:
             parameter.add_(torch.randn_like(parameter) * 0.1)
     encoder = load_text_encoder(network.config.text_encoder)
     tokenizer = bandtok.Tokenizer.from_pretrained("debug", device="cpu")
-    return bandtok.MusicModel(network, encoder, tokenizer, load_network(RERANKER_SPEC, "debug"))
+    reranker = load_reranker("debug", Runtime())
+    return bandtok.MusicModel(TorchLanguageModel(network), encoder, tokenizer, reranker)
 
 
 @pytest.fixture(scope="module")

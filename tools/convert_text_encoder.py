@@ -19,7 +19,8 @@ from pathlib import Path
 
 from safetensors.numpy import load, save
 
-from bandtok.lm.bert import BertConfig
+from bandtok.export import export_text_encoder
+from bandtok.lm.bert_config import BertConfig
 from bandtok.lm.packed_weights import pack_tensors
 from bandtok.lm.text_encoder import (
     BUNDLED_TEXT_ENCODER,
@@ -57,6 +58,7 @@ def convert(upstream: Path, output: Path) -> None:
     write_bytes(output / VOCABULARY_FILE, content[VOCABULARY_FILE])
     described = {"kind": "text_encoder", "config": asdict(config)}
     write_bytes(output / CONFIG_FILE, (json.dumps(described, indent=2) + "\n").encode())
+    export_text_encoder(output)
 
 
 if __name__ == "__main__":

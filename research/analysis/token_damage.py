@@ -26,12 +26,13 @@ import torch
 from torch import Tensor
 
 from bandtok.backends.networks import CodecNetwork
+from bandtok.backends.torch_lm import TorchLanguageModel
 from bandtok.errors import DataError
 from bandtok.evaluation.perplexity import window_nats
 from bandtok.evaluation.token_corruption import WrongCodes
-from bandtok.lm.decoding import StepWeights, WindowDecoder
+from bandtok.lm.decoding import WindowDecoder
 from bandtok.lm.model import MusicLM
-from bandtok.lm.token_order import flatten
+from bandtok.lm.token_order import flatten, unflatten
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,13 +135,13 @@ def rewritten_damage(
     First after wrong tokens, with the same random numbers; then after the true ones, with others:
     what chance changes of the same tokens.
     """
-    weights, codes = StepWeights(network), np.stack([place.codes for place in places])
+    model, codes = TorchLanguageModel(network), np.stack([place.codes for place in places])
     frame, rows = places[0].frame, codes.shape[1]
     changed, chance = [], []
     for count in counts:
         wrong = np.stack([place.damaged(count) for place in places])
         clips = np.concatenate([codes, wrong, codes])
-        made = _written(weights, clips, frame * rows + count, [seed, seed, seed + 1])
+        made = _written(model, clips, frame * rows + count, [seed, seed, seed + 1])
         true, false, other = np.split(made, 3)
         changed.append(_damage(count, list((false != true).astype(float)), frame))
         chance.append(_damage(count, list((other != true).astype(float)), frame))
@@ -182,23 +183,22 @@ def _noise(clips: int, codebook_size: int, seed: int, cell: int) -> Tensor:
 
 
 def _written(
-    weights: StepWeights, codes: np.ndarray, known: int, seeds: Sequence[int]
+    model: TorchLanguageModel, codes: np.ndarray, known: int, seeds: Sequence[int]
 ) -> np.ndarray:
     """Write all but the first `known` tokens anew; int64 [clips, rows, frames].
 
     The clips are as many groups as there are seeds, and the n-th clips of groups with one seed
     get the same noise.
     """
-    tokens, rows = flatten(torch.from_numpy(codes)).clone(), codes.shape[1]
-    length, size = tokens.shape[1], weights.model.config.codebook_size
+    tokens, rows = flatten(codes).copy(), codes.shape[1]
+    length, size = tokens.shape[1], model.config.codebook_size
     each = len(tokens) // len(seeds)
-    decoder = WindowDecoder(weights, None, len(tokens))
-    logits = decoder.begin(torch.arange(length), tokens[:, :known])
+    decoder = WindowDecoder(model, len(tokens))
+    logits = decoder.begin(np.arange(length), tokens[:, :known])
     for place in range(known, length):
-        noise = torch.cat([_noise(each, size, seed, place) for seed in seeds])
-        sampled = (logits + noise).argmax(dim=1)
+        noise = np.concatenate([_noise(each, size, seed, place) for seed in seeds])
+        sampled = (logits + noise).argmax(axis=1)
         tokens[:, place] = sampled
         if place + 1 < length:
             logits = decoder.step(sampled)
-    found: np.ndarray = tokens.view(len(tokens), -1, rows).transpose(1, 2).numpy()
-    return found
+    return unflatten(tokens, rows)

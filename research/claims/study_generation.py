@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from bandtok.api.generation_config import GenerationConfig
 from bandtok.api.tokenizer import Tokenizer
+from bandtok.backends import load_text_encoder
+from bandtok.backends.torch_lm import TorchLanguageModel
 from bandtok.data.shards import TokenCorpus
 from bandtok.errors import MissingDependency
 from bandtok.evaluation.generation import (
@@ -24,10 +25,9 @@ from bandtok.evaluation.generation import (
 from bandtok.evaluation.judged import SetMeasures
 from bandtok.evaluation.prompts import ControlPrompt, named_prompts
 from bandtok.evaluation.statistics import Estimate
-from bandtok.lm.decoding import StepWeights
-from bandtok.lm.generate import generate_batch
+from bandtok.lm.generate import CodeRequest, generate_codes
+from bandtok.lm.networks import LanguageModel
 from bandtok.lm.text_embeddings import TextEncoder
-from bandtok.lm.text_encoder import load_text_encoder
 from bandtok.signal.audio import Audio, load_audio
 from bandtok.tokens.grid import TokenGrid
 from research.claims.bench import Bench
@@ -124,7 +124,7 @@ def chosen_prompts(count: int) -> list[ControlPrompt]:
 
 def write_clips(
     folder: Path,
-    weights: StepWeights,
+    model: LanguageModel,
     encoder: TextEncoder,
     tokenizer: Tokenizer,
     prompts: Sequence[str],
@@ -140,15 +140,20 @@ def write_clips(
     for start in range(0, len(prompts), _BATCH):
         texts = list(prompts[start : start + _BATCH])
         states = encoder.encode(texts) if any(texts) else None
-        seeds = range(start, start + len(texts))
-        codes = generate_batch(weights, states, frames, seeds=seeds, sampling=_SAMPLING)
+        request = CodeRequest(
+            num_frames=frames,
+            text=states,
+            seeds=range(start, start + len(texts)),
+            sampling=_SAMPLING,
+        )
+        codes = generate_codes(model, request)
         for number, one in enumerate(codes, start + 1):
             _save(folder / f"{number:03d}", one, tokenizer, samples, rounds)
 
 
-def _save(path: Path, codes: torch.Tensor, tokenizer: Tokenizer, samples: int, rounds: int) -> None:
+def _save(path: Path, codes: np.ndarray, tokenizer: Tokenizer, samples: int, rounds: int) -> None:
     grid = TokenGrid(
-        codes=codes.numpy(),
+        codes=codes,
         codebook_size=tokenizer.codebook_size,
         sample_rate=tokenizer.sample_rate,
         samples_per_frame=tokenizer.samples_per_frame,
@@ -221,13 +226,13 @@ def _measure(
     """Generate and judge one model's clips; the first one also measures real music and noise."""
     scale = bench.scale
     network, tokenizer = bench.language_model(row), bench.tokenizer(row.tokenizer)
-    weights = StepWeights(network)
+    model = TorchLanguageModel(network)
     encoder = load_text_encoder(network.config.text_encoder)
     prompts = chosen_prompts(scale.prompts) if _has_captions(shards) else []
     for kind, texts in (("free", [""] * scale.samples), ("prompted", [p.text for p in prompts])):
         write_clips(
             _folder(bench, row, kind),
-            weights,
+            model,
             encoder,
             tokenizer,
             texts,

@@ -62,7 +62,7 @@ def test_a_delay_model_scores_in_its_own_order(network: MusicLM) -> None:
     codes = grid(WINDOW)
     delayed = MusicLM(replace(network.config, order="delay")).eval()
     delayed.load_state_dict(network.state_dict())
-    order = token_order("delay", BANDS, WINDOW)
+    order = torch.from_numpy(token_order("delay", BANDS, WINDOW))
     tokens = flatten(torch.from_numpy(codes))[order]
     with torch.no_grad():
         chances = torch.log_softmax(delayed(tokens[None], None, order[None])[0], dim=-1)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from bandtok.lm import decoding
 from bandtok.lm.config import MusicLMConfig
 from bandtok.lm.model import MusicLM
 from bandtok.lm.text_embeddings import HashTextEncoder, TextEmbeddings
@@ -57,9 +56,3 @@ def model(make_model: Callable[..., MusicLM]) -> MusicLM:
 @pytest.fixture
 def text() -> TextEmbeddings:
     return HashTextEncoder(8).encode(["a calm piano"])
-
-
-@pytest.fixture
-def exact_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep float32 weights, as machines without float16 products do."""
-    monkeypatch.setattr(decoding, "prepack_linear", lambda weight: lambda x: x @ weight.T)

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
+from tests.lm.running import generate_batch, generate_codes, scores, window_decoder
 
 from bandtok.errors import ConfigError
 from bandtok.lm import generate as generation
-from bandtok.lm.beat import (
-    TEMPO_BINS,
-    BeatEmbedding,
-    BeatGrid,
-    bin_tempo,
-    draw_tempo,
-    tempo_bin,
-)
-from bandtok.lm.decoding import StepWeights, WindowDecoder, guidance_branches
-from bandtok.lm.generate import candidate_seeds, generate_batch, generate_codes
+from bandtok.lm.beat import TEMPO_BINS, BeatGrid, bin_tempo, sample_tempo, tempo_bin
+from bandtok.lm.conditioning import BeatEmbedding
+from bandtok.lm.decoding import WindowDecoder, guidance_branches
+from bandtok.lm.generate import candidate_seeds
 from bandtok.lm.model import MusicLM
 from bandtok.lm.sampling import SamplingConfig
 from bandtok.lm.text_embeddings import HashTextEncoder, TextEmbeddings
@@ -41,7 +37,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[BeatGrid | None]:
     begin = WindowDecoder.__init__
 
     def noted(decoder: WindowDecoder, *arguments: object) -> None:
-        clock = arguments[4]
+        clock = arguments[3]
         assert clock is None or isinstance(clock, BeatGrid)
         seen.append(None if clock is None or clock.is_empty else clock)
         begin(decoder, *arguments)  # type: ignore[arg-type]
@@ -52,7 +48,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[BeatGrid | None]:
 
 def _clock(*rows: tuple[float, float]) -> BeatGrid:
     steps, beats = zip(*rows, strict=True)
-    return BeatGrid(beats_per_frame=torch.tensor(steps), beats=torch.tensor(beats))
+    return BeatGrid(beats_per_frame=np.array(steps), beats=np.array(beats))
 
 
 def _prefer(model: MusicLM, bpm: float) -> None:
@@ -67,7 +63,7 @@ def _prefer(model: MusicLM, bpm: float) -> None:
 
 @torch.no_grad()
 def test_frames_at_the_same_place_of_the_beat_hear_the_same() -> None:
-    heard = BeatEmbedding(6)(_clock((0.25, 0.0), (0.25, 0.5)), 8)
+    heard = BeatEmbedding(6)(_clock((0.25, 0.0), (0.25, 0.5)).features(8))
     assert heard.shape == (2, 8, 6)
     torch.testing.assert_close(heard[0, 0], heard[0, 4])
     torch.testing.assert_close(heard[0, 2], heard[1, 0])
@@ -76,7 +72,7 @@ def test_frames_at_the_same_place_of_the_beat_hear_the_same() -> None:
 
 @torch.no_grad()
 def test_the_tempo_itself_is_heard_and_no_beat_adds_nothing() -> None:
-    heard = BeatEmbedding(6)(_clock((0.25, 0.0), (0.5, 0.0), (0.0, 0.3)), 3)
+    heard = BeatEmbedding(6)(_clock((0.25, 0.0), (0.5, 0.0), (0.0, 0.3)).features(3))
     assert not torch.allclose(heard[0, 0], heard[1, 0], atol=1e-4)
     assert not heard[2].any()
 
@@ -84,14 +80,18 @@ def test_the_tempo_itself_is_heard_and_no_beat_adds_nothing() -> None:
 @torch.no_grad()
 def test_a_clock_moved_on_is_the_later_part_of_it() -> None:
     clock, layer = _clock((0.31, 0.7)), BeatEmbedding(6)
-    torch.testing.assert_close(layer(clock.at(5), 4), layer(clock, 9)[:, 5:], atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        layer(clock.at(5).features(4)), layer(clock.features(9))[:, 5:], atol=1e-5, rtol=0
+    )
 
 
 @torch.no_grad()
 def test_hours_into_a_piece_the_beat_is_still_exact() -> None:
     layer, frames = BeatEmbedding(6), 40_000
-    clock = BeatGrid.of_tempos(torch.tensor([120.0]), 10.0)  # five frames a beat
-    torch.testing.assert_close(layer(clock.at(frames), 5), layer(clock, 5), atol=1e-4, rtol=0)
+    clock = BeatGrid.of_tempos([120.0], 10.0)  # five frames a beat
+    torch.testing.assert_close(
+        layer(clock.at(frames).features(5)), layer(clock.features(5)), atol=1e-4, rtol=0
+    )
 
 
 def test_tempos_and_their_bins() -> None:
@@ -103,10 +103,10 @@ def test_tempos_and_their_bins() -> None:
 
 
 def test_tempos_are_drawn_by_their_scores() -> None:
-    scores = torch.full((TEMPO_BINS + 1,), -50.0)
-    scores[tempo_bin(120.0)] = scores[TEMPO_BINS] = 0.0
-    rng = torch.Generator().manual_seed(1)
-    sampled = {draw_tempo(scores, rng) for _ in range(40)}
+    logits = np.full(TEMPO_BINS + 1, -50.0)
+    logits[tempo_bin(120.0)] = logits[TEMPO_BINS] = 0.0
+    rng = np.random.default_rng(1)
+    sampled = {sample_tempo(logits, rng) for _ in range(40)}
     assert sampled == {0.0, bin_tempo(tempo_bin(120.0))}
 
 
@@ -122,7 +122,6 @@ def test_the_clock_is_heard_from_the_first_code_on_by_its_row_alone(model: Music
 @pytest.mark.parametrize(
     ("text_scale", "beat_guidance_scale"), [(3.0, 2.0), (3.0, 3.0), (1.0, 1.0)]
 )
-@pytest.mark.usefixtures("exact_steps")
 @torch.no_grad()
 def test_cached_decoding_with_a_clock_equals_the_full_passes(
     model: MusicLM,
@@ -134,13 +133,12 @@ def test_cached_decoding_with_a_clock_equals_the_full_passes(
 ) -> None:
     clock, order = _clock((0.3, 0.2), (0.2, 0.0)), torch.arange(12)
     words = text.rows([0, 0]) if spoken else None
-    decoder = WindowDecoder(StepWeights(model), words, 2, text_scale, clock, beat_guidance_scale)
-    scores = [decoder.begin(order, TOKENS[:, :known], first_frame=7)]
-    scores += [decoder.step(TOKENS[:, place]) for place in range(known, 11)]
+    decoder = window_decoder(model, words, 2, (text_scale, beat_guidance_scale), clock)
+    found = scores(decoder, order, TOKENS, known, first_frame=7)
     beating = model(TOKENS, words, clock=clock.at(7))[:, known:]
     heard, silent = (model(TOKENS, one)[:, known:] for one in (words, None))
     expected = silent + text_scale * (heard - silent) + beat_guidance_scale * (beating - heard)
-    torch.testing.assert_close(torch.stack(scores, dim=1), expected, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -170,15 +168,15 @@ def test_only_those_who_count_are_asked(
 def test_the_beat_goes_on_from_window_to_window(
     model: MusicLM, text: TextEmbeddings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard, ticks = [], MusicLM.ticks
+    frames, features = [], BeatGrid.features
 
-    def noted(own: MusicLM, clock: BeatGrid, order: torch.Tensor) -> torch.Tensor:
-        heard.append(float(clock.beats[0] / clock.beats_per_frame[0]))
-        return ticks(own, clock, order)
+    def noted(own: BeatGrid, num_frames: int) -> np.ndarray:
+        frames.append(float(own.beats[0] / own.beats_per_frame[0]))
+        return features(own, num_frames)
 
-    monkeypatch.setattr(MusicLM, "ticks", noted)
+    monkeypatch.setattr(BeatGrid, "features", noted)
     generate_codes(model, text, 11, bpm=130.0)
-    assert heard == pytest.approx([0, 2, 4, 6, 8])  # where windows of 4 frames begin
+    assert frames == pytest.approx([0, 2, 4, 6, 8])  # where windows of 4 frames begin
 
 
 def test_a_text_suggests_the_tempo(
@@ -244,7 +242,7 @@ def test_tempos_out_of_range_are_refused(model: MusicLM, bpm: float) -> None:
 
 def test_a_model_without_a_clock_says_so(make_model: Make, text: TextEmbeddings) -> None:
     model = make_model()
-    with pytest.raises(ConfigError, match="no beat clock"):
+    with pytest.raises(ConfigError, match="learned no beat"):
         generate_codes(model, text, 4, bpm=120.0)
     with pytest.raises(ConfigError, match="learned none"):
         model(TOKENS, clock=_clock((0.3, 0.0), (0.3, 0.0)))
@@ -254,7 +252,7 @@ def test_a_model_without_a_clock_says_so(make_model: Make, text: TextEmbeddings)
 
 
 def test_clocks_of_another_number_are_refused(model: MusicLM) -> None:
-    with pytest.raises(ConfigError, match="got 1 beat clocks; expected 2"):
+    with pytest.raises(ConfigError, match="got 1 beat grids; expected 2"):
         model(TOKENS, clock=_clock((0.3, 0.0)))
 
 

@@ -4,108 +4,79 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
-
-from bandtok.errors import ConfigError, GridError
-from bandtok.lm import decoding
-from bandtok.lm import generate as generation
-from bandtok.lm.decoding import StepWeights, WindowDecoder
-from bandtok.lm.generate import (
-    candidate_seeds,
+from tests.lm.running import (
+    TorchLanguageModel,
+    code_request,
     generate_batch,
     generate_codes,
     inpaint_codes,
-    plan_windows,
+    scores,
+    window_decoder,
 )
+
+from bandtok.errors import ConfigError, GridError
+from bandtok.lm import generate as generation
+from bandtok.lm.generate import candidate_seeds, stream_codes, stream_inpainted
 from bandtok.lm.model import MusicLM
 from bandtok.lm.sampling import SamplingConfig
 from bandtok.lm.text_embeddings import HashTextEncoder, TextEmbeddings
 from bandtok.lm.token_order import flatten, infill_order, token_order
+from bandtok.lm.windows import plan_windows
 
 Make = Callable[..., MusicLM]
 
 GREEDY = SamplingConfig(temperature=0.0)
 GUIDED = SamplingConfig(guidance_scale=2.0)
-GAP = infill_order(torch.tensor([[True, False, False, True]] * 3))
-# Weights are kept in float16 for single steps where the processor has a product for that.
-CLOSE = {"atol": 5e-2, "rtol": 1e-2}
+GAP = torch.from_numpy(infill_order(np.array([[True, False, False, True]] * 3)))
+DELAY = torch.from_numpy(token_order("delay", 3, 4))
 
 
 def _tokens(clips: int = 1, length: int = 12) -> torch.Tensor:
     return torch.randint(0, 11, (clips, length), generator=torch.Generator().manual_seed(2))
 
 
-def _scores(
-    decoder: WindowDecoder, order: torch.Tensor, tokens: torch.Tensor, known: int
-) -> torch.Tensor:
-    """Return the decoder's scores of every token from `known` on, [clips, n, codebook_size]."""
-    scores = [decoder.begin(order, tokens[:, :known])]
-    for place in range(known, len(order) - 1):
-        scores.append(decoder.step(tokens[:, place]))
-    return torch.stack(scores, dim=1)
-
-
 @pytest.mark.parametrize("known", [0, 1, 6, 11])
 @pytest.mark.parametrize(
     "order",
-    [torch.arange(12), GAP, token_order("delay", 3, 4)],
+    [torch.arange(12), GAP, DELAY],
     ids=["raster", "gap", "delay"],
 )
 @pytest.mark.parametrize("rope", ["2d", "1d"])
 @pytest.mark.parametrize("share", [True, False], ids=["one codebook", "codes of each row"])
-@pytest.mark.usefixtures("exact_steps")
 @torch.no_grad()
 def test_cached_decoding_equals_the_full_pass(
     make_model: Make, known: int, order: torch.Tensor, rope: str, share: bool, text: TextEmbeddings
 ) -> None:
     model, tokens = make_model(rope=rope, rows_share_codes=share), _tokens()
-    decoder = WindowDecoder(StepWeights(model), text)
-    found = _scores(decoder, order, tokens, known)
+    found = scores(window_decoder(model, text), order, tokens, known)
     full = model(tokens, text, order[None])
     torch.testing.assert_close(found, full[:, known:], atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()
-def test_steps_with_packed_weights_equal_the_full_pass_to_their_rounding(
-    model: MusicLM, text: TextEmbeddings
-) -> None:
-    tokens = _tokens()
-    found = _scores(WindowDecoder(StepWeights(model), text), torch.arange(12), tokens, 0)
-    torch.testing.assert_close(found, model(tokens, text), **CLOSE)
-
-
-@torch.no_grad()
-def test_packed_products_are_those_of_float16_weights() -> None:
-    weight, x = torch.randn(40, 24), torch.randn(3, 24)
-    found = decoding.prepack_linear(weight)(x)
-    torch.testing.assert_close(found, x @ weight.half().float().T, atol=2e-2, rtol=0)
-
-
-@pytest.mark.usefixtures("exact_steps")
-@torch.no_grad()
 def test_a_second_window_knows_nothing_of_the_first(model: MusicLM, text: TextEmbeddings) -> None:
-    decoder, tokens = WindowDecoder(StepWeights(model), text), _tokens()
-    _scores(decoder, torch.arange(12), tokens.flip(1), 0)
-    found = _scores(decoder, GAP, tokens, 4)
+    decoder, tokens = window_decoder(model, text), _tokens()
+    scores(decoder, torch.arange(12), tokens.flip(1), 0)
+    found = scores(decoder, GAP, tokens, 4)
     torch.testing.assert_close(found, model(tokens, text, GAP[None])[:, 4:], atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.usefixtures("exact_steps")
 @torch.no_grad()
 def test_guidance_mixes_both_full_passes(model: MusicLM) -> None:
     tokens = _tokens(2)
     text = HashTextEncoder(8).encode(["a calm piano", "drums"])
-    found = _scores(WindowDecoder(StepWeights(model), text, 2, 3.0), torch.arange(12), tokens, 2)
+    found = scores(window_decoder(model, text, 2, (3.0, 1.0)), torch.arange(12), tokens, 2)
     conditional, unconditional = model(tokens, text)[:, 2:], model(tokens)[:, 2:]
     expected = unconditional + 3.0 * (conditional - unconditional)
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
 
 
 def test_guidance_one_is_no_guidance_and_runs_one_row(model: MusicLM, text: TextEmbeddings) -> None:
-    weights = StepWeights(model)
-    assert WindowDecoder(weights, text, 1, 1.0).rows == 1
-    assert WindowDecoder(weights, None, 1, 5.0).rows == 1
+    assert len(window_decoder(model, text).branches) == 1
+    assert len(window_decoder(model, None, scales=(5.0, 1.0)).branches) == 1
     almost = SamplingConfig(guidance_scale=1.0 + 1e-7)
     plain = generate_codes(model, text, 6, seed=3)
     assert torch.equal(plain, generate_codes(model, text, 6, seed=3, sampling=almost))
@@ -194,7 +165,6 @@ def test_no_candidates_at_all_are_refused(model: MusicLM, text: TextEmbeddings) 
         generate_codes(model, text, 4, num_candidates=0)
 
 
-@pytest.mark.usefixtures("exact_steps")
 def test_greedy_codes_are_the_argmax_of_the_full_pass(model: MusicLM, text: TextEmbeddings) -> None:
     codes = generate_codes(model, text, 4, sampling=GREEDY)
     tokens = flatten(codes)[None]
@@ -202,7 +172,6 @@ def test_greedy_codes_are_the_argmax_of_the_full_pass(model: MusicLM, text: Text
         assert torch.equal(model(tokens, text).argmax(dim=-1), tokens)
 
 
-@pytest.mark.usefixtures("exact_steps")
 def test_beyond_the_window_the_last_half_is_seen_again(
     model: MusicLM, text: TextEmbeddings
 ) -> None:
@@ -224,14 +193,13 @@ def test_continuing_equals_never_having_stopped(
     assert torch.equal(again, whole)
 
 
-@pytest.mark.usefixtures("exact_steps")
 def test_delayed_codes_are_the_argmax_of_the_full_pass_in_that_order(
     make_model: Make, text: TextEmbeddings
 ) -> None:
     model = make_model(order="delay")
     codes = generate_codes(model, text, 9, sampling=GREEDY)
     for start, last in ((0, 4), (2, 6), (4, 8), (6, 9)):  # windows of 4, half of each new
-        order = token_order("delay", 3, last - start)
+        order = torch.from_numpy(token_order("delay", 3, last - start))
         tokens = flatten(codes[:, start:last])[order][None]
         with torch.no_grad():
             best = model(tokens, text, order[None]).argmax(dim=-1)[0]
@@ -245,27 +213,17 @@ def test_continuing_in_delay_order_equals_never_having_stopped(
 ) -> None:
     model = make_model(order="delay")
     whole = generate_codes(model, text, 9, sampling=GREEDY)
-    seen: list[int] = []
-    again = generate_codes(
-        model,
-        text,
-        9 - known,
-        prompt_codes=whole[:, :known],
-        sampling=GREEDY,
-        on_frame=lambda done, _, column: seen.append(int((column[0] == whole[:, done - 1]).all())),
-    )
+    again = generate_codes(model, text, 9 - known, prompt_codes=whole[:, :known], sampling=GREEDY)
     assert torch.equal(again, whole)
-    assert seen == [1] * 9  # each frame once, when no more of it changes
 
 
-@pytest.mark.usefixtures("exact_steps")
 def test_an_edit_with_a_delay_model_reads_what_is_known_first(make_model: Make) -> None:
     model = make_model(order="delay")
     codes = generate_codes(model, None, 4, seed=1)
     keep = torch.ones(3, 4, dtype=torch.bool)
     keep[:, 1:3] = False
     done = inpaint_codes(model, None, codes, keep, sampling=GREEDY)
-    order = infill_order(keep)
+    order = torch.from_numpy(infill_order(keep.numpy()))
     tokens = flatten(done)[order][None]
     with torch.no_grad():
         expected = model(tokens, None, order[None]).argmax(dim=-1)
@@ -295,7 +253,7 @@ def _unknown(frames: int, *spans: tuple[int, int]) -> torch.Tensor:
     ],
 )
 def test_windows_spelled_out(unknown: torch.Tensor, plans: list[tuple[int, int, int]]) -> None:
-    found = [(plan.start, plan.first, plan.last) for plan in plan_windows(unknown, 8)]
+    found = [(plan.start, plan.first, plan.last) for plan in plan_windows(unknown.numpy(), 8)]
     assert found == plans
 
 
@@ -307,7 +265,7 @@ def test_every_unknown_cell_is_written_once_inside_its_window(window: int) -> No
         unknown = torch.rand(3, frames, generator=generator) < 0.4
         unknown[:, torch.rand(frames, generator=generator) < 0.5] = False
         written = torch.zeros(frames, dtype=torch.int64)
-        for plan in plan_windows(unknown, window):
+        for plan in plan_windows(unknown.numpy(), window):
             assert 0 <= plan.start <= plan.first < plan.last <= plan.start + window
             written[plan.first : plan.last] += 1
         assert written.max() <= 1
@@ -324,44 +282,35 @@ def test_completing_keeps_what_was_to_be_kept(model: MusicLM, text: TextEmbeddin
     assert torch.equal(inpaint_codes(model, text, codes, torch.ones_like(keep)), codes)
 
 
-@pytest.mark.usefixtures("exact_steps")
 def test_completing_hears_both_sides_and_other_bands(model: MusicLM) -> None:
     codes = generate_codes(model, None, 4, seed=1)
     keep = torch.ones(3, 4, dtype=torch.bool)
     keep[2, 1] = keep[0, 2] = False
     done = inpaint_codes(model, None, codes, keep, sampling=GREEDY)
-    order = infill_order(keep)
+    order = torch.from_numpy(infill_order(keep.numpy()))
     tokens = flatten(done)[order][None]
     with torch.no_grad():
         expected = model(tokens, None, order[None]).argmax(dim=-1)
     assert torch.equal(tokens[0, -2:], expected[0, -2:])
 
 
-def test_frames_are_reported_as_they_are_done(model: MusicLM) -> None:
-    seen: list[tuple[int, int, list[int]]] = []
-    codes = generate_codes(
-        model,
-        None,
-        6,
-        on_frame=lambda done, total, column: seen.append((done, total, column[0].tolist())),
-    )
-    assert seen == [(n + 1, 6, codes[:, n].tolist()) for n in range(6)]
+def test_columns_are_handed_out_as_soon_as_they_are_final(model: MusicLM) -> None:
+    codes, written = generate_codes(model, None, 6), []
+    for column in stream_codes(TorchLanguageModel(model), code_request(None, 6)):
+        written.append(torch.from_numpy(column[0]))
+        if len(written) == 3:
+            break
+    assert torch.equal(torch.stack(written, dim=1), codes[:, :3])
 
 
-def test_frames_of_an_edit_are_reported_once_and_final(model: MusicLM) -> None:
-    codes, seen = generate_codes(model, None, 9, seed=1), list[list[int]]()
+def test_columns_of_an_edit_come_once_and_in_order(model: MusicLM) -> None:
+    codes = generate_codes(model, None, 9, seed=1)
     keep = torch.ones(3, 9, dtype=torch.bool)
     keep[1, 2:4] = keep[:, 7] = False
-    done = inpaint_codes(
-        model, None, codes, keep, on_frame=lambda _, __, column: seen.append(column[0].tolist())
-    )
-    assert seen == done.T.tolist()
-
-
-def test_training_mode_is_left_as_it_was(model: MusicLM) -> None:
-    model.train()
-    generate_codes(model, None, 1)
-    assert model.training
+    columns = list(stream_inpainted(TorchLanguageModel(model), codes.numpy(), keep.numpy()))
+    assert len(columns) == 9
+    for frame in (0, 1, 4, 5, 6, 8):
+        assert columns[frame].tolist() == codes[:, frame].tolist()
 
 
 def test_unfit_prompts_are_refused(model: MusicLM) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,13 +17,18 @@ from bandtok.lm.token_order import infill_order, token_order
 Make = Callable[..., MusicLM]
 MakeConfig = Callable[..., MusicLMConfig]
 
+
+def _infill_order(keep: list[list[bool]]) -> torch.Tensor:
+    return torch.from_numpy(infill_order(np.array(keep)))
+
+
 # Windows of 3 bands and 4 frames: nothing known; a past and a future known; some bands known.
 ORDERS = {
     "raster": torch.arange(12),
-    "delay": token_order("delay", 3, 4),
-    "gap": infill_order(torch.tensor([[True, False, False, True]] * 3)),
-    "bands": infill_order(torch.tensor([[True] * 4, [False] * 4, [True] * 4])),
-    "unfinished": infill_order(torch.tensor([[True, False, False, True]] * 3))[:8],
+    "delay": torch.from_numpy(token_order("delay", 3, 4)),
+    "gap": _infill_order([[True, False, False, True]] * 3),
+    "bands": _infill_order([[True] * 4, [False] * 4, [True] * 4]),
+    "unfinished": _infill_order([[True, False, False, True]] * 3)[:8],
 }
 
 
@@ -93,7 +99,7 @@ def test_rows_with_orders_of_their_own_equal_single_ones(model: MusicLM) -> None
 @torch.no_grad()
 def test_a_known_code_is_heard_from_both_sides_and_other_bands(model: MusicLM) -> None:
     keep = torch.tensor([[True, False, False, True], [True] * 4, [True] * 4])
-    order = infill_order(keep)
+    order = _infill_order(keep.tolist())
     tokens = _tokens(1, 12)
     before = model(tokens, None, order[None])[0, 10]
     for known in range(10):
@@ -139,7 +145,7 @@ def test_a_new_model_does_not_hear_the_text_yet(
 def test_a_query_picks_out_a_word_wherever_it_stands(make_model: Make) -> None:
     model, encoder = make_model(text_queries=1), HashTextEncoder(8)
     condition = model.condition
-    word = condition.text_pooling.norm(encoder.encode(["slow"]).states[0, 1])
+    word = condition.text_pooling.norm(torch.from_numpy(encoder.encode(["slow"]).states[0, 1]))
     condition.inner.weight[:, :8] = 0  # the mean is not heard
     condition.text_pooling.queries.copy_(50 * word)
     first, last, without = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,8 +13,8 @@ from bandtok.api.music_model import MusicModel
 from bandtok.errors import CheckpointError, ConfigError, GridError
 from bandtok.lm.reranker import Reranker
 from bandtok.lm.reranker_config import DEBUG_RERANKER, RerankerConfig
-from bandtok.lm.text_embeddings import HashTextEncoder
-from bandtok.model_specs import RERANKER_SPEC, TOKENIZER_SPEC
+from bandtok.lm.text_embeddings import HashTextEncoder, TextEmbeddings
+from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC
 from bandtok.tokens.grid import TokenGrid
 from bandtok.torch_checkpoint import load_network, save_network
 
@@ -43,7 +44,9 @@ def test_rows_are_heard_alone_at_any_length(reranker: Reranker, frames: int) -> 
 @torch.no_grad()
 def test_bands_are_told_apart(reranker: Reranker) -> None:
     codes = _codes(1)
-    assert not torch.allclose(reranker.encode_codes(codes), reranker.encode_codes(codes.flip(1)), atol=1e-3)
+    assert not torch.allclose(
+        reranker.encode_codes(codes), reranker.encode_codes(codes.flip(1)), atol=1e-3
+    )
 
 
 def test_gradients_reach_every_parameter(reranker: Reranker) -> None:
@@ -88,7 +91,9 @@ def test_saved_and_loaded(reranker: Reranker, tmp_path: Path) -> None:
     save_network(reranker, tmp_path, RERANKER_SPEC.name)
     again = load_network(RERANKER_SPEC, tmp_path)
     assert again.config == DEBUG_RERANKER
-    torch.testing.assert_close(again.encode_codes(_codes()), reranker.encode_codes(_codes()), atol=0.02, rtol=0)
+    torch.testing.assert_close(
+        again.encode_codes(_codes()), reranker.encode_codes(_codes()), atol=0.02, rtol=0
+    )
 
 
 def test_a_music_model_listens_with_its_own_listener_or_the_bundled_one(tmp_path: Path) -> None:
@@ -96,8 +101,8 @@ def test_a_music_model_listens_with_its_own_listener_or_the_bundled_one(tmp_path
     assert debug.reranker is not None
     assert debug.reranker.config == DEBUG_RERANKER
     for kind, network in (
-        ("lm", debug.network),
-        ("reranker", debug.reranker),
+        ("lm", load_network(LM_SPEC, "debug")),
+        ("reranker", load_network(RERANKER_SPEC, "debug")),
         ("tokenizer", load_network(TOKENIZER_SPEC, "debug")),
     ):
         save_network(network, tmp_path / kind, kind)
@@ -115,18 +120,18 @@ def test_a_music_model_listens_with_its_own_listener_or_the_bundled_one(tmp_path
 def test_of_a_continuation_only_what_is_new_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     model = MusicModel.from_pretrained("debug")
     assert model.reranker is not None
-    start, heard = model.generate("a harp", 0.4, num_candidates=1).grid, []
-    hear = model.reranker.hear
+    start, seen = model.generate("a harp", 0.4, num_candidates=1).grid, []
+    scores = model.reranker.scores
 
-    def hearing(codes: torch.Tensor) -> torch.Tensor:
-        heard.append(codes)
-        return hear(codes)
+    def noted(codes: np.ndarray, text: TextEmbeddings) -> np.ndarray:
+        seen.append(codes)
+        return scores(codes, text)
 
-    monkeypatch.setattr(model.reranker, "hear", hearing)
+    monkeypatch.setattr(model.reranker, "scores", noted)
     whole = model.generate("a harp", 0.3, num_candidates=3, continue_from=start).grid
     new = whole.num_frames - start.num_frames
-    assert [codes.shape for codes in heard] == [(3, 16, new)]
-    assert any((whole.codes[:, -new:] == codes.numpy()).all() for codes in heard[0])
+    assert [codes.shape for codes in seen] == [(3, 16, new)]
+    assert any((whole.codes[:, -new:] == codes).all() for codes in seen[0])
 
 
 def test_the_opening_that_the_listener_likes_best_is_played_on() -> None:
@@ -139,8 +144,7 @@ def test_the_opening_that_the_listener_likes_best_is_played_on() -> None:
     def liking(grid: TokenGrid) -> float:
         text = model.text_encoder.encode(["a harp"])
         assert model.reranker is not None
-        with torch.no_grad():
-            return float(model.reranker(torch.from_numpy(grid.codes).long()[None], text))
+        return float(model.reranker.scores(grid.codes.astype(np.int64)[None], text)[0])
 
     best = max(alone, key=liking)
     assert (chosen.codes == best.codes).all()

@@ -13,15 +13,16 @@ import torch
 from transformers import BertConfig as ReferenceConfig
 from transformers import BertModel
 
+from bandtok.backends import BackendName, Runtime, load_bert_text_encoder
 from bandtok.errors import CheckpointError, ConfigError
-from bandtok.lm.bert import Bert, BertConfig
+from bandtok.lm.bert import Bert
+from bandtok.lm.bert_config import BertConfig
 from bandtok.lm.packed_weights import pack_matrix, pack_tensors, unpack_matrix, unpack_tensors
 from bandtok.lm.text_encoder import (
     BUNDLED_TEXT_ENCODER,
     CONFIG_FILE,
     WEIGHTS_FILE,
     BertTextEncoder,
-    load_bert_text_encoder,
 )
 
 SMALL = {
@@ -34,9 +35,13 @@ SMALL = {
 }
 
 
-@pytest.fixture(scope="module")
-def bundled() -> BertTextEncoder:
-    return load_bert_text_encoder()
+@pytest.fixture(scope="module", params=["onnx", "torch"])
+def bundled(request: pytest.FixtureRequest) -> BertTextEncoder:
+    return load_bert_text_encoder(BUNDLED_TEXT_ENCODER, Runtime(backend=request.param))
+
+
+def _cosine(first: np.ndarray, second: np.ndarray) -> float:
+    return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
 
 
 def test_equals_the_bert_of_transformers() -> None:
@@ -69,16 +74,15 @@ def test_the_bundled_encoder_knows_meaning(bundled: BertTextEncoder) -> None:
     assert bundled.dim == states.states.shape[2] == 384
     assert not states.mask[1].any()
     piano, other, car = (states.states[row, 0] for row in (0, 2, 3))
-    cosine = torch.nn.functional.cosine_similarity
-    assert cosine(piano, other, dim=0) > cosine(piano, car, dim=0) + 0.2
+    assert _cosine(piano, other) > _cosine(piano, car) + 0.2
 
 
 def test_the_bundled_states_are_upstreams(bundled: BertTextEncoder) -> None:
     """Values of the upstream float32 weights through transformers 5.23."""
     states = bundled.encode(["a calm solo piano piece"]).states[0]
     assert states.shape == (8, 384)
-    expected = torch.tensor([-0.1436, -0.0211, 0.0912, -0.0911, -0.2696, 0.4106, 0.5426, -0.3236])
-    assert torch.nn.functional.cosine_similarity(states[0, :8], expected, dim=0) > 0.9995
+    expected = np.array([-0.1436, -0.0211, 0.0912, -0.0911, -0.2696, 0.4106, 0.5426, -0.3236])
+    assert _cosine(states[0, :8], expected) > 0.9995
 
 
 def test_states_do_not_depend_on_the_batch(bundled: BertTextEncoder) -> None:
@@ -86,7 +90,7 @@ def test_states_do_not_depend_on_the_batch(bundled: BertTextEncoder) -> None:
     together = bundled.encode(texts)
     for row, text in enumerate(texts):
         alone = bundled.encode([text]).states[0]
-        assert torch.allclose(together.states[row][together.mask[row]], alone, atol=1e-4)
+        np.testing.assert_allclose(together.states[row][together.mask[row]], alone, atol=1e-4)
 
 
 def test_long_prompts_are_cut(bundled: BertTextEncoder) -> None:
@@ -124,16 +128,19 @@ def test_packed_parts_must_fit() -> None:
         unpack_tensors(prepack_linear)
 
 
-def test_damaged_folders_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("backend", "message"), [("torch", "cannot load"), ("onnx", "exported from")]
+)
+def test_damaged_folders_are_refused(tmp_path: Path, backend: BackendName, message: str) -> None:
     with pytest.raises(CheckpointError, match="cannot load the text encoder"):
-        load_bert_text_encoder(tmp_path)
+        load_bert_text_encoder(tmp_path, Runtime())
     folder = tmp_path / "encoder"
     shutil.copytree(BUNDLED_TEXT_ENCODER, folder)
     content = json.loads((folder / CONFIG_FILE).read_bytes())
     content["config"]["num_hidden_layers"] = 5
     (folder / CONFIG_FILE).write_text(json.dumps(content))
-    with pytest.raises(CheckpointError, match="cannot load the text encoder"):
-        load_bert_text_encoder(folder)
+    with pytest.raises(CheckpointError, match=message):
+        load_bert_text_encoder(folder, Runtime(backend=backend))
 
 
 def test_the_card_names_the_bundled_bytes() -> None:

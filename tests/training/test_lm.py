@@ -222,7 +222,7 @@ def test_settings_out_of_range_are_refused() -> None:
 
 
 def test_grid_image_has_the_lowest_band_at_the_bottom() -> None:
-    image = grid_image(torch.tensor([[1, 1], [0, 0]]), 2, size=3)
+    image = grid_image(np.array([[1, 1], [0, 0]]), 2, size=3)
     assert image.shape == (6, 6, 3)
     assert (image[:3] == image[0, 0]).all()
     assert (image[3:] == image[-1, 0]).all()

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from bandtok.errors import ConfigError
+from bandtok.lm.beat import check_tempo
+from bandtok.lm.sampling import SamplingConfig
 from bandtok.signal.loudness import TARGET_LUFS, check_target
-
-if TYPE_CHECKING:
-    from bandtok.lm.sampling import SamplingConfig
 
 DEFAULT_DURATION_SECONDS = 10.0
 DEFAULT_SEED = 0
@@ -79,8 +78,6 @@ class GenerationConfig:
     loudness_lufs: float | None = TARGET_LUFS
 
     def __post_init__(self) -> None:
-        from bandtok.lm.beat import check_tempo  # noqa: PLC0415  # loads torch
-
         for name in CONFIG_FIELDS:
             _check_type(name, getattr(self, name))
         _ = self.sampling
@@ -94,8 +91,6 @@ class GenerationConfig:
     @property
     def sampling(self) -> SamplingConfig:
         """How single codes are sampled."""
-        from bandtok.lm.sampling import SamplingConfig  # noqa: PLC0415  # loads torch
-
         return SamplingConfig(**{f.name: getattr(self, f.name) for f in fields(SamplingConfig)})
 
 

@@ -12,8 +12,7 @@ from math import ceil
 from numbers import Real
 from typing import Unpack
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from bandtok.api.clip import Clip, marked
 from bandtok.api.generation_config import (
@@ -35,22 +34,24 @@ from bandtok.api.inputs import (
     as_seeds,
 )
 from bandtok.api.tokenizer import Progress, Tokenizer
+from bandtok.backends import (
+    Runtime,
+    choose_runtime,
+    load_language_model,
+    load_reranker,
+    load_text_encoder,
+)
 from bandtok.checkpoint import holds_network
-from bandtok.device import choose_device
 from bandtok.errors import CheckpointError, ConfigError, GridError
-from bandtok.lm.decoding import StepWeights
-from bandtok.lm.generate import FrameCallback, check_bpm, generate_batch, inpaint_codes
-from bandtok.lm.model import MusicLM
-from bandtok.lm.reranker import Reranker
+from bandtok.lm.generate import CodeRequest, check_bpm, stream_codes, stream_inpainted
+from bandtok.lm.networks import LanguageModel, RerankerNetwork
 from bandtok.lm.text_embeddings import TextEmbeddings, TextEncoder
-from bandtok.lm.text_encoder import load_text_encoder
-from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC
+from bandtok.model_specs import RERANKER_SPEC, TOKENIZER_SPEC
 from bandtok.signal.audio import Audio
 from bandtok.signal.loudness import normalize_loudness
 from bandtok.signal.mel import mel_bin_centers_hz
 from bandtok.tokens.grid import TokenGrid
 from bandtok.tokens.region import Region
-from bandtok.torch_checkpoint import load_network
 
 MAX_DURATION_SECONDS = 3600.0
 _DEFAULTS = GenerationConfig()
@@ -60,10 +61,10 @@ class MusicModel:
     """Prompts to music; made by :meth:`from_pretrained`.
 
     Args:
-        network: writes codes.
-        text_encoder: reads prompts.
-        tokenizer: makes codes sound.
-        listener: chooses among candidates; None leaves that to the network itself.
+        network: the language model.
+        text_encoder: for prompts.
+        tokenizer: turns codes into audio.
+        reranker: selects among candidates; None leaves that to the language model.
 
     Raises:
         CheckpointError: if network and tokenizer do not belong together.
@@ -71,10 +72,10 @@ class MusicModel:
 
     def __init__(
         self,
-        network: MusicLM,
+        network: LanguageModel,
         text_encoder: TextEncoder,
         tokenizer: Tokenizer,
-        reranker: Reranker | None = None,
+        reranker: RerankerNetwork | None = None,
     ) -> None:
         wanted = network.config.tokenizer_fingerprint
         if wanted and wanted != tokenizer.fingerprint:
@@ -84,10 +85,9 @@ class MusicModel:
             )
         self.network, self.text_encoder, self.tokenizer = network, text_encoder, tokenizer
         self.reranker = reranker
-        self._weights = StepWeights(network)
 
     def __repr__(self) -> str:
-        millions = sum(weight.numel() for weight in self.network.parameters()) / 1e6
+        millions = self.network.num_parameters / 1e6
         return f"MusicModel({millions:.1f} M parameters, {self.tokenizer!r})"
 
     @classmethod
@@ -97,27 +97,34 @@ class MusicModel:
         *,
         tokenizer: str | os.PathLike[str] | None = None,
         device: str = "auto",
+        backend: str = "auto",
+        threads: int | None = None,
     ) -> MusicModel:
-        """Load a music language model with its tokenizer, vocoder, text encoder and listener.
+        """Load a music language model with its tokenizer, vocoder, text encoder and reranker.
 
         Args:
             name: None for the bundled weights, "debug" for a tiny random model, a model or run
-                folder, or a hub id. The listener is the one in `name` if that folder holds
+                folder, or a hub id. The reranker is the one in `name` if that folder holds
                 `reranker/`, or the bundled one where it knows the same codes and text encoder.
             tokenizer: another tokenizer, by name; the default is the bundled one, or the one in
                 `name` if that folder holds `tokenizer/`.
-            device: "auto", "cpu", "cuda" or "mps".
+            device, backend, threads: as for `Tokenizer.from_pretrained`.
 
         Raises:
             CheckpointError: if a model cannot be found, is damaged or does not fit the tokenizer.
+            ConfigError: if there is no such device or back end.
+            MissingDependency: if torch is needed and not installed.
         """
-        device = choose_device(device)
-        network = load_network(LM_SPEC, name, device)
+        runtime = choose_runtime(device, backend, threads)
+        network = load_language_model(name, runtime)
         if tokenizer is None and name is not None:
             tokenizer = name if holds_network(TOKENIZER_SPEC.name, name) else None
-        encoder = load_text_encoder(network.config.text_encoder)
-        reranker = _load_reranker(name, network, device)
-        return cls(network, encoder, Tokenizer.from_pretrained(tokenizer, device=device), reranker)
+        return cls(
+            network,
+            load_text_encoder(network.config.text_encoder, runtime),
+            Tokenizer.from_pretrained(tokenizer, device=device, backend=backend, threads=threads),
+            _load_reranker(name, network, runtime),
+        )
 
     def generate(
         self,
@@ -128,7 +135,7 @@ class MusicModel:
         *,
         continue_from: MusicSource | None = None,
         on_progress: Progress | None = None,
-        on_column: Callable[[Tensor], None] | None = None,
+        on_column: Callable[[np.ndarray], None] | None = None,
         **overrides: Unpack[GenerationOverrides],
     ) -> Clip:
         """Generate music from a prompt.
@@ -137,7 +144,7 @@ class MusicModel:
             prompt: describes the music; empty means unconditional. Only the beginning counts of a
                 prompt that is longer than the text encoder's context (`hears_all_of`).
             duration_seconds: length of the new music, above 0 and up to an hour.
-            seed: 0 or more; same seed, same machine, same version: same tokens.
+            seed: 0 or more; same seed, machine, version and back end: same tokens.
             config: how to sample, number of candidates, tempo and loudness.
             continue_from: existing music that the clip begins with: tokens, a clip, audio, or the
                 path of a token file (.btk) or audio file. Of stereo tokens, the mono rows.
@@ -161,7 +168,7 @@ class MusicModel:
             config=with_overrides(config, overrides),
             continue_from=continue_from,
         )
-        return self._generate(request, _frames_done(on_progress, on_column))[0]
+        return self._generate(request, on_progress, on_column)[0]
 
     def generate_batch(
         self,
@@ -198,7 +205,7 @@ class MusicModel:
             config=with_overrides(config, overrides),
             continue_from=continue_from,
         )
-        return self._generate(request, _frames_done(on_progress, None)) if texts else []
+        return self._generate(request, on_progress, None) if texts else []
 
     def edit(
         self,
@@ -239,54 +246,62 @@ class MusicModel:
         grid = as_grid(self.tokenizer, source)
         self._check_regions(regions)
         centers = mel_bin_centers_hz(self.tokenizer.config.mel)
-        keep = torch.ones(grid.num_bands, grid.num_frames, dtype=torch.bool)
+        keep = np.ones((grid.num_bands, grid.num_frames), np.bool_)
         for part in regions:
-            keep &= ~torch.from_numpy(part.cells(grid, centers))
-        codes = torch.from_numpy(grid.codes).long()
-        codes[: grid.num_bands] = inpaint_codes(
-            self._weights,
-            self._text([text]),
+            keep &= ~part.cells(grid, centers)
+        codes = grid.codes.astype(np.int64)
+        columns = stream_inpainted(
+            self.network,
             codes[: grid.num_bands],
             keep,
+            text=self._text([text]),
             sampling=sampling,
             seed=seed,
-            on_frame=_frames_done(on_progress, None),
         )
+        for index, column in enumerate(columns):
+            codes[: grid.num_bands, index] = column
+            if on_progress:
+                on_progress(index + 1, grid.num_frames)
         settings = {**asdict(sampling), "regions": [_as_json(part) for part in regions]}
-        edited = replace(grid, codes=codes.numpy())
+        edited = replace(grid, codes=codes)
         edited = marked(edited, "edit", text, seed, settings, grid)
         return Clip(audio=self.tokenizer.decode(edited), grid=edited)
 
     def check_bpm(self, bpm: float | None) -> None:
-        """Say whether a tempo can be played, before anything is made.
-
-        Raises:
-            ConfigError: if it is out of range, or the network has learned no beat clock.
-        """
-        check_bpm(self.network, bpm)
+        """Raise ConfigError if a tempo is out of range, or the network has learned no beat."""
+        check_bpm(self.network.config, bpm)
 
     def hears_all_of(self, prompt: str) -> bool:
         """Return whether the text encoder takes the whole prompt, not only its beginning."""
         return self.text_encoder.fits(as_prompt(prompt))
 
-    def _generate(self, request: _Request, on_frame: FrameCallback) -> list[Clip]:
+    def _generate(
+        self,
+        request: _Request,
+        on_progress: Progress | None,
+        on_column: Callable[[np.ndarray], None] | None,
+    ) -> list[Clip]:
         config, size = request.config, self.tokenizer.samples_per_frame
         new_samples = max(round(request.duration_seconds * self.tokenizer.sample_rate), 1)
         known = self._start(request.continue_from)
-        start = None if known is None else torch.from_numpy(known.codes).long()
-        codes = generate_batch(
-            self._weights,
-            self._text(request.texts),
-            ceil(new_samples / size),
-            prompt_codes=start,
-            sampling=config.sampling,
+        known_frames = 0 if known is None else known.num_frames
+        codes = CodeRequest(
+            num_frames=ceil(new_samples / size),
+            text=self._text(request.texts),
             seeds=request.seeds,
+            prompt_codes=None if known is None else known.codes,
+            sampling=config.sampling,
             num_candidates=config.num_candidates,
-            reranker=self.reranker,
             bpm=config.bpm,
-            on_frame=on_frame,
         )
-        known_samples = 0 if start is None else start.shape[1] * size
+        columns = []
+        for column in stream_codes(self.network, codes, self.reranker):
+            columns.append(column)
+            if on_progress:
+                on_progress(len(columns), known_frames + codes.num_frames)
+            if on_column:
+                on_column(column[0])
+        known_samples = known_frames * size
         grids = [
             marked(
                 self.tokenizer._grid(clip, known_samples + new_samples),
@@ -296,7 +311,9 @@ class MusicModel:
                 {**asdict(config), "duration_seconds": request.duration_seconds},
                 known,
             )
-            for clip, text, seed in zip(codes, request.texts, request.seeds, strict=True)
+            for clip, text, seed in zip(
+                np.stack(columns, axis=2), request.texts, request.seeds, strict=True
+            )
         ]
         return [Clip(audio=self._decoded(grid, config.loudness_lufs), grid=grid) for grid in grids]
 
@@ -344,24 +361,12 @@ def _as_json(region: Region) -> dict[str, object]:
     return {"seconds": list(region.seconds), "hertz": list(region.hertz)}
 
 
-def _frames_done(
-    on_progress: Progress | None, on_column: Callable[[Tensor], None] | None
-) -> FrameCallback:
-    def on_frame(done: int, total: int, column: Tensor) -> None:
-        if on_progress:
-            on_progress(done, total)
-        if on_column:
-            on_column(column[0])
-
-    return on_frame
-
-
 def _load_reranker(
-    name: str | os.PathLike[str] | None, network: MusicLM, device: str
-) -> Reranker | None:
-    """Return the listener of a model folder, or the bundled one; None if it knows other codes."""
+    name: str | os.PathLike[str] | None, network: LanguageModel, runtime: Runtime
+) -> RerankerNetwork | None:
+    """Return the reranker of a model folder, or the bundled one; None if it knows other codes."""
     own = name is not None and holds_network(RERANKER_SPEC.name, name)
-    reranker: Reranker = load_network(RERANKER_SPEC, name if own else None, device)
+    reranker = load_reranker(name if own else None, runtime)
     theirs, wanted = reranker.config, network.config
     fits = (theirs.tokenizer_fingerprint, theirs.text_encoder, theirs.text_dim) == (
         wanted.tokenizer_fingerprint,
@@ -370,7 +375,7 @@ def _load_reranker(
     )
     if own and not fits:
         raise CheckpointError(
-            f"the listener in {os.fspath(name or '')!r} was trained on other codes, or with "
-            "another text encoder, than the music model beside it"
+            f"the reranker in {os.fspath(name or '')!r} was trained on other codes, or with "
+            "another text encoder, than the language model beside it"
         )
     return reranker if fits else None

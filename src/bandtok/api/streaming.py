@@ -13,13 +13,12 @@ import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from torch import Tensor
 
 from bandtok.api.clip import Clip
 from bandtok.api.tokenizer import Tokenizer
 from bandtok.signal.loudness import TARGET_LUFS, check_target, normalize_stream
 
-Write = Callable[[Callable[[Tensor], None]], Clip]
+Write = Callable[[Callable[[np.ndarray], None]], Clip]
 """Makes a whole clip and hands each column of codes, int64 [bands], over as it comes."""
 
 
@@ -48,7 +47,7 @@ class ClipStream:
         if loudness_lufs is not None:
             check_target(loudness_lufs)
         self._tokenizer, self._write, self._loudness_lufs = tokenizer, write, loudness_lufs
-        self._columns: queue.SimpleQueue[Tensor | None] = queue.SimpleQueue()
+        self._columns: queue.SimpleQueue[np.ndarray | None] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._outcome: Clip | BaseException | None = None
 
@@ -82,7 +81,7 @@ class ClipStream:
 
     def _blocks(self) -> Iterator[np.ndarray]:
         while (column := self._columns.get()) is not None:
-            yield column[:, None].numpy()
+            yield column[:, None]
         if isinstance(self._outcome, BaseException):
             raise self._outcome
 
@@ -93,7 +92,7 @@ class ClipStream:
             self._outcome = error
         self._columns.put(None)
 
-    def _hand_over(self, column: Tensor) -> None:
+    def _hand_over(self, column: np.ndarray) -> None:
         if self._stopped.is_set():
             raise _Stopped
         self._columns.put(column)

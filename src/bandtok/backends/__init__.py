@@ -15,11 +15,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from bandtok.backends.graphs import DECODER_GRAPH, ENCODER_GRAPH, VOCODER_GRAPH
+from bandtok.backends.graphs import (
+    CODES_GRAPH,
+    CONDITION_GRAPH,
+    DECODER_GRAPH,
+    ENCODER_GRAPH,
+    STEP_GRAPH,
+    TEXT_GRAPH,
+    VOCODER_GRAPH,
+)
 from bandtok.backends.networks import CodecNetwork, VocoderNetwork
 from bandtok.checkpoint import find_model_folder
 from bandtok.errors import CheckpointError, ConfigError, MissingDependency
-from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC
+from bandtok.lm.networks import LanguageModel, RerankerNetwork
+from bandtok.lm.text_embeddings import HashTextEncoder, TextEncoder
+from bandtok.lm.text_encoder import (
+    BUNDLED_TEXT_ENCODER,
+    BertNetwork,
+    BertTextEncoder,
+    read_text_encoder,
+)
+from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC, VOCODER_SPEC
 
 BackendName = Literal["auto", "onnx", "torch"]
 DEVICES = ("cpu", "cuda", "mps")
@@ -127,6 +143,76 @@ def load_vocoder_network(name: str | os.PathLike[str] | None, runtime: Runtime) 
 
     network = load_network(VOCODER_SPEC, folder)
     return ExternalVocoder(network, network.reach).to(runtime.device)
+
+
+def load_language_model(name: str | os.PathLike[str] | None, runtime: Runtime) -> LanguageModel:
+    """Load a language model by name, like `load_codec_network`."""
+    folder = find_model_folder(LM_SPEC.name, name)
+    if backend_for(folder, (STEP_GRAPH, CONDITION_GRAPH), runtime) == "onnx":
+        from bandtok.backends.onnx_lm import OnnxLanguageModel
+
+        return OnnxLanguageModel(folder, runtime.threads)
+    from bandtok.backends.torch_lm import TorchLanguageModel
+    from bandtok.torch_checkpoint import load_network
+
+    return TorchLanguageModel(load_network(LM_SPEC, folder, runtime.device))
+
+
+def load_reranker(name: str | os.PathLike[str] | None, runtime: Runtime) -> RerankerNetwork:
+    """Load a reranker by name, like `load_codec_network`."""
+    folder = find_model_folder(RERANKER_SPEC.name, name)
+    if backend_for(folder, (CODES_GRAPH, TEXT_GRAPH), runtime) == "onnx":
+        from bandtok.backends.onnx_text import OnnxReranker
+
+        return OnnxReranker(folder, runtime.threads)
+    from bandtok.backends.torch_lm import TorchReranker
+    from bandtok.torch_checkpoint import load_network
+
+    return TorchReranker(load_network(RERANKER_SPEC, folder, runtime.device))
+
+
+def load_text_encoder(name: str, runtime: Runtime | None = None) -> TextEncoder:
+    """Load a text encoder by name.
+
+    Args:
+        name: "minilm" (the bundled weights), "hash:DIM" (toy), or "hub:NAME_OR_PATH" for any
+            encoder that transformers can load.
+        runtime: where it is computed and by what; None is the CPU.
+
+    Raises:
+        ConfigError: if the name is none of these.
+        MissingDependency: if "hub:" is asked for and transformers is not installed.
+        CheckpointError: if the bundled weights are missing or damaged.
+    """
+    runtime = runtime or Runtime()
+    kind, _, rest = name.partition(":")
+    if kind == "hash" and rest.isdecimal():
+        return HashTextEncoder(int(rest))
+    if name == "minilm":
+        return load_bert_text_encoder(BUNDLED_TEXT_ENCODER, runtime)
+    if kind == "hub" and rest:
+        require_torch(f"text encoder {name!r}")
+        from bandtok.lm.pretrained_text import PretrainedTextEncoder
+
+        return PretrainedTextEncoder(rest, runtime.device)
+    raise ConfigError(
+        f"got text encoder {name!r}; expected 'minilm', 'hash:DIM' or 'hub:NAME_OR_PATH'"
+    )
+
+
+def load_bert_text_encoder(folder: Path, runtime: Runtime) -> BertTextEncoder:
+    """Load a text encoder from a folder; raises as `read_text_encoder` does."""
+    config, weights, tokenizer = read_text_encoder(folder)
+    if backend_for(folder, (TEXT_GRAPH,), runtime) == "onnx":
+        from bandtok.backends.onnx_text import OnnxBert
+
+        network: BertNetwork = OnnxBert(folder, config, weights, runtime.threads)
+    else:
+        from bandtok.backends.torch_lm import TorchBert
+        from bandtok.lm.bert import load_bert
+
+        network = TorchBert(load_bert(folder, config, weights), runtime.device)
+    return BertTextEncoder(network, config.hidden_size, tokenizer)
 
 
 def has_torch() -> bool:

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from bandtok.backends.graphs import (
     STEP_GRAPH,
     TEMPO_GRAPH,
 )
-from bandtok.backends.onnx_session import default_threads, open_session
+from bandtok.backends.onnx_session import default_threads, open_session, run_on_text
 from bandtok.checkpoint import read_config, read_weights
 from bandtok.errors import CheckpointError, ConfigError
 from bandtok.lm.config import NEIGHBORS, MusicLMConfig
@@ -54,8 +55,10 @@ class OnnxLanguageModel:
         self.config, self._folder = config, folder
         self._threads = threads or default_threads()
         self._small = read_weights(folder, "condition.", "tempo.", "beat_embedding.")
+        given = read_weights(folder)
+        self.num_parameters = sum(array.size for array in given.values())
         try:
-            weights = step_weights(read_weights(folder), config)
+            weights = step_weights(given, config)
         except KeyError as error:
             raise CheckpointError(f"{folder} misses tensor {error} of a language model") from None
         # Rows are shared out over threads, so an operator has one.
@@ -69,11 +72,10 @@ class OnnxLanguageModel:
             )
         if len(text) != rows:
             raise ConfigError(f"got {len(text)} rows of text; expected {rows}")
-        found: np.ndarray = _run_on_text(self._condition, text, self.config.text_dim)
-        return found
+        return run_on_text(self._condition, text, self.config.text_dim)
 
     def tempo_scores(self, text: TextEmbeddings) -> np.ndarray:
-        return _run_on_text(self._tempo, text, self.config.text_dim)
+        return run_on_text(self._tempo, text, self.config.text_dim)
 
     def embed_beat(self, features: np.ndarray) -> np.ndarray:
         embedded: np.ndarray = self._beat.run(None, {"features": features})[0]
@@ -100,15 +102,6 @@ class OnnxLanguageModel:
         return open_session(self._folder / graph, weights, self.config.to_dict(), threads=1)
 
 
-def _run_on_text(
-    session: onnxruntime.InferenceSession, text: TextEmbeddings, dim: int
-) -> np.ndarray:
-    if text.states.shape[2] != dim:
-        raise ConfigError(f"got text states {text.states.shape}; expected [rows, length, {dim}]")
-    found: np.ndarray = session.run(None, {"states": text.states, "mask": text.mask})[0]
-    return found
-
-
 class _OnnxDecoder:
     """A `TokenDecoder` whose rows are shared out over threads."""
 
@@ -120,7 +113,7 @@ class _OnnxDecoder:
     ) -> None:
         self._parts = [_DecoderRows(session, config, condition) for condition in conditions]
         bounds = np.cumsum([0, *(len(condition) for condition in conditions)]).tolist()
-        self._rows = [slice(*pair) for pair in zip(bounds, bounds[1:], strict=False)]
+        self._rows = [slice(*pair) for pair in pairwise(bounds)]
         self._logits = np.empty((bounds[-1], config.codebook_size), np.float32)
         self._helpers = [_Helper() for _ in conditions[1:]]
 
@@ -193,6 +186,8 @@ class _DecoderRows:
         self._session, self._config = session, config
         self._condition = np.ascontiguousarray(condition)
         self.length = self._capacity = 0
+        self._keys: np.ndarray = np.zeros(0, np.int8)
+        self._values: np.ndarray = np.zeros(0, np.float32)
         self.logits = np.empty((len(condition), config.codebook_size), np.float32)
         self._bound: tuple[int, bool] = (0, False)
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from bandtok.errors import CheckpointError
+from bandtok.errors import CheckpointError, ConfigError
+from bandtok.lm.text_embeddings import TextEmbeddings
 
 GRAPH_CONFIG = "config"
 """Key of a graph's metadata: the model's config, as JSON."""
@@ -63,6 +64,20 @@ def open_session(
             f"{path} was exported from another config; run `bandtok export` on its folder"
         )
     return session
+
+
+def run_on_text(
+    session: onnxruntime.InferenceSession, text: TextEmbeddings, dim: int
+) -> np.ndarray:
+    """Return the output of a graph whose inputs are states and mask of texts.
+
+    Raises:
+        ConfigError: if the states are not `dim` wide.
+    """
+    if text.states.shape[2] != dim:
+        raise ConfigError(f"got text states {text.states.shape}; expected [rows, length, {dim}]")
+    found: np.ndarray = session.run(None, {"states": text.states, "mask": text.mask})[0]
+    return found
 
 
 def default_threads() -> int:

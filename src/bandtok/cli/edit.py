@@ -44,6 +44,8 @@ def edit(
     sample_format: options.Samples = options.SampleFormat.INT,
     model: options.Model = None,
     device: options.ChosenDevice = options.Device.AUTO,
+    backend: options.ChosenBackend = options.Backend.AUTO,
+    threads: options.Threads = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -63,7 +65,9 @@ def edit(
         temperature=temperature, top_k=top_k, top_p=top_p, guidance_scale=guidance_scale
     )
     began = time.perf_counter()
-    music_model = bandtok.MusicModel.from_pretrained(model, device=device.value)
+    music_model = bandtok.MusicModel.from_pretrained(
+        model, device=device.value, backend=backend.value, threads=threads
+    )
     sampling.warn_of_long_prompts(music_model, [prompt], quiet)
     with silent_codecs(), progress_bars(quiet) as bars, bars.task("writing") as report:
         clip = music_model.edit(source, regions, prompt, seed, config, on_progress=report)

@@ -28,8 +28,6 @@ from bandtok.signal.loudness import integrated_loudness
 from bandtok.signal.true_peak import Limiter, limit_blocks, true_peak_dbfs
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from bandtok.api.clip import Clip
     from bandtok.api.music_model import MusicModel
     from bandtok.tokens.grid import TokenGrid
@@ -128,6 +126,8 @@ def generate(
     store_prompt: options.StorePrompt = False,
     model: options.Model = None,
     device: options.ChosenDevice = options.Device.AUTO,
+    backend: options.ChosenBackend = options.Backend.AUTO,
+    threads: options.Threads = None,
     format: options.FolderFormat = options.AudioFormat.WAV,
     sample_format: options.Samples = options.SampleFormat.INT,
     overwrite: options.Overwrite = False,
@@ -159,7 +159,9 @@ def generate(
             refuse_existing(job.target.with_suffix(TOKEN_SUFFIX), overwrite)
     from bandtok.api.inputs import as_grid
 
-    music_model = bandtok.MusicModel.from_pretrained(model, device=device.value)
+    music_model = bandtok.MusicModel.from_pretrained(
+        model, device=device.value, backend=backend.value, threads=threads
+    )
     music_model.check_bpm(bpm)
     sampling.warn_of_long_prompts(music_model, (job.prompt for job in jobs), quiet)
     maker = ClipMaker(
@@ -321,7 +323,9 @@ class ClipMaker:
             mark_wav(job.target, marked)
         return [(blocks.clip, limiter.samples_above)]
 
-    def _written(self, job: ClipJob, report: Report, on_column: Callable[[Tensor], None]) -> Clip:
+    def _written(
+        self, job: ClipJob, report: Report, on_column: Callable[[np.ndarray], None]
+    ) -> Clip:
         clip = self.model.generate(
             job.prompt,
             duration_seconds=self.duration,

@@ -135,7 +135,7 @@ def window_nats(network: MusicLM, codes: np.ndarray) -> np.ndarray:
         float64 [bands, frames] nats.
     """
     grid = torch.from_numpy(codes.astype(np.int64)).to(network.code_embedding.weight.device)
-    order = token_order(network.config.order, *grid.shape).to(grid.device)
+    order = torch.from_numpy(token_order(network.config.order, *grid.shape)).to(grid.device)
     tokens = flatten(grid)[order]
     scores: Tensor = network(tokens[None], None, order[None])[0]
     losses = functional.cross_entropy(scores.double(), tokens, reduction="none")

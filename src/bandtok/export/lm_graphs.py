@@ -18,17 +18,18 @@ from bandtok.errors import ConfigError
 from bandtok.export.graph import MICROSOFT, Graph
 from bandtok.lm.beat import BEAT_FEATURES, TEMPO_BINS
 from bandtok.lm.config import NEIGHBORS, MusicLMConfig
+from bandtok.lm.step_weights import step_weights
 
 _NORM_EPSILON = 1e-5
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def step_graph(config: MusicLMConfig, weights: Mapping[str, np.ndarray]) -> Graph:
+def step_graph(config: MusicLMConfig, shapes: Shapes) -> Graph:
     """Build the step: positions and cache -> logits of the last position, new keys and values.
 
     Args:
         config: the model's shape.
-        weights: what `bandtok.lm.step_weights.step_weights` made; only shapes are used.
+        shapes: of the model's weights; the graph takes what `step_weights` makes of them.
 
     Raises:
         ConfigError: if rows have codes of their own: the head would change from step to step.
@@ -38,6 +39,9 @@ def step_graph(config: MusicLMConfig, weights: Mapping[str, np.ndarray]) -> Grap
             "got a language model whose rows have codes of their own; only one with shared codes "
             "can be exported, use it with --backend torch"
         )
+    weights = step_weights(
+        {key: np.zeros(size, np.float32) for key, size in shapes.items()}, config
+    )
     graph = Graph("step", {name: array.shape for name, array in weights.items()})
     _declare_step_inputs(graph, config)
     x = _embedding(graph, config)
@@ -72,7 +76,7 @@ def _declare_step_inputs(graph: Graph, config: MusicLMConfig) -> None:
     graph.input("mask", np.float32, ["grouped", "seen"])
     graph.input("lengths", np.int64, [2])
     for layer in range(config.num_layers):
-        cached = ["rows", config.num_kv_heads, config.head_dim, "cached"]
+        cached: list[int | str] = ["rows", config.num_kv_heads, config.head_dim, "cached"]
         graph.input(f"keys{layer}", np.int8, cached)
         cached = ["rows", config.num_kv_heads, "cached", config.head_dim]
         graph.input(f"values{layer}", np.float32, cached)
@@ -107,14 +111,12 @@ def _attention(graph: Graph, config: MusicLMConfig, x: str, layer: int) -> str:
     queries = graph.reshape(queries, 0, groups, -1, size)
     keys = graph.op("QuantizeLinear", keys, scale, graph.constant(0, np.int8))
     values = graph.transpose(values, 0, 2, 1, 3)
-    new = ["rows", groups, "length", size]
+    new: list[int | str] = ["rows", groups, "length", size]
     graph.output(f"new_keys{layer}", keys, np.int8, new)
     graph.output(f"new_values{layer}", values, np.float32, new)
     score_scale, one = graph.weight(f"layer{layer}.score_scale"), graph.constant(1, np.float32)
     scores = [
-        graph.op(
-            "MatMulIntegerToFloat", queries, own, score_scale, one, middle, domain=MICROSOFT
-        )
+        graph.op("MatMulIntegerToFloat", queries, own, score_scale, one, middle, domain=MICROSOFT)
         for own in (f"keys{layer}", graph.transpose(keys, 0, 1, 3, 2))
     ]
     scores = [graph.op("Add", graph.op("Concat", *scores, axis=3), "mask")]
@@ -128,9 +130,7 @@ def _attention(graph: Graph, config: MusicLMConfig, x: str, layer: int) -> str:
 
 
 def _split(graph: Graph, x: str, first: int, second: int, axis: int) -> list[str]:
-    return graph.ops(
-        "Split", x, graph.constant([first, second], np.int64), outputs=2, axis=axis
-    )
+    return graph.ops("Split", x, graph.constant([first, second], np.int64), outputs=2, axis=axis)
 
 
 def _norm(graph: Graph, x: str, *scale_and_shift: str) -> str:
@@ -166,7 +166,7 @@ def condition_graph(config: MusicLMConfig, shapes: Shapes) -> Graph:
     )
     outer = dense(graph, _silu(graph, inner), "condition.outer")
     outer = graph.reshape(outer, 0, -1, config.model_dim)
-    shape = ["rows", 2 * config.num_norms, config.model_dim]
+    shape: list[int | str] = ["rows", 2 * config.num_norms, config.model_dim]
     graph.output("condition", outer, np.float32, shape)
     return graph
 

@@ -43,6 +43,13 @@ class RotaryTable:
         )
         return cls(cos=next(expanded), sin=next(expanded))
 
+    @classmethod
+    def of_waves(cls, cos: np.ndarray, sin: np.ndarray, device: torch.device) -> RotaryTable:
+        """Return the table of cosines and sines [length, heads, head_dim / 2], for every row."""
+        tables = (np.concatenate((cos, cos), -1), np.concatenate((-sin, sin), -1))
+        moved = [torch.from_numpy(table).to(device).transpose(0, 1)[None] for table in tables]
+        return cls(cos=moved[0], sin=moved[1])
+
     def beside(self, other: RotaryTable) -> RotaryTable:
         """Return the table of these heads and then those of another."""
         return RotaryTable(

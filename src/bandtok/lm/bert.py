@@ -6,13 +6,16 @@ sizes of MiniLM (Wang et al., 2020) as defaults.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from bandtok.lm.bert_config import BertConfig
+from bandtok.lm.text_encoder import text_encoder_error
 
 
 class Bert(nn.Module):
@@ -37,6 +40,23 @@ class Bert(nn.Module):
         for layer in self.encoder["layer"]:  # type: ignore[union-attr, attr-defined]
             states = layer(states, attended)
         return states
+
+
+def load_bert(folder: Path, config: BertConfig, weights: dict[str, np.ndarray]) -> Bert:
+    """Return the encoder with the weights read from a folder.
+
+    Raises:
+        CheckpointError: if they do not fit the config.
+    """
+    with torch.device("meta"):  # no random weights that would be overwritten
+        network = Bert(config)
+    try:
+        network.load_state_dict(
+            {name: torch.from_numpy(array) for name, array in weights.items()}, assign=True
+        )
+    except RuntimeError as error:
+        raise text_encoder_error(folder, error) from None
+    return network
 
 
 class _Embeddings(nn.Module):

@@ -141,9 +141,7 @@ def stream_inpainted(
     check_codes(model.config, codes)
     if keep.shape != codes.shape:
         raise GridError(f"got keep {keep.shape}; expected {codes.shape} like codes")
-    state = _BatchState(
-        text=text, codes=codes.astype(np.int64)[None], rngs=[_rng(seed)], beat=None
-    )
+    state = _BatchState(text=text, codes=codes.astype(np.int64)[None], rngs=[_rng(seed)], beat=None)
     generator = _Generator(model=model, sampling=sampling or SamplingConfig())
     for column in generator.complete(state, keep):
         yield column[0]
@@ -308,7 +306,8 @@ class _Generator:
         """Sample beats per minute for each clip; 0, no beat, for one without text."""
         if text is None:
             return [0.0] * len(rngs)
-        rows = zip(self.model.tempo_scores(text), text.mask.any(axis=1), rngs, strict=True)
+        given_rows = np.any(text.mask, axis=1)
+        rows = zip(self.model.tempo_scores(text), given_rows, rngs, strict=True)
         return [sample_tempo(scores, rng) if given else 0.0 for scores, given, rng in rows]
 
 

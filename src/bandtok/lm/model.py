@@ -121,11 +121,23 @@ class MusicLM(nn.Module):
         steps = torch.from_numpy(neighbor_steps(order.cpu().numpy(), bands, NEIGHBORS))
         steps = steps.to(tokens.device).expand(tokens.shape[0], -1, -1)
         around = known.gather(1, steps.flatten(1) + 1).view_as(steps)
-        before = functional.embedding(known[:, :-1], self.code_matrix())
+        return self.embed_entries(known[:, :-1], around, order % bands, self.code_matrix())
+
+    def embed_entries(
+        self, previous: Tensor, neighbors: Tensor, bands: Tensor, code_matrix: Tensor
+    ) -> Tensor:
+        """Embed entries; see `bandtok.lm.networks.TokenInputs` for the first three arguments.
+
+        Args:
+            previous: int64 [batch, length].
+            neighbors: int64 [batch, length, len(NEIGHBORS)].
+            bands: int64 [length] or [batch or 1, length].
+            code_matrix: what `code_matrix` returns.
+        """
         return (
-            before
-            + self.band_embedding(order % bands)
-            + self.neighbors(self.code_vectors(around).flatten(2))
+            functional.embedding(previous, code_matrix)
+            + self.band_embedding(bands)
+            + self.neighbors(self.code_vectors(neighbors).flatten(2))
         )
 
     def beat_inputs(self, clock: BeatGrid, order: Tensor) -> Tensor:

@@ -59,6 +59,9 @@ class LanguageModel(Protocol):
     @property
     def config(self) -> MusicLMConfig: ...
 
+    @property
+    def num_parameters(self) -> int: ...
+
     def condition(self, text: TextEmbeddings | None, rows: int) -> np.ndarray:
         """Return scale and shift of every norm, float32 [rows, 2 * num_norms, model_dim].
 

@@ -82,12 +82,13 @@ class Transformer(nn.Module):
             x: float [batch, length, model_dim].
             condition: float [batch, 2 * num_norms, model_dim], scale and shift of each norm.
             rotary: rotations of these positions.
-            cache: an empty one, to be filled with these positions' keys and values.
+            cache: to which these positions' keys and values are added; if it is not empty, x is a
+                single position.
 
         Returns:
             float [batch, length, model_dim].
         """
-        assert cache is None or not cache.length
+        assert cache is None or not cache.length or x.shape[1] == 1
         parts = list(condition.unsqueeze(2).unbind(1))
         x = self.input_norm(x)
         for index, block in enumerate(self.blocks):

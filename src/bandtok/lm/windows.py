@@ -1,4 +1,4 @@
-"""Which frames of a piece a language model writes in which window, and in what order it reads it."""
+"""Which frames of a piece are written in which window, and in what order each is read."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def plan_windows(unknown: np.ndarray, window: int) -> Iterator[WindowPlan]:
         window: frames the model can see.
     """
     frames = unknown.shape[1]
-    touched = unknown.any(axis=0)
+    touched = np.any(unknown, axis=0)
     known_ends = np.flatnonzero((~unknown).any(axis=0))
     open_end = int(known_ends[-1]) + 1 if len(known_ends) else 0
     frame, half = 0, window // 2

@@ -31,7 +31,7 @@ class CaptionStates:
 
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder = encoder
-        self._known: dict[str, Tensor] = {}
+        self._known: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
 
     def __call__(self, captions: Sequence[str]) -> TextEmbeddings:
@@ -45,7 +45,7 @@ class CaptionStates:
         if new:
             encoded = self._encoder.encode(new)
             for text, states, mask in zip(new, encoded.states, encoded.mask, strict=True):
-                self._known[text] = states[mask].clone()
+                self._known[text] = states[mask]
         return pad_states([self._known[text] for text in captions], self._encoder.dim)
 
 
@@ -121,9 +121,7 @@ class CaptionedWindows:
         return Captioned(
             codes=windows.codes,
             captions=captions,
-            clock=BeatGrid(
-                beats_per_frame=torch.from_numpy(beats[:, 0]), beats=torch.from_numpy(beats[:, 1])
-            ),
+            clock=BeatGrid(beats_per_frame=beats[:, 0], beats=beats[:, 1]),
             tempo=torch.tensor(tempo),
         )
 

@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
+from bandtok.backends.torch_lm import TorchLanguageModel
 from bandtok.colormaps import colors
 from bandtok.data.shards import TokenCorpus
 from bandtok.device import choose_device
 from bandtok.errors import ConfigError
 from bandtok.lm.beat import TEMPO_BINS, BeatGrid
 from bandtok.lm.config import MusicLMConfig, ReadingOrder
-from bandtok.lm.generate import generate_codes
+from bandtok.lm.generate import CodeRequest, generate_codes
 from bandtok.lm.model import MusicLM
 from bandtok.lm.text_embeddings import TextEmbeddings, TextEncoder
 from bandtok.lm.token_order import flatten, unflatten, window_order
@@ -201,7 +202,7 @@ class LMTask:
             "unigram_loss": self.unigram_loss,
         }
         if self.config.beat_clock:
-            known = self.valid.clock.beats_per_frame > 0
+            known = torch.from_numpy(self.valid.clock.beats_per_frame > 0)
             clocked = self._validation_losses(network, captions, raster, self.valid.clock)
             numbers["loss_with_clock"] = float(clocked.mean())
             gain = (with_text - clocked)[known]
@@ -218,8 +219,12 @@ class LMTask:
         assert isinstance(network, MusicLM)
         text = self.captions(self.valid.captions[:1])
         with self._precision():
-            sampled = generate_codes(network, text, frames)
-        grids = (self.valid.codes[0, :, :frames], sampled[:, : self.config.window_frames])
+            request = CodeRequest(num_frames=frames, text=text)
+            sampled = generate_codes(TorchLanguageModel(network), request)[0]
+        grids = (
+            self.valid.codes[0, :, :frames].numpy(),
+            sampled[:, : self.config.window_frames],
+        )
         width = min(grid.shape[1] for grid in grids)
         images = [grid_image(grid[:, :width], self.config.codebook_size) for grid in grids]
         return {"grid-real-sampled": stack_images(images)}
@@ -247,14 +252,14 @@ class LMTask:
         weights = flatten(self._weights(keep)).gather(1, order)
         clock = None
         if self.config.beat_clock:
-            sampled = torch.from_numpy(rng.random(len(codes))) < self.recipe.clock_share
-            spoken = torch.tensor([bool(caption) for caption in windows.captions])
-            clock = windows.clock.only(sampled == spoken)
+            sampled = rng.random(len(codes)) < self.recipe.clock_share
+            captioned = np.array([bool(caption) for caption in windows.captions])
+            clock = windows.clock.only(sampled == captioned)
         return _Batch(
             tokens=tokens.to(self.device),
             order=order.to(self.device),
             weights=weights.to(self.device),
-            text=self.captions(windows.captions).to(self.device),
+            text=self.captions(windows.captions),
             clock=clock,
             tempo=windows.tempo.to(self.device),
         )
@@ -298,7 +303,7 @@ class LMTask:
         assert isinstance(network, MusicLM)
         size, found = self.recipe.batch_size, []
         for start in range(0, len(captions), size):
-            text = self.captions(captions[start : start + size]).to(self.device)
+            text = self.captions(captions[start : start + size])
             codes = self.valid.codes[start : start + size]
             beats = None if clock is None else clock.rows(range(start, start + len(codes)))
             tokens, order = _read(codes, keep.expand(codes.shape), self.config.order)
@@ -318,7 +323,7 @@ class LMTask:
         known = self.valid.tempo >= 0
         if not known.any():
             return 0.0
-        text = self.captions(self.valid.captions).to(self.device)
+        text = self.captions(self.valid.captions)
         best = network.tempo_scores(text).argmax(dim=1).cpu()
         with_beat = (best < TEMPO_BINS) & (self.valid.tempo < TEMPO_BINS)
         right = torch.where(
@@ -364,10 +369,10 @@ def unigram_loss(counts: np.ndarray, codes: np.ndarray) -> float:
     return float(-np.mean([logs[band][codes[:, band]] for band in range(len(counts))]))
 
 
-def grid_image(codes: Tensor, codebook_size: int, size: int = 8) -> np.ndarray:
+def grid_image(codes: np.ndarray, codebook_size: int, size: int = 8) -> np.ndarray:
     """Draw codes [bands, frames], lowest band at the bottom, each code in a color of its own."""
     # Neighbouring ids need not sound alike; the golden ratio sets their colors apart.
-    hues = (codes.numpy()[::-1] * 0.618034) % 1.0 if codebook_size > 1 else codes.numpy()
+    hues = (codes[::-1] * 0.618034) % 1.0 if codebook_size > 1 else codes
     return colors(hues, "hsv").repeat(size, 0).repeat(size, 1)
 
 
@@ -385,7 +390,7 @@ def _tempo_loss(network: MusicLM, batch: _Batch) -> Tensor:
 
 def _read(codes: Tensor, keep: Tensor, kind: ReadingOrder) -> tuple[Tensor, Tensor]:
     """Return tokens and the order they are read in, both [batch, length]."""
-    order = window_order(keep, kind)
+    order = torch.from_numpy(window_order(keep.numpy(), kind))
     return flatten(codes).gather(1, order), order
 
 

@@ -139,9 +139,9 @@ class RerankerTask:
     def _scores(self, network: nn.Module, codes: Tensor, captions: list[str]) -> Tensor:
         """Return float [windows, captions], how well each goes with each."""
         assert isinstance(network, Reranker)
-        text = self.captions(captions).to(self.device)
-        cosines: Tensor = network.encode_codes(codes.to(self.device)) @ network.encode_text(text).mT
-        return cosines * network.scale()
+        text = self.captions(captions)
+        music = network.encode_codes(codes.to(self.device))
+        return music @ network.encode_text(text).mT * network.scale()
 
 
 def choice_loss(scores: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bandtok.backends import Runtime, load_text_encoder
 from bandtok.checkpoint import check_shapes
 from bandtok.data.manifest import load_manifest, manifest_folder
 from bandtok.data.shards import TokenCorpus
@@ -20,7 +21,6 @@ from bandtok.data.waveforms import WaveformStore
 from bandtok.device import choose_device
 from bandtok.errors import ConfigError, DataError
 from bandtok.lm.model import MusicLM
-from bandtok.lm.text_encoder import load_text_encoder
 from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC, VOCODER_SPEC
 from bandtok.tokenizer.mel_tokenizer import MelTokenizer
 from bandtok.tokens.atomic import write_text
@@ -235,7 +235,7 @@ def _vocoder_task(recipe: Any, data: Sequence[Path], report: RunReport) -> Train
 def _music_lm_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
     corpus, codebook = _shards(data), None
     encoder = load_text_encoder(
-        recipe.network.text_encoder, torch.device(choose_device(recipe.device))
+        recipe.network.text_encoder, Runtime(device=choose_device(recipe.device), backend="torch")
     )
     if recipe.tokenizer:
         tokenizer = _tokenizer_of(recipe, corpus)
@@ -246,7 +246,7 @@ def _music_lm_task(recipe: Any, data: Sequence[Path], report: RunReport) -> Trai
 def _listener_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
     corpus, codebook = _shards(data), None
     encoder = load_text_encoder(
-        recipe.network.text_encoder, torch.device(choose_device(recipe.device))
+        recipe.network.text_encoder, Runtime(device=choose_device(recipe.device), backend="torch")
     )
     if recipe.tokenizer:
         codebook = _start_codebook(_tokenizer_of(recipe, corpus), rows_share_codes=True)
