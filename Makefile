@@ -9,11 +9,15 @@ BIN := $(VENV)/bin
 JUDGES := musicnn aisfx
 
 MINIMUMS := .venv-minimums
+DEMO := .venv-demo
+CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo "BandTok needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 
 .PHONY: help install demo test test-fast test-minimums mutants lint format check docs bench reliability clean
 
 help:
-	@echo "make demo   install, then run the main job on real music with the bundled weights"
+	@echo "make demo   install what running needs (no torch), then run the main job on real music with"
+	@echo "            the bundled weights"
 	@echo "make test   install, then lint and the whole test suite"
 	@echo "make test-fast  the test suite without the tests marked slow"
 	@echo "make mutants  break the source on purpose, once per entry of tests/mutants.toml, and"
@@ -24,28 +28,34 @@ help:
 	@echo "make docs   check that the documentation agrees with the program"
 	@echo "make bench  time the tokenizer against published codecs on this machine"
 	@echo "make reliability  the long checks: fuzzing, kills, bad input, equality, hours of music"
-	@echo "make clean  remove .venv and everything that was built"
+	@echo "make clean  remove the environments and everything that was built"
 
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "BandTok needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(CHECK_PYTHON)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[torch,export,data,plot,hub,mcp,serve,text,train,evaluate,rendered,dev]'
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt --no-deps $(JUDGES)
 	touch $@
 
-demo: $(VENV)/.installed
+demo: $(DEMO)/.installed
 	mkdir -p demo-output
-	$(BIN)/bandtok reconstruct examples/audio -o demo-output --plot demo-output --overwrite
-	$(BIN)/bandtok encode examples/audio -o demo-output --overwrite
-	$(BIN)/bandtok generate "a calm piece with soft strings" -o demo-output/generated.wav \
+	$(DEMO)/bin/bandtok reconstruct examples/audio -o demo-output --plot demo-output --overwrite
+	$(DEMO)/bin/bandtok encode examples/audio -o demo-output --overwrite
+	$(DEMO)/bin/bandtok generate "a calm piece with soft strings" -o demo-output/generated.wav \
 		--save-tokens --overwrite
-	$(BIN)/bandtok report --ab examples/audio --duration 12 --output demo-output/index.html \
+	$(DEMO)/bin/bandtok report --ab examples/audio --duration 12 --output demo-output/index.html \
 		--title "BandTok demo" --overwrite
 	@echo "Open demo-output/index.html: the original beside its reconstructions."
 	@echo "The clip is demo-output/generated.wav; tokens (.btk) and pictures (.png) lie beside it."
+
+# The core and pictures: no torch.
+$(DEMO)/.installed: pyproject.toml constraints.txt
+	@$(CHECK_PYTHON)
+	test -x $(DEMO)/bin/python || $(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[plot]'
+	touch $@
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -102,6 +112,6 @@ reliability: $(VENV)/.installed
 	$(BIN)/python -m research.reliability.long_input --hours 3 --write docs/reliability/long-input.md
 
 clean:
-	rm -rf $(VENV) $(MINIMUMS) build dist demo-output .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf $(VENV) $(MINIMUMS) $(DEMO) build dist demo-output .mypy_cache .ruff_cache .pytest_cache \
 		.import_linter_cache .hypothesis src/*.egg-info
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
