@@ -9,7 +9,6 @@ BIN := $(VENV)/bin
 JUDGES := musicnn aisfx
 
 MINIMUMS := .venv-minimums
-DEMO := .venv-demo
 CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	|| { echo "BandTok needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 
@@ -37,24 +36,24 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[torch,export,data,plot,hub,mcp,serve,text,train,evaluate,rendered,dev]'
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt --no-deps $(JUDGES)
-	touch $@
+	touch $@ $(VENV)/.core
 
-demo: $(DEMO)/.installed
+demo: $(VENV)/.core
 	mkdir -p demo-output
-	$(DEMO)/bin/bandtok reconstruct examples/audio -o demo-output --plot demo-output --overwrite
-	$(DEMO)/bin/bandtok encode examples/audio -o demo-output --overwrite
-	$(DEMO)/bin/bandtok generate "a calm piece with soft strings" -o demo-output/generated.wav \
+	$(BIN)/bandtok reconstruct examples/audio -o demo-output --plot demo-output --overwrite
+	$(BIN)/bandtok encode examples/audio -o demo-output --overwrite
+	$(BIN)/bandtok generate "a calm piece with soft strings" -o demo-output/generated.wav \
 		--save-tokens --overwrite
-	$(DEMO)/bin/bandtok report --ab examples/audio --duration 12 --output demo-output/index.html \
+	$(BIN)/bandtok report --ab examples/audio --duration 12 --output demo-output/index.html \
 		--title "BandTok demo" --overwrite
 	@echo "Open demo-output/index.html: the original beside its reconstructions."
 	@echo "The clip is demo-output/generated.wav; tokens (.btk) and pictures (.png) lie beside it."
 
-# The core and pictures: no torch.
-$(DEMO)/.installed: pyproject.toml constraints.txt
+# What a user needs: the core, and pictures. `install` adds the rest to the same environment.
+$(VENV)/.core: pyproject.toml constraints.txt
 	@$(CHECK_PYTHON)
-	test -x $(DEMO)/bin/python || $(PYTHON) -m venv $(DEMO)
-	$(DEMO)/bin/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[plot]'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -e $(VENV)/.installed || $(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[plot]'
 	touch $@
 
 test: lint
@@ -112,6 +111,6 @@ reliability: $(VENV)/.installed
 	$(BIN)/python -m research.reliability.long_input --hours 3 --write docs/reliability/long-input.md
 
 clean:
-	rm -rf $(VENV) $(MINIMUMS) $(DEMO) build dist demo-output .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf $(VENV) $(MINIMUMS) build dist demo-output .mypy_cache .ruff_cache .pytest_cache \
 		.import_linter_cache .hypothesis src/*.egg-info
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

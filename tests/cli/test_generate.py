@@ -174,7 +174,9 @@ def test_candidates_give_a_clip_of_one_of_their_seeds(run: Run, tmp_path: Path) 
     assert run("generate", "calm", "-o", tmp_path / "x.wav", "--num-candidates", 0).exit_code == 2
 
 
-@pytest.mark.parametrize(("bpm", "said"), [("500", "expected 40 to 240"), ("120", "learned no beat")])
+@pytest.mark.parametrize(
+    ("bpm", "said"), [("500", "expected 40 to 240"), ("120", "learned no beat")]
+)
 def test_tempos_that_cannot_be_played_are_refused_at_once(
     run: Run, tmp_path: Path, bpm: str, said: str
 ) -> None:
