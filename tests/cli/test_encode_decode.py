@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from typer.testing import Result
+from typer.testing import CliRunner, Result
 
 import bandtok
+from bandtok.cli.main import app
 from bandtok.codec import Codec
 from bandtok.signal.audio import load_audio, probe_audio
 from bandtok.tokens import token_file
@@ -223,3 +224,23 @@ def test_encode_opens_its_source_once(
     result = run("encode", song, "-o", tmp_path / "a.btk", "--model", "debug", "--device", "cpu")
     assert result.exit_code == 0, result.stderr
     assert len(opened) == 1
+
+
+def test_pipes_carry_what_files_would(run: Run, make_song: MakeSong, tmp_path: Path) -> None:
+    song = make_song()
+    assert run("encode", song, "-o", tmp_path / "a.btk", *DEBUG).exit_code == 0
+    piped = CliRunner().invoke(app, ["encode", "-", "-o", "-", *DEBUG], song.read_bytes())
+    assert (piped.exit_code, piped.stderr) == (0, "")
+    tokens = (tmp_path / "a.btk").read_bytes()
+    assert piped.stdout_bytes == tokens
+    run("decode", tmp_path / "a.btk", "-o", tmp_path / "a.flac", *DEBUG)
+    command = ["decode", "-", "-o", "-", "--format", "flac", "--json", *DEBUG]
+    piped = CliRunner().invoke(app, command, tokens)
+    assert piped.stdout_bytes == (tmp_path / "a.flac").read_bytes()
+    for wrong in (["-", str(song), "-o", str(tmp_path)], [str(tmp_path), "-o", "-"]):
+        refused = run("encode", *wrong, *DEBUG)
+        assert refused.exit_code == 2
+        assert "stands for one file" in refused.stderr
+    broken = CliRunner().invoke(app, ["encode", "-", "-o", str(tmp_path), *DEBUG], b"no sound")
+    assert broken.exit_code == 1
+    assert "cannot read 'stdin'" in broken.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +77,7 @@ def test_several_clips_as_json(run: Run, tmp_path: Path) -> None:
         ("two", 1),
     ]
     assert all(Path(clip["target"]).is_file() for clip in clips)
-    assert run("generate", *arguments, *DEBUG).exit_code == 1
+    assert run("generate", *arguments, *DEBUG).exit_code == 0
 
 
 @pytest.mark.parametrize("kind", ["audio", "tokens"])
@@ -246,3 +246,58 @@ def test_clips_are_marked_and_keep_the_prompt_if_asked(
     assert first.keys() - second.keys() == {"prompt_sha256"}
     assert second["prompt"] == "calm"
     assert second["operation"] == "generate"
+
+
+def test_seeds_beyond_63_bits_are_wrong_usage(run: Run, tmp_path: Path) -> None:
+    result = run("generate", "calm", "-o", tmp_path / "a.wav", "--seed", 2**64 - 1, *DEBUG)
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_stopped_prompts_go_on_and_what_is_there_stays(run: Run, tmp_path: Path) -> None:
+    prompts, out = tmp_path / "p.txt", tmp_path / "out"
+    prompts.write_text("calm piano\nfast drums\nthird\n")
+    arguments = ("generate", "--prompts", prompts, "-o", out, "--save-tokens", *DEBUG)
+    assert run(*arguments).exit_code == 0
+    files = {path: path.read_bytes() for path in out.iterdir()}
+    (out / "002-fast-drums.btk").unlink()  # stopped between the two files of a clip
+    (out / "003-third.wav").unlink()
+    kept = (out / "001-calm-piano.wav").stat()
+    again = run(*arguments)
+    assert again.exit_code == 0
+    assert "2 done, 1 skipped" in again.stdout
+    assert {path: path.read_bytes() for path in out.iterdir()} == files
+    assert (out / "001-calm-piano.wav").stat().st_mtime_ns == kept.st_mtime_ns
+    assert json.loads(run(*arguments, "--json").stdout) == {"clips": [], "skipped": 3}
+    assert run(*arguments, "--overwrite").stdout.count("made in") == 3
+
+
+@pytest.mark.parametrize("wrong", [("--duration", 4000), ("--temperature", "inf")])
+def test_a_failed_stream_leaves_what_was_there(
+    run: Run, tmp_path: Path, wrong: tuple[object, ...]
+) -> None:
+    target = tmp_path / "a.wav"
+    target.write_bytes(b"as it was")
+    options = ("--stream", "--overwrite", *DEBUG, *wrong)
+    assert run("generate", "calm", "-o", target, *options).exit_code == 1
+    assert target.read_bytes() == b"as it was"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+def test_a_stream_that_breaks_off_leaves_what_was_there(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks_off(blocks: Iterable[np.ndarray], _: object) -> Iterator[np.ndarray]:
+        yield next(iter(blocks))
+        raise DataError("broken off")
+
+    target = tmp_path / "a.wav"
+    target.write_bytes(b"as it was")
+    monkeypatch.setattr("bandtok.cli.generate.limit_blocks", breaks_off)
+    options = ("--stream", "--overwrite", *DEBUG)
+    assert run("generate", "calm", "-o", target, *options).exit_code == 1
+    assert target.read_bytes() == b"as it was"
+    monkeypatch.undo()
+    assert run("generate", "calm", "-o", target, *options).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+    assert probe_audio(target).seconds == pytest.approx(0.5, abs=1e-3)

@@ -7,9 +7,13 @@ skipped, and a broken file costs one line and not the rest.
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+import tempfile
 import warnings
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import typer
@@ -25,13 +29,16 @@ from bandtok.cli.console import (
 from bandtok.cli.group import fail, one_line
 from bandtok.errors import AudioWarning, BandTokError, DataError, printable
 
+_PIPE = Path("-")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One file to make from another."""
+    """One file to make from another; `piped` if the result goes to standard output."""
 
     source: Path
     target: Path
+    piped: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +99,8 @@ def plan_jobs(
         return Plan(
             jobs=[_single_job(inputs[0], output, output_suffix, allowed_outputs)], many=False
         )
+    if _PIPE in (*inputs, output):
+        raise typer.BadParameter(f"{_PIPE} stands for one file; several need a folder")
     if output.is_file():
         raise typer.BadParameter(f"{output} is a file; several inputs need a folder")
     jobs = []
@@ -124,7 +133,7 @@ def run_jobs(
             if plan.many:
                 report(index, len(plan.jobs))
             _run_one(job, plan.many, work, options, bars, tally, taken)
-    if options.json:
+    if options.json and not any(job.piped for job in plan.jobs):
         print_json(vars(tally))
     elif plan.many and not options.quiet:
         typer.echo(f"{tally.done} done, {tally.skipped} skipped, {tally.failed} failed")
@@ -157,10 +166,11 @@ def _run_one(
             tally.skipped += 1
             entry["status"] = "skipped"
             return
-        refuse_existing(job.target, options.overwrite)
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        with bars.task(printable(job.source.name)) as report:
-            result = work(job, report)
+        if not job.piped:
+            refuse_existing(job.target, options.overwrite)
+            job.target.parent.mkdir(parents=True, exist_ok=True)
+        with bars.task(printable(job.source.name)) as report, _pipes(job) as on_disk:
+            result = work(on_disk, report)
     except (BandTokError, OSError) as error:
         if not many:
             raise
@@ -170,20 +180,48 @@ def _run_one(
         return
     tally.done += 1
     entry.update(status="done", **result.values)
-    if not options.json and not options.quiet:
+    if not (options.json or options.quiet or job.piped):
         echo(printable(f"{job.source} -> {job.target}: {result.line}"))
 
 
+@contextmanager
+def _pipes(job: Job) -> Iterator[Job]:
+    """Yield the job with files in place of standard input and standard output."""
+    if job.source != _PIPE and not job.piped:
+        yield job
+        return
+    with tempfile.TemporaryDirectory(prefix="bandtok-") as folder:
+        source, target = job.source, job.target
+        if source == _PIPE:
+            source = Path(folder) / "stdin"
+            with source.open("wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+        if job.piped:
+            target = Path(folder) / target.name
+        yield replace(job, source=source, target=target)
+        if job.piped:
+            with target.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+
+
 def _single_job(source: Path, output: Path, suffix: str, allowed: Collection[str]) -> Job:
-    if output.is_dir():
-        job = Job(source=source, target=output / source.with_suffix(suffix).name)
+    for path, stream in ((source, sys.stdin), (output, sys.stdout)):
+        if path == _PIPE and stream.isatty():
+            raise typer.BadParameter(f"{_PIPE} is a terminal here; expected a pipe or a file")
+    if output == _PIPE:
+        job = Job(source=source, target=Path(f"stdout{suffix}"), piped=True)
+    elif output.is_dir():
+        name = Path("stdin") if source == _PIPE else source
+        job = Job(source=source, target=output / name.with_suffix(suffix).name)
     elif output.suffix.lower() not in allowed:
         raise typer.BadParameter(
             f"the output {output} must end in {', '.join(sorted(allowed))}, or be a folder"
         )
     else:
         job = Job(source=source, target=output)
-    _refuse_own_source(job)
+    if not job.piped:
+        _refuse_own_source(job)
     return job
 
 

@@ -6,8 +6,10 @@ import math
 import re
 import time
 import wave
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +45,10 @@ class ClipJob:
     seed: int
     target: Path
 
+    def files(self, save_tokens: bool) -> list[Path]:
+        """Return the files that are written."""
+        return [self.target, *([self.target.with_suffix(TOKEN_SUFFIX)] if save_tokens else [])]
+
 
 def generate(
     context: typer.Context,
@@ -67,7 +73,13 @@ def generate(
         float, typer.Option("--duration", metavar="SECONDS", help="Length of the clip.", min=0.1)
     ] = DEFAULT_DURATION_SECONDS,
     seed: Annotated[
-        int, typer.Option("--seed", help="Random seed; clip i has seed + i.", min=0)
+        int,
+        typer.Option(
+            "--seed",
+            help="Random seed; clip i has seed + i.",
+            min=0,
+            max=sampling.LARGEST_SEED,
+        ),
     ] = DEFAULT_SEED,
     n: Annotated[int, typer.Option("--n", help="Clips a prompt.", min=1)] = 1,
     temperature: sampling.Temperature = GenerationConfig.temperature,
@@ -153,10 +165,12 @@ def generate(
         bpm=bpm,
         loudness_lufs=None if no_normalize else loudness,
     )
-    for job in jobs:
-        refuse_existing(job.target, overwrite)
-        if save_tokens:
-            refuse_existing(job.target.with_suffix(TOKEN_SUFFIX), overwrite)
+    planned = len(jobs)
+    if prompts is not None and not overwrite:
+        jobs = [job for job in jobs if not all(file.exists() for file in job.files(save_tokens))]
+    for job in jobs if prompts is None else ():
+        for file in job.files(save_tokens):
+            refuse_existing(file, overwrite)
     from bandtok.api.inputs import as_grid
 
     music_model = bandtok.MusicModel.from_pretrained(
@@ -183,8 +197,13 @@ def generate(
                 clips.append(clip)
                 if not quiet and not json:
                     typer.echo(_line(clip))
+    skipped = planned - len(jobs)
     if json:
-        print_json({"clips": clips})
+        print_json({"clips": clips, "skipped": skipped})
+    elif skipped and not quiet:
+        typer.echo(
+            f"{len(jobs)} done, {skipped} skipped: they are there; --overwrite makes them new"
+        )
 
 
 def plan_clips(
@@ -313,11 +332,13 @@ class ClipMaker:
         )
         rate = self.model.tokenizer.sample_rate
         limiter = Limiter(rate, 1, 0.0, between_samples=False)
-        with wave.open(str(job.target), "wb") as file:
+        sound = limit_blocks(blocks, limiter)
+        first = next(sound, np.zeros((1, 0)))  # settings that cannot be are refused by now
+        with _kept_until_done(job.target), wave.open(str(job.target), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(rate)
-            for block in limit_blocks(blocks, limiter):
+            for block in chain([first], sound):
                 file.writeframes(np.round(block[0].clip(-1, 1) * 32767).astype("<i2").tobytes())
         if marked := of_extra(blocks.clip.grid.extra):
             mark_wav(job.target, marked)
@@ -336,6 +357,21 @@ class ClipMaker:
             on_column=on_column,
         )
         return self._shown(clip, job)
+
+
+@contextmanager
+def _kept_until_done(path: Path) -> Iterator[None]:
+    """Put what is at `path` aside while the block writes there; back if it fails."""
+    aside = path.with_name(f".{path.name}.before")
+    if path.exists():
+        path.replace(aside)
+    try:
+        yield
+    except BaseException:
+        if aside.exists():
+            aside.replace(path)
+        raise
+    aside.unlink(missing_ok=True)
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

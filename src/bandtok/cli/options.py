@@ -47,15 +47,18 @@ class SampleFormat(StrEnum):
 
 
 AudioInputs = Annotated[
-    list[Path], typer.Argument(metavar="IN...", help="Audio files or folders.", show_default=False)
+    list[Path],
+    typer.Argument(metavar="IN...", help="Audio files, folders, or - (stdin).", show_default=False),
 ]
 TokenInputs = Annotated[
     list[Path],
-    typer.Argument(metavar="IN...", help="Token files or folders.", show_default=False),
+    typer.Argument(metavar="IN...", help="Token files, folders, or - (stdin).", show_default=False),
 ]
 Output = Annotated[
     Path,
-    typer.Option("--output", "-o", metavar="OUT", help="File; a folder for several inputs."),
+    typer.Option(
+        "--output", "-o", metavar="OUT", help="File, - (stdout), or folder for several inputs."
+    ),
 ]
 Model = Annotated[
     str | None,

@@ -28,7 +28,8 @@ BeatGuidanceScale = Annotated[
     float,
     typer.Option("--beat-guidance-scale", help="Guidance by the beat; 0 is no beat.", min=0),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Random seed.", min=0)]
+LARGEST_SEED = (1 << 63) - 1
+Seed = Annotated[int, typer.Option("--seed", help="Random seed.", min=0, max=LARGEST_SEED)]
 
 
 def warn_of_long_prompts(model: MusicModel, prompts: Iterable[str], quiet: bool) -> None:
