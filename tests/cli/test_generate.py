@@ -293,7 +293,7 @@ def test_a_stream_that_breaks_off_leaves_what_was_there(
 
     target = tmp_path / "a.wav"
     target.write_bytes(b"as it was")
-    monkeypatch.setattr("bandtok.cli.generate.limit_blocks", breaks_off)
+    monkeypatch.setattr("bandtok.cli.clip_maker.limit_blocks", breaks_off)
     options = ("--stream", "--overwrite", *DEBUG)
     assert run("generate", "calm", "-o", target, *options).exit_code == 1
     assert target.read_bytes() == b"as it was"
