@@ -97,6 +97,7 @@ docs: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m research.benchmarks.codec_speed
+	$(BIN)/python -m research.benchmarks.generation_speed
 
 reliability: $(VENV)/.installed
 	$(BIN)/python -m research.reliability.equality --cases 525 --model debug --max-seconds 30 \
