@@ -17,15 +17,16 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from bandtok.tokens import atomic
 
 PROMPT = "a calm solo piano piece"
+BACKENDS = ("onnx", "torch")
 SETTINGS: dict[str, dict[str, object]] = {
     "defaults: text, beat, four candidates": {},
     "text only, one candidate, no beat": {"num_candidates": 1, "bpm": 0},
@@ -58,12 +59,12 @@ class Cell:
     busy: int
 
 
-def cells(threads: int) -> list[Cell]:
+def cells(threads: int, backends: Sequence[str] = BACKENDS) -> list[Cell]:
     """Return all combinations: busy cores with the product's defaults only."""
     found = [
         Cell(setting=setting, backend=backend, threads=count, busy=0)
         for setting in SETTINGS
-        for backend in ("onnx", "torch")
+        for backend in backends
         for count in dict.fromkeys((1, threads))
     ]
     defaults = next(iter(SETTINGS))
@@ -110,17 +111,12 @@ def table(found: dict[Cell, list[tuple[float, float, float]]]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for cell, (loaded, took, peak) in medians.items():
-        base = next(
-            other
-            for other in medians
-            if other.setting == cell.setting and not other.busy
-            and (other.backend == "torch" if not cell.busy else other.backend == cell.backend)
-            and other.threads == cell.threads
-        )  # fmt: skip
-        ratio = took / medians[base][1]
+        other = cell.backend if cell.busy else BACKENDS[-1]
+        base = medians.get(replace(cell, backend=other, busy=0))
+        ratio = f"{took / base[1]:.2f}" if base else "–"
         lines.append(
             f"| {cell.setting} | {cell.backend} | {cell.threads} | {cell.busy} | {loaded:.1f} "
-            f"| {took:.2f} | {peak:.0f} | {ratio:.2f} |"
+            f"| {took:.2f} | {peak:.0f} | {ratio} |"
         )
     return "\n".join(lines)
 
@@ -129,11 +125,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="rounds over all cells")
     parser.add_argument("--duration", type=float, default=10.0, help="length of the clip in s")
+    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
     parser.add_argument("--write", type=Path, help="page to write")
     arguments = parser.parse_args()
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
     load = os.getloadavg()[0]
-    found: dict[Cell, list[tuple[float, float, float]]] = {cell: [] for cell in cells(threads)}
+    found: dict[Cell, list[tuple[float, float, float]]] = {
+        cell: [] for cell in cells(threads, arguments.backends)
+    }
     for number in range(arguments.repeats):
         for cell, rows in found.items():
             rows.append(measure(cell, arguments.duration))

@@ -35,7 +35,6 @@ from bandtok.model_specs import LM_SPEC
 _PREFILL_LENGTH = 128
 _FIRST_CAPACITY, _CAPACITY_STEP = 128, 256
 _UNSEEN = -1e30
-_ROWS_PER_THREAD = 2
 
 
 class OnnxLanguageModel:
@@ -82,7 +81,7 @@ class OnnxLanguageModel:
         return embedded
 
     def decoder(self, condition: np.ndarray) -> _OnnxDecoder:
-        parts = max(1, min(self._threads, len(condition) // _ROWS_PER_THREAD))
+        parts = min(self._threads, len(condition))
         return _OnnxDecoder(self._step, self.config, np.array_split(condition, parts))
 
     @cached_property
