@@ -22,18 +22,20 @@ DEBUG = ("--model", "debug", "--device", "cpu", "--duration", "0.5")
 
 
 def test_names_of_clips(tmp_path: Path) -> None:
-    (one,) = plan_clips("calm", None, tmp_path / "a.wav", seed=3, n=1, suffix=".wav")
+    (one,) = plan_clips("calm", None, tmp_path / "a.wav", seed=3, num_samples=1, suffix=".wav")
     assert (one.prompt, one.seed, one.target) == ("calm", 3, tmp_path / "a.wav")
-    clips = plan_clips("calm", None, tmp_path / "a.wav", seed=3, n=2, suffix=".wav")
+    clips = plan_clips("calm", None, tmp_path / "a.wav", seed=3, num_samples=2, suffix=".wav")
     assert [(clip.seed, clip.target.name) for clip in clips] == [(3, "a-1.wav"), (4, "a-2.wav")]
-    (named,) = plan_clips("A calm, Slow Piano!", None, tmp_path, seed=0, n=1, suffix=".ogg")
+    (named,) = plan_clips(
+        "A calm, Slow Piano!", None, tmp_path, seed=0, num_samples=1, suffix=".ogg"
+    )
     assert named.target == tmp_path / "a-calm-slow-piano.ogg"
 
 
 def test_names_of_prompts_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "p.txt"
     file.write_text("calm piano\n\n  fast drums \n…\n", encoding="utf-8")
-    clips = plan_clips(None, file, tmp_path / "out", seed=0, n=1, suffix=".wav")
+    clips = plan_clips(None, file, tmp_path / "out", seed=0, num_samples=1, suffix=".wav")
     assert [(clip.prompt, clip.target.name) for clip in clips] == [
         ("calm piano", "001-calm-piano.wav"),
         ("fast drums", "002-fast-drums.wav"),
@@ -65,7 +67,7 @@ def test_the_same_seed_gives_the_same_tokens(run: Run, tmp_path: Path) -> None:
 def test_several_clips_as_json(run: Run, tmp_path: Path) -> None:
     prompts = tmp_path / "p.txt"
     prompts.write_text("one\ntwo\n")
-    settings = ["--n", 2, "--temperature", 0.8, "--top-k", 5, "--top-p", 0.9]
+    settings = ["--num-samples", 2, "--temperature", 0.8, "--top-k", 5, "--top-p", 0.9]
     arguments = ["--prompts", prompts, "-o", tmp_path / "out", *settings, "--guidance-scale", 2]
     result = run("generate", *arguments, *DEBUG, "--json")
     assert result.exit_code == 0, result.stderr
@@ -144,7 +146,7 @@ def test_a_failed_stream_is_one_line(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_fixed_prompts_are_known_by_name(tmp_path: Path) -> None:
-    jobs = plan_clips(None, Path("bundled"), tmp_path / "out", seed=0, n=1, suffix=".wav")
+    jobs = plan_clips(None, Path("bundled"), tmp_path / "out", seed=0, num_samples=1, suffix=".wav")
     assert len(jobs) >= 120
     assert jobs[6].target.name.startswith("007-")
 
@@ -153,7 +155,7 @@ def test_a_batch_is_its_clips_one_by_one(run: Run, tmp_path: Path) -> None:
     prompts = tmp_path / "p.txt"
     prompts.write_text("calm piano\nfast drums\nthird\n")
     for name, batch in (("one", 1), ("many", 2)):
-        arguments = ("--prompts", prompts, "-o", tmp_path / name, "--batch", batch)
+        arguments = ("--prompts", prompts, "-o", tmp_path / name, "--batch-size", batch)
         result = run("generate", *arguments, "--save-tokens", *DEBUG)
         assert result.exit_code == 0, result.stderr
     files = sorted(path.name for path in (tmp_path / "one").glob("*.btk"))

@@ -52,7 +52,7 @@ def test_help_lists_every_verb(run: Run) -> None:
         ("generate", "-o", "a.wav"),
         ("generate", "calm", "--prompts", "p.txt", "-o", "a.wav"),
         ("generate", "calm", "-o", "a.txt"),
-        ("generate", "calm", "-o", "a.wav", "--n", "0"),
+        ("generate", "calm", "-o", "a.wav", "--num-samples", "0"),
         ("generate", "calm", "-o", "a.mp3", "--stream"),
         ("verify", "a.btk", "b.btk", "--salvage", "c.btk"),
         ("train", "choir", "tiny", "--data", ".", "--output", "x"),

@@ -60,7 +60,7 @@ def describe(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Describe what is heard in every 20 s of a corpus, for captions; goes on where it stopped."""
+    """Describe every 20 s of a corpus, for captions; resumes where it stopped."""
     from bandtok.data.describe import describe_corpus
     from bandtok.data.manifest import manifest_folder
     from bandtok.data.segments import ATTRIBUTES_NAME
@@ -141,10 +141,10 @@ def captions(
     ] = None,
     vary: Annotated[
         int | None,
-        typer.Option(min=0, metavar="SEED", help="In the wordings of training, drawn by this."),
+        typer.Option(min=0, metavar="SEED", help="Random seed of the wordings used in training."),
     ] = None,
 ) -> None:
-    """Print captions of windows of token shards, one a line: what a model learns, or is asked for.
+    """Print captions of windows of token shards, one per line, as used in training.
 
     Without --vary each says all that is known, in a fixed wording.
     """

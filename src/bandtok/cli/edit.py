@@ -1,4 +1,4 @@
-"""`bandtok edit`: a part of a piece is written anew, all other tokens stay."""
+"""`bandtok edit`: a region is regenerated, all other tokens stay."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def edit(
         typer.Option(
             "--region",
             metavar="START-END[s][,LOW-HIGH[Hz]]",
-            help="What to write anew; may be repeated.",
+            help="Region to regenerate; may be repeated.",
         ),
     ],
     prompt: Annotated[str, typer.Option("--prompt", metavar="P", help="What to play there.")] = "",
@@ -50,7 +50,7 @@ def edit(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Write a part of a piece anew and keep the rest."""
+    """Regenerate a region and keep all other tokens."""
     allowed = {*AUDIO_OUTPUTS, TOKEN_SUFFIX}
     if output.suffix.lower() not in allowed:
         raise typer.BadParameter(f"the output {output} must end in {', '.join(sorted(allowed))}")

@@ -167,7 +167,7 @@ def generation(
         typer.Option(
             "--prompts",
             metavar="FILE",
-            help="What was asked for; 'bundled' or 'musiccaps': a fixed set.",
+            help="Prompts of the clips; 'bundled' or 'musiccaps': a fixed set.",
         ),
     ] = None,
     train: Annotated[

@@ -55,7 +55,9 @@ def generate(
             max=sampling.LARGEST_SEED,
         ),
     ] = DEFAULT_SEED,
-    n: Annotated[int, typer.Option("--n", help="Clips a prompt.", min=1)] = 1,
+    num_samples: Annotated[
+        int, typer.Option("--num-samples", metavar="N", help="Clips per prompt.", min=1)
+    ] = 1,
     temperature: sampling.Temperature = GenerationConfig.temperature,
     top_k: sampling.TopK = GenerationConfig.top_k,
     top_p: sampling.TopP = GenerationConfig.top_p,
@@ -81,9 +83,7 @@ def generate(
     ] = GenerationConfig.bpm,
     continue_from: Annotated[
         Path | None,
-        typer.Option(
-            "--continue-from", metavar="AUDIO|BTK", help="Begin with this and play on from it."
-        ),
+        typer.Option("--continue-from", metavar="AUDIO|BTK", help="Audio or tokens to continue."),
     ] = None,
     stream: Annotated[
         bool,
@@ -102,10 +102,13 @@ def generate(
     no_normalize: Annotated[
         bool, typer.Option("--no-normalize", help="Keep the level that the tokens decode to.")
     ] = False,
-    batch: Annotated[
+    batch_size: Annotated[
         int,
         typer.Option(
-            "--batch", metavar="N", help="Clips written side by side: faster, more memory.", min=1
+            "--batch-size",
+            metavar="N",
+            help="Clips per batch; more are faster and need memory.",
+            min=1,
         ),
     ] = 8,
     save_tokens: options.SaveTokens = False,
@@ -120,8 +123,10 @@ def generate(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Make music from a prompt."""
-    jobs = plan_clips(prompt, prompts, output, seed=seed, n=n, suffix=f".{format.value}")
+    """Generate music from a prompt."""
+    jobs = plan_clips(
+        prompt, prompts, output, seed=seed, num_samples=num_samples, suffix=f".{format.value}"
+    )
     if stream and any(job.target.suffix.lower() != ".wav" for job in jobs):
         raise typer.BadParameter("--stream writes .wav only")
     if stream and sample_format is options.SampleFormat.FLOAT:
@@ -164,7 +169,7 @@ def generate(
         quiet=quiet,
     )
     clips = []
-    size = 1 if stream else batch
+    size = 1 if stream else batch_size
     with progress_bars(quiet) as bars:
         for first in range(0, len(jobs), size):
             for clip in maker.make(jobs[first : first + size], bars):
@@ -181,7 +186,13 @@ def generate(
 
 
 def plan_clips(
-    prompt: str | None, prompts: Path | None, output: Path, *, seed: int, n: int, suffix: str
+    prompt: str | None,
+    prompts: Path | None,
+    output: Path,
+    *,
+    seed: int,
+    num_samples: int,
+    suffix: str,
 ) -> list[ClipJob]:
     """Decide which clips are made and where they go.
 
@@ -204,9 +215,9 @@ def plan_clips(
                 f"the output {output} must end in {', '.join(sorted(AUDIO_OUTPUTS))}"
             )
     return [
-        ClipJob(prompt=text, seed=seed + i, target=_numbered(stem, i, n))
+        ClipJob(prompt=text, seed=seed + i, target=_numbered(stem, i, num_samples))
         for text, stem in zip(texts, stems, strict=True)
-        for i in range(n)
+        for i in range(num_samples)
     ]
 
 
@@ -243,8 +254,8 @@ def _line(clip: dict[str, object]) -> str:
     return f"{clip['target']}: {clock(seconds)}, seed {clip['seed']}, made in {elapsed:.1f} s"
 
 
-def _numbered(path: Path, index: int, n: int) -> Path:
-    return path if n == 1 else path.with_name(f"{path.stem}-{index + 1}{path.suffix}")
+def _numbered(path: Path, index: int, count: int) -> Path:
+    return path if count == 1 else path.with_name(f"{path.stem}-{index + 1}{path.suffix}")
 
 
 def _slug(prompt: str) -> str:

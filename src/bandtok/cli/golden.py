@@ -20,7 +20,7 @@ Vectors = Annotated[
     Path | None, typer.Option("--vectors", metavar="DIR", help="Vectors of your own.", exists=True)
 ]
 Write = Annotated[
-    bool, typer.Option("--write", help="Make the vectors in --vectors anew instead of comparing.")
+    bool, typer.Option("--write", help="Rewrite the vectors in --vectors instead of comparing.")
 ]
 
 

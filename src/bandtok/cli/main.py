@@ -16,8 +16,8 @@ HELP = {
     "encode": "Turn audio into token files (.btk).",
     "decode": "Turn token files into audio (.wav, .flac, .ogg or .mp3, by suffix).",
     "reconstruct": "Encode and decode audio; print the bit rate and the distance to the original.",
-    "generate": "Make music from a prompt.",
-    "edit": "Write a part of a piece anew and keep the rest.",
+    "generate": "Generate music from a prompt.",
+    "edit": "Regenerate a region and keep all other tokens.",
     "info": "Show the header, model, length, bit rate and provenance of a file.",
     "verify": "Check every byte of token files; exit code 1 if one is damaged.",
     "golden": "Compare this machine's tokens and sound with golden vectors; exit code 1 if too far "

@@ -1,4 +1,4 @@
-"""`bandtok report`: results of experiments, reconstructions, clips -> one page to see and hear."""
+"""`bandtok report`: results of experiments, reconstructions, clips -> one HTML page."""
 
 from __future__ import annotations
 

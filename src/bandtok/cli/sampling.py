@@ -33,8 +33,8 @@ Seed = Annotated[int, typer.Option("--seed", help="Random seed.", min=0, max=LAR
 
 
 def warn_of_long_prompts(model: MusicModel, prompts: Iterable[str], quiet: bool) -> None:
-    """Say on stderr which prompts are longer than the model hears."""
+    """Say on stderr which prompts are longer than what the text encoder uses."""
     for prompt in dict.fromkeys(prompts):
         if not quiet and not model.hears_all_of(prompt):
             start = " ".join(prompt.split())[:40]
-            typer.echo(f"bandtok: only the beginning of the prompt {start!r}... is heard", err=True)
+            typer.echo(f"bandtok: only the beginning of the prompt {start!r}... is used", err=True)
