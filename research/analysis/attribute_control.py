@@ -2,9 +2,9 @@
 
     rendered corpora + music model -> AttributeReport
 
-One clip for each prompt, every prompt once. The judges learn from the corpora's training pieces,
-as they are and through the codec; how often they are right on held-out ones bounds what can be
-found.
+One clip for each prompt, every prompt once. The classifiers learn from the corpora's training
+pieces, as they are and through the codec; how often they are right on held-out ones bounds what can
+be found.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bandtok.signal.audio import Audio
 from bandtok.tagger import Tagger, load_tagger
 from research.analysis.attributes import (
     PACES,
-    AttributeJudge,
+    AttributeClassifier,
     Attributes,
     Described,
     describe,
@@ -60,7 +60,7 @@ class AttributePrompt:
 
     text: str
     instrument: str
-    asked: Attributes
+    requested: Attributes
     held_out: bool
 
 
@@ -94,7 +94,7 @@ class AttributeSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """How often judged and true agree, on what.
+    """How often found and true agree, on what.
 
     Attributes:
         what: the clips.
@@ -119,18 +119,18 @@ class AttributeReport:
     """Everything measured in one run.
 
     Attributes:
-        settings: what was asked for.
+        settings: of the run.
         model: name of the music model.
-        taught: rendered excerpts of one player, and all clips that the judges learned from.
-        families: that the judges tell apart.
-        accuracies: of the judges on held-out renders, on the same through the codec, and of the
-            generated clips.
+        training: rendered excerpts of one player, and all clips that the classifiers learned from.
+        families: that the classifiers tell apart.
+        accuracies: of the classifiers on held-out renders, on the same through the codec, and of
+            the generated clips.
         clips: every generated one.
     """
 
     settings: AttributeSettings
     model: str
-    taught: tuple[int, int]
+    training: tuple[int, int]
     families: tuple[str, ...]
     accuracies: tuple[Accuracy, ...]
     clips: tuple[JudgedPrompt, ...]
@@ -145,14 +145,14 @@ def evaluate_attributes(
     progress: Progress | None = None,
     keep: Callable[[int, AttributePrompt, Clip], None] | None = None,
 ) -> AttributeReport:
-    """Generate clips from prompts and judge them.
+    """Generate clips from prompts and classify them.
 
     Args:
         corpora: what `bandtok data rendered` made.
         model: generates.
         settings: see there.
         name: of the model, for the report.
-        progress: called with (clips judged, clips in all), teaching included.
+        progress: called with (clips found, clips in all), renders included.
         keep: called with each generated clip, its number and its prompt.
 
     Raises:
@@ -163,38 +163,40 @@ def evaluate_attributes(
     examples = list(_examples(corpora, settings))
     prompts = attribute_prompts(settings.clips, settings.seed)
     held_out = [one for one in examples if one.alone and not one.teaches]
-    teaching = [one for one in examples if one.teaches]
-    alone = sum(one.alone for one in teaching)
-    count = _Counter(progress, 2 * len(held_out) + len(teaching) + alone + len(prompts))
+    renders = [one for one in examples if one.teaches]
+    alone = sum(one.alone for one in renders)
+    count = _Counter(progress, 2 * len(held_out) + len(renders) + alone + len(prompts))
 
     def coded(one: _Example) -> Described:
         return count.passed(describe(_through(model.tokenizer, one.audio()), tagger))
 
     own = [count.passed(one.described(tagger)) for one in held_out]
     own_coded = [coded(one) for one in held_out]
-    taught = [(count.passed(one.described(tagger)), one.truth) for one in teaching]
-    taught += [(coded(one), one.truth) for one in teaching if one.alone]
-    judge = AttributeJudge([clip for clip, _ in taught], [truth for _, truth in taught])
+    training = [(count.passed(one.described(tagger)), one.truth) for one in renders]
+    training += [(coded(one), one.truth) for one in renders if one.alone]
+    classifier = AttributeClassifier(
+        [clip for clip, _ in training], [truth for _, truth in training]
+    )
     made = [
         count.passed(describe(clip.audio, tagger))
         for clip in _generated(model, prompts, settings, keep)
     ]
     truth, groups = [one.truth for one in held_out], [one.excerpt.track.path for one in held_out]
-    judged = judge.judge(made)
-    asked = [prompt.asked for prompt in prompts]
+    found = classifier.classify(made)
+    requested = [prompt.requested for prompt in prompts]
     return AttributeReport(
         settings=settings,
         model=name,
-        taught=(alone, len(taught)),
-        families=judge.families,
+        training=(alone, len(training)),
+        families=classifier.families,
         accuracies=(
-            accuracy("held-out renders", judge.judge(own), truth, groups),
-            accuracy("the same through the codec", judge.judge(own_coded), truth, groups),
-            accuracy("generated", judged, asked, None),
+            accuracy("held-out renders", classifier.classify(own), truth, groups),
+            accuracy("the same through the codec", classifier.classify(own_coded), truth, groups),
+            accuracy("generated", found, requested, None),
         ),
         clips=tuple(
             JudgedPrompt(prompt=prompt, found=found)
-            for prompt, found in zip(prompts, judged, strict=True)
+            for prompt, found in zip(prompts, found, strict=True)
         ),
     )
 
@@ -221,7 +223,7 @@ def attribute_prompts(count: int, seed: int = 0) -> list[AttributePrompt]:
                 AttributePrompt(
                     text=wording.format(instrument=word, pace=said),
                     instrument=word,
-                    asked=Attributes(family=INSTRUMENTS[leads[word]].family, pace=pace),
+                    requested=Attributes(family=INSTRUMENTS[leads[word]].family, pace=pace),
                     held_out=is_held_out("solo", leads[word], pace),
                 )
             )

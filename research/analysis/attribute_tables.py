@@ -8,7 +8,7 @@ from research.analysis.attribute_control import AttributeReport
 
 
 def accuracy_rows(report: AttributeReport) -> Table:
-    """Return how often judged and true attributes agree; the first row is the heading."""
+    """Return how often found and true attributes agree; the first row is the heading."""
     rows = [["clips", "n", "instrument family", "pace"]]
     for found in report.accuracies:
         n = str(found.family.count)
@@ -17,15 +17,15 @@ def accuracy_rows(report: AttributeReport) -> Table:
 
 
 def judged_rows(report: AttributeReport) -> Table:
-    """Return every clip with what was asked and found; the first row is the heading."""
-    rows = [["prompt", "asked", "judged", "combination never trained"]]
+    """Return every clip with what was requested and found; the first row is the heading."""
+    rows = [["prompt", "requested", "found", "combination never trained"]]
     for clip in report.clips:
-        asked, found = clip.prompt.asked, clip.found
+        requested, found = clip.prompt.requested, clip.found
         held_out = "yes" if clip.prompt.held_out else ""
         rows.append(
             [
                 clip.prompt.text,
-                f"{asked.family}, {asked.pace}",
+                f"{requested.family}, {requested.pace}",
                 f"{found.family}, {found.pace}",
                 held_out,
             ]

@@ -3,7 +3,8 @@
     rendered corpus (its truth is known) -> judges;  waveform -> family, pace
 
 Sound is described by log-mel statistics and a tagger's embedding, pace by the autocorrelation of
-the onsets. How often the judges are right on renders that they never heard is part of any result.
+the onsets. How often the classifiers are right on unseen renders is part of any
+result.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandtok.data.audio_features import HEARING_SAMPLE_RATE, hear
+from bandtok.data.audio_features import FEATURES_SAMPLE_RATE, extract_features
 from bandtok.data.segments import Segment
 from bandtok.errors import DataError
 from bandtok.extras import missing
@@ -69,19 +70,19 @@ def describe(audio: Audio, tagger: Tagger | None) -> Described:
         tagger: whose embedding is part of the sound; None leaves the sound out.
     """
     mono = audio.waveform.mean(axis=0)
-    if audio.sample_rate != HEARING_SAMPLE_RATE:
+    if audio.sample_rate != FEATURES_SAMPLE_RATE:
         mono = librosa.resample(
-            mono, orig_sr=audio.sample_rate, target_sr=HEARING_SAMPLE_RATE, res_type="soxr_hq"
+            mono, orig_sr=audio.sample_rate, target_sr=FEATURES_SAMPLE_RATE, res_type="soxr_hq"
         )
     level = _log_mel(mono)
     sound = None
     if tagger is not None:
-        embedding = tagger.embed(mono, HEARING_SAMPLE_RATE).mean(axis=0)
+        embedding = tagger.embed(mono, FEATURES_SAMPLE_RATE).mean(axis=0)
         sound = np.concatenate((_sound(level), embedding))
     return Described(sound=sound, pace=_pace(level, mono))
 
 
-class AttributeJudge:
+class AttributeClassifier:
     """Tells families and paces apart as examples do.
 
     Args:
@@ -110,7 +111,7 @@ class AttributeJudge:
         """Families that can be told apart."""
         return tuple(str(name) for name in self._family.classes_)
 
-    def judge(self, clips: Sequence[Described]) -> list[Attributes]:
+    def classify(self, clips: Sequence[Described]) -> list[Attributes]:
         """Return the likeliest family and pace of each clip, all with their sound."""
         if not clips:
             return []
@@ -139,7 +140,7 @@ def _log_mel(mono: np.ndarray) -> np.ndarray:
     """Return dB below the loudest cell, float32 [mels, frames], not below a floor."""
     power = librosa.feature.melspectrogram(
         y=np.pad(mono, (0, max(0, _N_FFT - len(mono)))),
-        sr=HEARING_SAMPLE_RATE,
+        sr=FEATURES_SAMPLE_RATE,
         n_fft=_N_FFT,
         hop_length=_HOP_LENGTH,
         n_mels=_N_MELS,
@@ -172,16 +173,16 @@ def _pace(level: np.ndarray, mono: np.ndarray) -> np.ndarray:
     size = 2 * len(rise)
     correlation = np.fft.irfft(np.abs(np.fft.rfft(rise, size)) ** 2)[: len(rise)]
     correlation = correlation / (correlation[0] + 1e-9)
-    seconds = np.arange(len(correlation)) * _HOP_LENGTH / HEARING_SAMPLE_RATE
+    seconds = np.arange(len(correlation)) * _HOP_LENGTH / FEATURES_SAMPLE_RATE
     regular = np.interp(_LAGS, seconds, correlation, right=0.0)
-    heard = hear(mono)
+    features = extract_features(mono)
     counted = np.zeros(4)
-    if heard is not None:
+    if features is not None:
         counted[:] = (
-            np.log(heard.onsets_per_second + 0.3),
-            np.log(heard.bpm),
-            heard.pulse,
-            heard.strike,
+            np.log(features.onsets_per_second + 0.3),
+            np.log(features.bpm),
+            features.pulse,
+            features.strike,
         )
     # Twice, so that these few weigh more beside the many distances.
     return np.concatenate((regular, counted, counted)).astype(np.float32)

@@ -17,12 +17,12 @@ from bandtok.backends import load_text_encoder
 from bandtok.backends.torch_lm import TorchLanguageModel
 from bandtok.data.shards import TokenCorpus
 from bandtok.errors import MissingDependency
+from bandtok.evaluation.clip_sets import SetMeasures
 from bandtok.evaluation.generation import (
     GenerationReport,
     GenerationSettings,
     evaluate_generation,
 )
-from bandtok.evaluation.judged import SetMeasures
 from bandtok.evaluation.prompts import ControlPrompt, named_prompts
 from bandtok.evaluation.statistics import Estimate
 from bandtok.lm.generate import CodeRequest, generate_codes
@@ -187,7 +187,7 @@ def _generated(bench: Bench, row: LanguageModelRow, *, first: bool) -> dict[str,
 
 
 def _decoded(bench: Bench, system: str, seed: int) -> dict[str, Any] | None:
-    """Judge held-out excerpts through a tokenizer alone."""
+    """Measure held-out excerpts through a tokenizer alone."""
     scale, row = bench.scale, tokenizer_row(bench.scale, system, seed)
 
     def measure() -> dict[str, Any]:
@@ -202,7 +202,7 @@ def _decoded(bench: Bench, system: str, seed: int) -> dict[str, Any] | None:
             samples = audio.waveform.shape[1]
             cut = Audio(sound.waveform[:, :samples], sound.sample_rate)
             cut.save(folder / f"{number:03d}.flac")
-        report = _judged(bench, row, "decoded", None, None)
+        report = _measured_clips(bench, row, "decoded", None, None)
         return {"measures": _measures(report.sets[0].measures) if report else None}
 
     settings = {
@@ -240,20 +240,20 @@ def _measure(
             rounds=scale.rounds,
         )
     found: dict[str, Any] = {"measures": None, "beside": [], "control": None, "run_seconds": None}
-    free = _judged(bench, row, "free", None, shards, baselines=first)
+    free = _measured_clips(bench, row, "free", None, shards, baselines=first)
     if free is None:
         return found
     found["measures"] = _measures(free.sets[0].measures)
     found["beside"] = [{"name": s.name, **_measures(s.measures)} for s in free.sets[1:]]
     if free.copies:
         found["run_seconds"] = [run.seconds for run in free.copies.clips]
-    prompted = _judged(bench, row, "prompted", prompts, None) if prompts else None
+    prompted = _measured_clips(bench, row, "prompted", prompts, None) if prompts else None
     if prompted and prompted.control:
         found["control"] = asdict(prompted.control.mean)
     return found
 
 
-def _judged(
+def _measured_clips(
     bench: Bench,
     row: Row,
     kind: str,
@@ -262,7 +262,7 @@ def _judged(
     *,
     baselines: bool = False,
 ) -> GenerationReport | None:
-    """Judge a folder of clips; None where the judge's weights are not installed."""
+    """Measure a folder of clips; None where the judge's weights are not installed."""
     settings = GenerationSettings(
         split=bench.corpus.held_out, seconds=bench.scale.sample_seconds, baselines=baselines
     )

@@ -1,4 +1,4 @@
-"""Tracks to the table of who made what under which licence, as Markdown."""
+"""Tracks to the table of who made what under which license, as Markdown."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def _totals(tracks: Sequence[Track]) -> str:
 
 
 def _rows(tracks: Sequence[Track]) -> str:
-    lines = ["| track | file | author | licence | split |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| track | file | author | license | split |", "| --- | --- | --- | --- | --- |"]
     for track in tracks:
         name = track.path.rsplit("/", 1)[-1]
-        cells = (track.title, name, track.author, track.licence, track.split)
+        cells = (track.title, name, track.author, track.license, track.split)
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 

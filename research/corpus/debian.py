@@ -29,7 +29,7 @@ class CopyrightEntry:
 
     patterns: tuple[str, ...]
     holders: tuple[str, ...]
-    licence: str
+    license: str
 
 
 def find_package(name: str, folders: Sequence[Path]) -> Path | None:
@@ -108,7 +108,7 @@ def read_copyright(text: str) -> list[CopyrightEntry]:
         CopyrightEntry(
             patterns=tuple(entry["files"].split()),
             holders=tuple(dict.fromkeys(_holders(entry.get("copyright", "")))),
-            licence=entry.get("license", "").strip().split("\n")[0].strip(),
+            license=entry.get("license", "").strip().split("\n")[0].strip(),
         )
         for entry in fields
         if "files" in entry

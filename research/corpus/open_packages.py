@@ -13,8 +13,8 @@ class MusicPackage:
     Attributes:
         name: Debian package.
         music: part of the path below which its music lies.
-        licence, author: used where the package names none for a track.
-        licences: part of a path -> licence, for what the package says in prose; the first that
+        license, author: used where the package names none for a track.
+        licenses: part of a path -> license, for what the package says in prose; the first that
             occurs in the path holds.
         authors: beginning of a file name -> author, where the package names many at once.
         style: words true of every track.
@@ -27,10 +27,10 @@ class MusicPackage:
 
     name: str
     music: str
-    licence: str
+    license: str
     author: str
     style: tuple[str, ...]
-    licences: Mapping[str, str] = field(default_factory=dict)
+    licenses: Mapping[str, str] = field(default_factory=dict)
     authors: Mapping[str, str] = field(default_factory=dict)
     drop: frozenset[str] = frozenset()
     keep_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -43,10 +43,10 @@ PACKAGES = (
     MusicPackage(
         name="warzone2100-music",
         music="warzone2100/music",
-        licence="GPL-2+",
+        license="GPL-2+",
         author="Martin Severn",
         style=("electronic", "ambient", "dark"),
-        licences={
+        licenses={
             "track3_enhanced": "GPL-2+",
             "aftermath_soundtrack": "GPL-2+ or CC-BY-SA-3.0+",
             "legacy_soundtrack": "GPL-2+ or CC-BY-SA-3.0+",
@@ -55,7 +55,7 @@ PACKAGES = (
     MusicPackage(
         name="ufoai-music",
         music="ufoai/base",
-        licence="GPL-2+",
+        license="GPL-2+",
         author="UFO:AI team",
         style=("electronic", "soundtrack"),
         authors={
@@ -74,14 +74,14 @@ PACKAGES = (
     MusicPackage(
         name="wesnoth-1.16-music",
         music="data/core/music",
-        licence="GPL-2+",
+        license="GPL-2+",
         author="Battle for Wesnoth project",
         style=("orchestral", "fantasy"),
     ),
     MusicPackage(
         name="supertux-data",
         music="supertux2/music",
-        licence="GPL-2+",
+        license="GPL-2+",
         author="SuperTux team",
         style=("upbeat", "game"),
         drop=frozenset({"battle_theme"}),  # the same as in flare-game
@@ -91,14 +91,14 @@ PACKAGES = (
     MusicPackage(
         name="nexuiz-music",
         music="nexuiz/data",
-        licence="GPL-2+",
+        license="GPL-2+",
         author="Alientrap",
         style=("techno", "electronic"),
     ),
     MusicPackage(
         name="planetblupi-music-ogg",
         music="planetblupi/music",
-        licence="GPL-3+",
+        license="GPL-3+",
         author="Daniel Roux, EPSITEC SA & Denis Dumoulin",
         style=("game", "synth"),
         keep_seconds={"music000": 152.0, "music001": 176.0, "music002": 152.0, "music003": 120.0},
@@ -106,28 +106,28 @@ PACKAGES = (
     MusicPackage(
         name="colobot-common-sounds",
         music="colobot/music",
-        licence="GPL-3+",
+        license="GPL-3+",
         author="Daniel Roux, EPSITEC SA & TerranovaTeam",
         style=("synth", "soundtrack"),
     ),
     MusicPackage(
         name="singularity-music",
         music="singularity/music",
-        licence="CC-BY-SA-3.0",
+        license="CC-BY-SA-3.0",
         author="Maxstack",
         style=("electronic", "ambient"),
     ),
     MusicPackage(
         name="freedroidrpg-data",
         music="sound/music",
-        licence="GPL-2+",
+        license="GPL-2+",
         author="FreedroidRPG team",
         style=("electronic",),
     ),
     MusicPackage(
         name="drascula-music",
         music="drascula/audio",
-        licence="Drascula-License",
+        license="Drascula-License",
         author="Alcachofa Soft S.L.",
         style=("adventure", "soundtrack"),
         drop=frozenset({"track30"}),  # the same as track1
@@ -135,7 +135,7 @@ PACKAGES = (
     MusicPackage(
         name="flare-game",
         music="fantasycore/music",
-        licence="CC-BY-SA-3.0+",
+        license="CC-BY-SA-3.0+",
         author="Clint Bellanger and others",
         style=("fantasy", "orchestral"),
         drop=frozenset({"wind_ambient"}),  # a recording of wind, no music
@@ -143,16 +143,16 @@ PACKAGES = (
     MusicPackage(
         name="trackballs-data",
         music="trackballs/music",
-        licence="GPL-2+",
+        license="GPL-2+",
         author="Marco Göbel; Attila Boros",
         style=("rock", "synth"),
-        # Under a licence that allows copies only.
+        # Under a license that allows copies only.
         drop=frozenset({"c64revival", "crazy", "eurovision"}),
     ),
     MusicPackage(
         name="starfighter-data",
         music="starfighter/music",
-        licence="GPL-2+",
+        license="GPL-2+",
         author="Project: Starfighter contributors",
         style=("space", "synth"),
         drop=frozenset({"through_space"}),  # the same as in singularity-music
@@ -160,7 +160,7 @@ PACKAGES = (
     MusicPackage(
         name="fretsonfire-songs-muldjord",
         music="fretsonfire/data/songs",
-        licence="CC-BY-SA-3.0",
+        license="CC-BY-SA-3.0",
         author="Muldjord",
         style=("metal", "guitar"),
         unseen=True,
@@ -169,7 +169,7 @@ PACKAGES = (
     MusicPackage(
         name="fretsonfire-songs-sectoid",
         music="fretsonfire/data/songs",
-        licence="Expat",
+        license="Expat",
         author="Sectoid (Carlos Viola Iborra)",
         style=("rock", "guitar"),
         unseen=True,
@@ -178,14 +178,14 @@ PACKAGES = (
     MusicPackage(
         name="hyperrogue-music",
         music="hyperrogue/music",
-        licence="CC-BY-SA-3.0",
+        license="CC-BY-SA-3.0",
         author="Shawn Parrotte",
         style=("ambient", "game"),
     ),
     MusicPackage(
         name="lincity-ng-data",
         music="lincity-ng/music",
-        licence="GPL-2+",
+        license="GPL-2+",
         author="LinCity-NG team",
         style=("calm", "game"),
     ),

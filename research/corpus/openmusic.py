@@ -240,7 +240,7 @@ def _track(package: MusicPackage, source: Path, facts: Measurement, notes: Packa
         bandwidth_hz=facts.bandwidth_hz,
         title=note.title or title_from_name(piece),
         author=note.author,
-        licence=note.licence,
+        license=note.license,
         package=package.name,
         style=list(dict.fromkeys([*package.style, *named])),
         split=_split(package, piece),

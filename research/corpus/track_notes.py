@@ -1,4 +1,4 @@
-"""A package's own text files to what they say of one track: title, author, licence, genre.
+"""A package's own text files to what they say of one track: title, author, license, genre.
 
 Sources, the later the more trusted: the file's tags, album.json, song.ini, the name of the file,
 the machine-readable copyright file. Knows nothing of sound.
@@ -29,7 +29,7 @@ class TrackNote:
 
     title: str = ""
     author: str = ""
-    licence: str = ""
+    license: str = ""
     genre: str = ""
 
 
@@ -60,7 +60,7 @@ class PackageNotes:
         return TrackNote(
             title=said.get("title", ""),
             author=self._author(source, said.get("artist", ""), entry),
-            licence=self._licence(source, tags.get("license", ""), entry),
+            license=self._license(source, tags.get("license", ""), entry),
             genre=tags.get("genre", ""),
         )
 
@@ -70,16 +70,16 @@ class PackageNotes:
                 return author
         return artist or (entry and "; ".join(entry.holders)) or self._package.author
 
-    def _licence(self, source: Path, tag: str, entry: CopyrightEntry | None) -> str:
-        for part, licence in self._package.licences.items():
+    def _license(self, source: Path, tag: str, entry: CopyrightEntry | None) -> str:
+        for part, license in self._package.licenses.items():
             if part in source.as_posix():
-                return licence
+                return license
         if entry is not None:
-            return entry.licence
+            return entry.license
         commons = _CREATIVE_COMMONS.search(tag)
         if commons:
             return f"CC-{commons[1].upper()}-{commons[2]}"
-        return self._package.licence
+        return self._package.license
 
 
 def _says_something(tag: str) -> bool:

@@ -116,7 +116,7 @@ def find_model_folders(name: str | os.PathLike[str] | None) -> dict[str, Path]:
 
 
 def holds_network(kind: str, name: str | os.PathLike[str]) -> bool:
-    """Say whether a model or run folder holds a network of this kind beside others ("debug" does).
+    """Return whether a model or run folder holds this kind among others ("debug" does).
 
     A run of `train vocoder joint` leaves two, in `model/tokenizer` and `model/vocoder`.
     """
@@ -136,7 +136,7 @@ def read_config(kind: ModelSpec, folder: Path) -> tuple[ModelSpec, Any]:
     """Return the config in a model folder, and its kind: `kind` or one of `kind.others`.
 
     Raises:
-        CheckpointError: if it is damaged, of another kind, or asks for absurd sizes.
+        CheckpointError: if it is damaged, of another kind, or has absurd sizes.
     """
     path = folder / CONFIG_FILE
     found, values = _read_content(path)

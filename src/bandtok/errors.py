@@ -73,7 +73,7 @@ class ChecksumMismatch(TokenFileError):
 
 
 class ModelMismatch(TokenFileError):
-    """The tokens were made by another model than the one asked to decode them."""
+    """The tokens were made by another model than the one that decodes them."""
 
 
 class TokenOutOfRange(TokenFileError):

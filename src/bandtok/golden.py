@@ -3,8 +3,8 @@
     input.flac, MODEL/{tokens.btk, decoded.flac}  ->  token agreement, distance of the waveform
 
 The tokens of a short piece and what they decode to were kept from a run on a CPU. Equal bits are
-not asked of other machines: sums of floats may round otherwise, and a vector half-way between two
-entries then falls to the other one.
+not required of other machines: sums of floats may round otherwise, and a vector half-way between
+two entries then falls to the other one.
 """
 
 from __future__ import annotations

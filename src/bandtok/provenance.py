@@ -3,7 +3,7 @@
     {"digitalSourceType": ..., "software": ..., "model": ..., "operation": ..., "seed": ...}
 
 In token files it is `extra.provenance`; in audio files it is JSON in the comment (INFO of WAV,
-Vorbis comment of FLAC and OGG, ID3 of MP3). Prompts are kept as a hash unless asked for in clear.
+Vorbis comment of FLAC and OGG, ID3 of MP3). Prompts are kept as a hash unless requested in clear.
 
 Source of the term: IPTC NewsCodes, digital source type "trained algorithmic media".
 """

@@ -39,7 +39,7 @@ def test_a_page_of_everything(run: Run, make_song: MakeSong, tmp_path: Path) -> 
     assert told["clips"] == 3
     assert told["size_bytes"] == len(text.encode())
     assert told["coding"] == "flac"
-    assert "missing: g, s: Cannot be played" in done.stderr
+    assert "missing: g, s: Not playable" in done.stderr
     for part in ("Title A", "song.wav", "<strong>tiny</strong>", "“calm &lt;piano&gt;”"):
         assert part in text
     refused = run("report", *arguments)
@@ -70,8 +70,8 @@ def test_too_large_a_page_is_told(
             "label of its own",
         ),
         (["--output", "p.txt", "--generated", "x"], "must end in .html"),
-        (["--output", "p.html", "--generated", "x", "--model", "debug"], "--model says nothing"),
-        (["--output", "p.html", "--reconstruct", "x", "--prompts", "y"], "--prompts says nothing"),
+        (["--output", "p.html", "--generated", "x", "--model", "debug"], "--model needs"),
+        (["--output", "p.html", "--reconstruct", "x", "--prompts", "y"], "--prompts needs"),
         (["--output", "p.html", "--generated", "a=x", "--generated", "a=y"], "label of its own"),
     ],
 )

@@ -7,17 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bandtok.data.caption_templates import SYNONYMS, opposites_of
-from bandtok.data.captions import (
-    Fact,
-    clean_title,
-    consistent,
-    full_window_caption,
-    window_caption,
-    window_facts,
-)
+from bandtok.data.caption_templates import SYNONYMS
+from bandtok.data.captions import full_window_caption, window_caption
 from bandtok.data.segments import Segment
 from bandtok.data.shards import Shard
+from bandtok.data.window_attributes import window_attributes
 
 SLOW = Segment(
     start_seconds=0.0,
@@ -33,7 +27,7 @@ SLOW = Segment(
     bpm_weight=1.0,
     key="A minor",
     key_weight=1.0,
-    metre="3/4",
+    meter="3/4",
     loudness_db=-30.0,
 )
 FAST = Segment(
@@ -118,46 +112,11 @@ def test_gain_and_transposition_change_what_is_said() -> None:
     assert higher.seconds_at(100) == pytest.approx(10 * 2 ** (2 / 12))
 
 
-def test_of_contradictions_the_surer_stays() -> None:
-    facts = [
-        Fact(kind="mood", word="calm", weight=0.5),
-        Fact(kind="mood", word="aggressive", weight=0.9),
-        Fact(kind="tempo", word="slow", weight=0.4),
-        Fact(kind="tempo", word="fast", weight=0.8),
-    ]
-    assert [fact.word for fact in consistent(facts)] == ["aggressive", "fast"]
-
-
-def test_contradictions_are_never_said() -> None:
-    rng = np.random.default_rng(1)
-    words = ["calm", "slow", "fast", "loud", "soft", "happy", "sad", "drums", "no drums", "techno"]
-    for _ in range(200):
-        facts = [
-            Fact(kind="mood", word=word, weight=float(rng.uniform(0.1, 1)))
-            for word in rng.choice(words, 6)
-        ]
-        kept = {fact.word for fact in consistent(facts)}
-        assert kept
-        assert not any(opposites_of(word) & kept for word in kept)
-
-
-def test_ruling_out_goes_both_ways() -> None:
-    for word in SYNONYMS:
-        assert all(word in opposites_of(other) for other in opposites_of(word))
-
-
 def test_style_of_the_manifest_counts_too_but_less() -> None:
     shard = replace(SHARD, style=["dark", "metal"], segments=(SLOW,))
-    kept = {fact.word: fact.weight for fact in window_facts(shard, 0, 100)}
+    kept = {item.word: item.weight for item in window_attributes(shard, 0, 100)}
     assert kept["dark"] < kept["ambient"]
     assert "metal" not in kept  # the music is calm
-
-
-def test_titles_that_say_nothing_are_left_out() -> None:
-    for empty in ("track11", "Track 07", "music005", " ", "03", "Untitled"):
-        assert clean_title(empty) == ""
-    for title in ("Town", "Track of the fox", "arctic_breeze"):
-        assert clean_title(title) == " ".join(title.split("_"))
 
 
 def test_of_nothing_nothing_is_said() -> None:

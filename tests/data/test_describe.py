@@ -1,4 +1,4 @@
-"""What is heard: measured on signals whose truth is known; described once, in words."""
+"""What is features: measured on signals whose truth is known; described once, in words."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from bandtok.data.audio_features import HEARING_SAMPLE_RATE, AudioFeatures, hear
-from bandtok.data.describe import beats_a_minute, describe_corpus, describe_waveform, segment_words
+from bandtok.data.audio_features import FEATURES_SAMPLE_RATE, AudioFeatures, extract_features
+from bandtok.data.describe import describe_corpus, describe_waveform, segment_words, tempo_bpm
 from bandtok.data.segments import (
     Segment,
     load_attributes,
@@ -21,8 +21,8 @@ from bandtok.data.segments import (
 )
 from bandtok.errors import DataError
 
-RATE = HEARING_SAMPLE_RATE
-HEARD = AudioFeatures(
+RATE = FEATURES_SAMPLE_RATE
+FEATURES = AudioFeatures(
     bpm=90.0,
     pulse=0.6,
     beat_seconds=0.25,
@@ -65,21 +65,21 @@ def chord(pitches: tuple[int, ...], seconds: float = 4.0) -> np.ndarray:
 
 @pytest.mark.parametrize("bpm", [66.0, 100.0, 150.0])
 def test_tempo_of_clicks(bpm: float) -> None:
-    heard = hear(clicks(bpm))
-    assert heard is not None
-    ratio = heard.bpm / bpm
+    features = extract_features(clicks(bpm))
+    assert features is not None
+    ratio = features.bpm / bpm
     assert min(abs(ratio / factor - 1) for factor in (0.5, 1.0, 2.0)) < 0.02
-    assert heard.pulse > 0.5
-    assert heard.onsets_per_second == pytest.approx(bpm / 60, rel=0.15)
+    assert features.pulse > 0.5
+    assert features.onsets_per_second == pytest.approx(bpm / 60, rel=0.15)
 
 
 @pytest.mark.parametrize("bpm", [66.0, 100.0, 150.0])
 @pytest.mark.parametrize("late", [0.0, 0.13, 0.31])
 def test_beats_of_clicks(bpm: float, late: float) -> None:
-    heard = hear(np.pad(clicks(bpm), (round(late * RATE), 0)))
-    assert heard is not None
-    beat = min(60.0 / heard.bpm, 60.0 / bpm)
-    beside = (heard.beat_seconds - late + beat / 2) % beat - beat / 2
+    features = extract_features(np.pad(clicks(bpm), (round(late * RATE), 0)))
+    assert features is not None
+    beat = min(60.0 / features.bpm, 60.0 / bpm)
+    beside = (features.beat_seconds - late + beat / 2) % beat - beat / 2
     assert abs(beside) < 0.07  # the tempo is half a percent off, so beats drift by that much
 
 
@@ -94,15 +94,15 @@ def test_the_beat_of_a_segment_is_in_the_time_of_the_track() -> None:
 
 def test_key_of_chords() -> None:
     cadence = ((60, 64, 67), (65, 69, 72), (67, 71, 74), (60, 64, 67))
-    heard = hear(np.concatenate([chord(pitches) for pitches in cadence]))
-    assert heard is not None
-    assert (heard.tonic, heard.minor) == (0, False)
+    features = extract_features(np.concatenate([chord(pitches) for pitches in cadence]))
+    assert features is not None
+    assert (features.tonic, features.minor) == (0, False)
 
 
 def test_loudness_and_brightness() -> None:
-    soft, loud = hear(chord((60,)) * 0.1), hear(chord((60,)))
+    soft, loud = extract_features(chord((60,)) * 0.1), extract_features(chord((60,)))
     noise = np.random.default_rng(0).normal(size=3 * RATE).astype(np.float32) * 0.1
-    bright = hear(noise)
+    bright = extract_features(noise)
     assert soft is not None
     assert loud is not None
     assert bright is not None
@@ -112,8 +112,8 @@ def test_loudness_and_brightness() -> None:
 
 
 def test_silence_and_moments_are_not_heard() -> None:
-    assert hear(np.zeros(5 * RATE, np.float32)) is None
-    assert hear(clicks(100)[: RATE // 2]) is None
+    assert extract_features(np.zeros(5 * RATE, np.float32)) is None
+    assert extract_features(clicks(100)[: RATE // 2]) is None
     (segment,) = describe_waveform(np.zeros(3 * RATE, np.float32), RATE)
     assert segment.words == {}
     with pytest.raises(DataError, match="44100"):
@@ -121,13 +121,13 @@ def test_silence_and_moments_are_not_heard() -> None:
 
 
 def test_measurements_and_tags_become_words() -> None:
-    words = segment_words(HEARD, {"rock": 0.45, "sad": 0.2, "00s": 0.9, "jazz": 0.01})
+    words = segment_words(FEATURES, {"rock": 0.45, "sad": 0.2, "00s": 0.9, "jazz": 0.01})
     assert list(words["tempo"]) == ["fast"]
     assert list(words["drums"]) == ["drums"]
     assert list(words["brightness"]) == ["bright"]
     assert words["style"] == {"rock": 0.9}
     assert words["mood"]["sad"] == pytest.approx(0.4)
-    assert beats_a_minute(HEARD) == pytest.approx(135.0)
+    assert tempo_bpm(FEATURES) == pytest.approx(135.0)
 
 
 def test_segments_cover_the_music() -> None:

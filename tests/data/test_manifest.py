@@ -27,7 +27,7 @@ def a_track(path: str = "a.ogg", **values: object) -> Track:
 
 def test_manifest_round_trip_keeps_every_field(tmp_path: Path) -> None:
     tracks = [
-        a_track("a/ü.ogg", title="Ü", author="B; C", licence="GPL-2+", package="p"),
+        a_track("a/ü.ogg", title="Ü", author="B; C", license="GPL-2+", package="p"),
         a_track("b.flac", style=["rock", "fast"], split="unseen", stems=["c.flac"]),
     ]
     save_manifest(tracks, tmp_path / "manifest.jsonl")

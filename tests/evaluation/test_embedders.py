@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from bandtok.errors import AudioError, CheckpointError, ConfigError, MissingDependency
 from bandtok.evaluation.embedders import (
     AisfxEmbedder,
-    ClapJudge,
+    ClapEmbedder,
     load_aisfx,
     load_embedder,
 )
@@ -73,7 +73,7 @@ def clap(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_clap_gives_unit_vectors_of_sound_and_text(clap: Path) -> None:
-    judge = ClapJudge(clap)
+    judge = ClapEmbedder(clap)
     sound = judge.embed(noise(2.5), RATE)
     texts = judge.embed_texts(["a piano", "drums"])
     assert sound.shape == (3, judge.embedding_dim) == (3, 12)
@@ -87,7 +87,7 @@ def test_clap_gives_unit_vectors_of_sound_and_text(clap: Path) -> None:
 
 def test_a_folder_without_clap_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot load CLAP"):
-        ClapJudge(tmp_path)
+        ClapEmbedder(tmp_path)
 
 
 def test_aisfx_windows_and_levels() -> None:

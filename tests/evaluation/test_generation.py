@@ -13,17 +13,18 @@ from bandtok.api.tokenizer import Tokenizer
 from bandtok.data.manifest import Track, save_manifest
 from bandtok.data.shards import tokenize_corpus
 from bandtok.errors import ConfigError, DataError
-from bandtok.evaluation import generation
+from bandtok.evaluation import clip_files, generation
 from bandtok.evaluation.baselines import noise_like
+from bandtok.evaluation.clip_sets import AnalyzedClip, ClipAnalyzer, compare_sets
+from bandtok.evaluation.comparison_sets import AnalyzedSet, coded_sets
 from bandtok.evaluation.generation import (
     GenerationReport,
     GenerationSettings,
     evaluate_generation,
 )
-from bandtok.evaluation.judged import Judge, JudgedClip, compare_sets
 from bandtok.evaluation.prompts import ControlPrompt
 from bandtok.evaluation.report import write_generation_report
-from bandtok.evaluation.signal_statistics import liveliness
+from bandtok.evaluation.signal_statistics import measure_signal
 from bandtok.signal.audio import Audio
 from bandtok.tagger import MTT_LABELS
 
@@ -31,13 +32,13 @@ RATE = 44_100
 LOUD = MTT_LABELS.index("loud")
 
 
-class LevelJudge(Judge):
+class LevelAnalyzer(ClipAnalyzer):
     """Hears level and roughness in ten windows; what is loud is tagged loud."""
 
     def __init__(self) -> None:
         self.labels = MTT_LABELS
 
-    def hear(self, name: str, audio: Audio) -> JudgedClip:
+    def analyze(self, name: str, audio: Audio) -> AnalyzedClip:
         samples = audio.waveform[0]
         windows = samples[: len(samples) // 10 * 10].reshape(10, -1).astype(np.float64)
         embeddings = np.stack(
@@ -45,7 +46,9 @@ class LevelJudge(Judge):
         )
         tags = np.full(len(MTT_LABELS), 0.1)
         tags[LOUD] = min(1.0, float(samples.std()))
-        return JudgedClip(name=name, tags=tags, embeddings=embeddings, sound=liveliness(audio))
+        return AnalyzedClip(
+            name=name, tags=tags, embeddings=embeddings, sound=measure_signal(audio)
+        )
 
 
 def sound(seed: int, level: float, seconds: float = 1.0) -> Audio:
@@ -59,7 +62,7 @@ def sound(seed: int, level: float, seconds: float = 1.0) -> Audio:
 
 @pytest.fixture(autouse=True)
 def judges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation, "_judge", lambda embedder: LevelJudge())
+    monkeypatch.setattr(generation, "_analyzer", lambda embedder: LevelAnalyzer())
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +101,7 @@ def report(
     clips = write_clips(tmp_path_factory.mktemp("clips"), lambda number: 0.1 + 0.02 * number)
     (clips / "broken.wav").write_bytes(b"no audio")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generation, "_judge", lambda embedder: LevelJudge())
+        patch.setattr(generation, "_analyzer", lambda embedder: LevelAnalyzer())
         return evaluate_generation(
             clips, corpus, GenerationSettings(baselines=True), tokenizer=tokenizer
         )
@@ -133,18 +136,20 @@ def test_clips_and_baselines_stand_beside_the_reference(report: GenerationReport
 
 
 def test_with_both_sides_coded_the_reference_is_its_tokens() -> None:
-    judge = LevelJudge()
+    analyzer = LevelAnalyzer()
     own, tokens, trained = (
-        generation._HeardSet(
-            name=name, does="", clips=[judge.hear("", sound(first + n, level)) for n in range(6)]
+        AnalyzedSet(
+            name=name,
+            description="",
+            clips=[analyzer.analyze("", sound(first + n, level)) for n in range(6)],
         )
         for name, first, level in (("clips", 0, 0.1), ("tokens", 10, 0.3), ("tokens, train", 20, 1))
     )
-    found = generation._both_coded(own, (trained, tokens))
+    found = coded_sets(own, (trained, tokens))
     expected = [compare_sets(tokens.clips, one.clips) for one in (own, trained)]
     assert [item.measures for item in found] == expected
     assert expected[0] != expected[1]
-    assert generation._both_coded(own, (trained,)) == []
+    assert coded_sets(own, (trained,)) == []
 
 
 def test_silent_clips_are_seen(corpus: Path, tmp_path: Path) -> None:
@@ -188,7 +193,7 @@ class LengthOfText:
 def test_each_clip_is_scored_with_its_own_prompt(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generation, "ClapJudge", LengthOfText)
+    monkeypatch.setattr(clip_files, "ClapEmbedder", LengthOfText)
     prompts = [ControlPrompt(text="x" * n, concepts=("loud",) * (n > 6)) for n in range(1, 13)]
     clips = write_clips(tmp_path, lambda number: 0.1, 12)
     for number in (1, 12):
@@ -196,7 +201,7 @@ def test_each_clip_is_scored_with_its_own_prompt(
     settings = GenerationSettings(clap="some/clap")
     few = evaluate_generation(clips, corpus, settings, prompts=prompts)
     assert few.control is None  # five of each are too few for an area
-    assert any("no tag is asked for" in line for line in few.left_out)
+    assert any("no tag is requested" in line for line in few.left_out)
     write_clips(clips, lambda number: 0.1, 12)
     found = evaluate_generation(clips, corpus, settings, prompts=prompts)
     assert found.control is not None

@@ -12,10 +12,10 @@ from bandtok.evaluation.prompts import (
     CONCEPTS,
     MSD_CONCEPTS,
     PROMPT_SETS,
-    asked_concepts,
     load_prompts,
     named_prompts,
     prompt_numbers,
+    requested_concepts,
 )
 from bandtok.evaluation.tag_measures import MIN_PROMPTS
 from bandtok.tagger import MSD_LABELS, MTT_LABELS
@@ -40,7 +40,7 @@ def test_the_fixed_set_is_large_varied_and_balanced() -> None:
 @pytest.mark.parametrize("name", PROMPT_SETS)
 def test_what_is_listed_is_what_is_asked_for(name: str) -> None:
     for prompt in named_prompts(name):
-        assert prompt.concepts == asked_concepts(prompt.text), prompt.text
+        assert prompt.concepts == requested_concepts(prompt.text), prompt.text
 
 
 def test_the_musiccaps_set_is_of_200_attributed_descriptions() -> None:
@@ -79,7 +79,7 @@ def test_msd_concepts_are_tags_of_its_tagger() -> None:
     ],
 )
 def test_words_are_found_and_negations_heard(text: str, concepts: list[str]) -> None:
-    assert list(asked_concepts(text)) == concepts
+    assert list(requested_concepts(text)) == concepts
 
 
 def test_prompts_of_a_file(tmp_path: Path) -> None:

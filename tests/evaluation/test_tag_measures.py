@@ -31,11 +31,15 @@ def test_divergence_by_hand() -> None:
 def test_area_counts_pairs() -> None:
     generator = np.random.default_rng(1)
     scores = generator.integers(0, 5, 40).astype(float)  # with ties
-    asked = generator.random(40) < 0.4
-    wins = [(high > low) + 0.5 * (high == low) for high in scores[asked] for low in scores[~asked]]
-    assert area_under_curve(scores, asked) == pytest.approx(np.mean(wins))
-    assert area_under_curve(-scores, asked) == pytest.approx(1 - np.mean(wins))
-    assert area_under_curve(asked.astype(float), asked) == 1
+    requested = generator.random(40) < 0.4
+    wins = [
+        (high > low) + 0.5 * (high == low)
+        for high in scores[requested]
+        for low in scores[~requested]
+    ]
+    assert area_under_curve(scores, requested) == pytest.approx(np.mean(wins))
+    assert area_under_curve(-scores, requested) == pytest.approx(1 - np.mean(wins))
+    assert area_under_curve(requested.astype(float), requested) == 1
     with pytest.raises(DataError, match="at least one of each"):
         area_under_curve(scores, np.ones(40, bool))
 
@@ -59,7 +63,7 @@ def test_clips_that_follow_their_prompts_are_told_from_those_that_do_not() -> No
     assert deaf.mean.low < 0.5 < deaf.mean.high
     some = text_control(following(0.3)[0], LABELS, *following(0.3)[1:], CONCEPTS)
     assert 0.5 < some.mean.low < some.mean.area < some.mean.high < 1
-    assert some.tags["drums"].asked == 20
+    assert some.tags["drums"].requested == 20
     assert (some.clips, some.prompts) == (40, 40)
 
 

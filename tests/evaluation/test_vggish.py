@@ -189,9 +189,9 @@ def test_both_formats_hold_the_same_network(weights: Path, embedder: VggishEmbed
 )
 def test_clips_are_judged_on_its_embeddings(weights: Path, embedder: VggishEmbedder) -> None:
     audio = Audio(noise(4 * RATE)[None], RATE)
-    heard = generation._judge(f"vggish:{weights}").hear("clip", audio)
-    np.testing.assert_array_equal(heard.embeddings, embedder.embed(audio.waveform[0], RATE))
-    assert heard.embeddings.shape == (4, 128)
+    analyzed = generation._analyzer(f"vggish:{weights}").analyze("clip", audio)
+    np.testing.assert_array_equal(analyzed.embeddings, embedder.embed(audio.waveform[0], RATE))
+    assert analyzed.embeddings.shape == (4, 128)
 
 
 def test_the_file_of_a_folder(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The beat clock: what positions hear of it, and the tempos that texts suggest."""
+"""The beat beat_grid: what positions hear of it, and the tempos that texts suggest."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[BeatGrid | None]:
     begin = WindowDecoder.__init__
 
     def noted(decoder: WindowDecoder, *arguments: object) -> None:
-        clock = arguments[3]
-        assert clock is None or isinstance(clock, BeatGrid)
-        seen.append(None if clock is None or clock.is_empty else clock)
+        beat_grid = arguments[3]
+        assert beat_grid is None or isinstance(beat_grid, BeatGrid)
+        seen.append(None if beat_grid is None or beat_grid.is_empty else beat_grid)
         begin(decoder, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(WindowDecoder, "__init__", noted)
     return seen
 
 
-def _clock(*rows: tuple[float, float]) -> BeatGrid:
+def _beats(*rows: tuple[float, float]) -> BeatGrid:
     steps, beats = zip(*rows, strict=True)
     return BeatGrid(beats_per_frame=np.array(steps), beats=np.array(beats))
 
@@ -63,34 +63,34 @@ def _prefer(model: MusicLM, bpm: float) -> None:
 
 @torch.no_grad()
 def test_frames_at_the_same_place_of_the_beat_hear_the_same() -> None:
-    heard = BeatEmbedding(6)(_clock((0.25, 0.0), (0.25, 0.5)).features(8))
-    assert heard.shape == (2, 8, 6)
-    torch.testing.assert_close(heard[0, 0], heard[0, 4])
-    torch.testing.assert_close(heard[0, 2], heard[1, 0])
-    assert not torch.allclose(heard[0, 0], heard[0, 1], atol=1e-4)
+    embedded = BeatEmbedding(6)(_beats((0.25, 0.0), (0.25, 0.5)).features(8))
+    assert embedded.shape == (2, 8, 6)
+    torch.testing.assert_close(embedded[0, 0], embedded[0, 4])
+    torch.testing.assert_close(embedded[0, 2], embedded[1, 0])
+    assert not torch.allclose(embedded[0, 0], embedded[0, 1], atol=1e-4)
 
 
 @torch.no_grad()
 def test_the_tempo_itself_is_heard_and_no_beat_adds_nothing() -> None:
-    heard = BeatEmbedding(6)(_clock((0.25, 0.0), (0.5, 0.0), (0.0, 0.3)).features(3))
-    assert not torch.allclose(heard[0, 0], heard[1, 0], atol=1e-4)
-    assert not heard[2].any()
+    embedded = BeatEmbedding(6)(_beats((0.25, 0.0), (0.5, 0.0), (0.0, 0.3)).features(3))
+    assert not torch.allclose(embedded[0, 0], embedded[1, 0], atol=1e-4)
+    assert not embedded[2].any()
 
 
 @torch.no_grad()
-def test_a_clock_moved_on_is_the_later_part_of_it() -> None:
-    clock, layer = _clock((0.31, 0.7)), BeatEmbedding(6)
+def test_a_beat_grid_moved_on_is_the_later_part_of_it() -> None:
+    beat_grid, layer = _beats((0.31, 0.7)), BeatEmbedding(6)
     torch.testing.assert_close(
-        layer(clock.at(5).features(4)), layer(clock.features(9))[:, 5:], atol=1e-5, rtol=0
+        layer(beat_grid.at(5).features(4)), layer(beat_grid.features(9))[:, 5:], atol=1e-5, rtol=0
     )
 
 
 @torch.no_grad()
 def test_hours_into_a_piece_the_beat_is_still_exact() -> None:
     layer, frames = BeatEmbedding(6), 40_000
-    clock = BeatGrid.of_tempos([120.0], 10.0)  # five frames a beat
+    beat_grid = BeatGrid.of_tempos([120.0], 10.0)  # five frames a beat
     torch.testing.assert_close(
-        layer(clock.at(frames).features(5)), layer(clock.features(5)), atol=1e-4, rtol=0
+        layer(beat_grid.at(frames).features(5)), layer(beat_grid.features(5)), atol=1e-4, rtol=0
     )
 
 
@@ -111,10 +111,10 @@ def test_tempos_are_drawn_by_their_scores() -> None:
 
 
 @torch.no_grad()
-def test_the_clock_is_heard_from_the_first_code_on_by_its_row_alone(model: MusicLM) -> None:
-    plain, clocked = model(TOKENS), model(TOKENS, clock=_clock((0.0, 0.0), (0.3, 0.2)))
-    torch.testing.assert_close(clocked[0], plain[0])
-    assert not torch.allclose(clocked[1, 0], plain[1, 0], atol=1e-3)
+def test_the_beat_affects_its_row_alone_from_the_first_code_on(model: MusicLM) -> None:
+    plain, with_beat = model(TOKENS), model(TOKENS, beat_grid=_beats((0.0, 0.0), (0.3, 0.2)))
+    torch.testing.assert_close(with_beat[0], plain[0])
+    assert not torch.allclose(with_beat[1, 0], plain[1, 0], atol=1e-3)
 
 
 @pytest.mark.parametrize("known", [0, 5])
@@ -123,7 +123,7 @@ def test_the_clock_is_heard_from_the_first_code_on_by_its_row_alone(model: Music
     ("text_scale", "beat_guidance_scale"), [(3.0, 2.0), (3.0, 3.0), (1.0, 1.0)]
 )
 @torch.no_grad()
-def test_cached_decoding_with_a_clock_equals_the_full_passes(
+def test_cached_decoding_with_a_beat_equals_the_full_passes(
     model: MusicLM,
     text: TextEmbeddings,
     known: int,
@@ -131,18 +131,20 @@ def test_cached_decoding_with_a_clock_equals_the_full_passes(
     text_scale: float,
     beat_guidance_scale: float,
 ) -> None:
-    clock, order = _clock((0.3, 0.2), (0.2, 0.0)), torch.arange(12)
+    beat_grid, order = _beats((0.3, 0.2), (0.2, 0.0)), torch.arange(12)
     words = text.rows([0, 0]) if spoken else None
-    decoder = window_decoder(model, words, 2, (text_scale, beat_guidance_scale), clock)
+    decoder = window_decoder(model, words, 2, (text_scale, beat_guidance_scale), beat_grid)
     found = scores(decoder, order, TOKENS, known, first_frame=7)
-    beating = model(TOKENS, words, clock=clock.at(7))[:, known:]
-    heard, silent = (model(TOKENS, one)[:, known:] for one in (words, None))
-    expected = silent + text_scale * (heard - silent) + beat_guidance_scale * (beating - heard)
+    beating = model(TOKENS, words, beat_grid=beat_grid.at(7))[:, known:]
+    embedded, silent = (model(TOKENS, one)[:, known:] for one in (words, None))
+    expected = (
+        silent + text_scale * (embedded - silent) + beat_guidance_scale * (beating - embedded)
+    )
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("has_text", "has_clock", "scales", "told"),
+    ("has_text", "has_beat", "scales", "expected"),
     [
         (False, False, (6.0, 4.0), "-"),
         (True, False, (6.0, 4.0), "t -"),
@@ -157,12 +159,12 @@ def test_cached_decoding_with_a_clock_equals_the_full_passes(
     ],
 )
 def test_only_those_who_count_are_asked(
-    has_text: bool, has_clock: bool, scales: tuple[float, float], told: str
+    has_text: bool, has_beat: bool, scales: tuple[float, float], expected: str
 ) -> None:
-    asked = guidance_branches(has_text, has_clock, *scales)
-    names = ["t" * voice.use_text + "c" * voice.use_beat or "-" for voice in asked]
-    assert " ".join(names) == told
-    assert sum(voice.weight for voice in asked) == pytest.approx(1.0)
+    found = guidance_branches(has_text, has_beat, *scales)
+    names = ["t" * voice.use_text + "c" * voice.use_beat or "-" for voice in found]
+    assert " ".join(names) == expected
+    assert sum(voice.weight for voice in found) == pytest.approx(1.0)
 
 
 def test_the_beat_goes_on_from_window_to_window(
@@ -185,12 +187,12 @@ def test_a_text_suggests_the_tempo(
     _prefer(model, 100.0)
     for bpm in (None, 130.0, 0):
         generate_codes(model, text, 2, bpm=bpm)
-    sampled, asked, silent = started
+    sampled, found, silent = started
     assert sampled is not None
-    assert asked is not None
+    assert found is not None
     rate = 60.0 * model.config.frame_rate
     assert float(sampled.beats_per_frame[0] * rate) == pytest.approx(bin_tempo(tempo_bin(100.0)))
-    assert float(asked.beats_per_frame[0] * rate) == pytest.approx(130.0)
+    assert float(found.beats_per_frame[0] * rate) == pytest.approx(130.0)
     assert silent is None
 
 
@@ -240,20 +242,20 @@ def test_tempos_out_of_range_are_refused(model: MusicLM, bpm: float) -> None:
         generate_codes(model, None, 4, bpm=bpm)
 
 
-def test_a_model_without_a_clock_says_so(make_model: Make, text: TextEmbeddings) -> None:
+def test_a_model_without_a_beat_refuses_one(make_model: Make, text: TextEmbeddings) -> None:
     model = make_model()
     with pytest.raises(ConfigError, match="learned no beat"):
         generate_codes(model, text, 4, bpm=120.0)
     with pytest.raises(ConfigError, match="learned none"):
-        model(TOKENS, clock=_clock((0.3, 0.0), (0.3, 0.0)))
+        model(TOKENS, beat_grid=_beats((0.3, 0.0), (0.3, 0.0)))
     with pytest.raises(ConfigError, match="no tempos"):
         model.tempo_scores(text)
     assert torch.equal(generate_codes(model, text, 4, bpm=0), generate_codes(model, text, 4))
 
 
-def test_clocks_of_another_number_are_refused(model: MusicLM) -> None:
+def test_beat_grids_of_another_number_are_refused(model: MusicLM) -> None:
     with pytest.raises(ConfigError, match="got 1 beat grids; expected 2"):
-        model(TOKENS, clock=_clock((0.3, 0.0)))
+        model(TOKENS, beat_grid=_beats((0.3, 0.0)))
 
 
 def test_learning_tempos_leaves_what_the_music_hears_of_the_text(
@@ -263,8 +265,8 @@ def test_learning_tempos_leaves_what_the_music_hears_of_the_text(
     assert all(parameter.grad is None for parameter in model.condition.parameters())
 
 
-def test_gradients_reach_clock_and_tempo(model: MusicLM, text: TextEmbeddings) -> None:
-    model(TOKENS, clock=_clock((0.3, 0.0), (0.2, 0.1))).square().mean().backward()
+def test_gradients_reach_beat_and_tempo(model: MusicLM, text: TextEmbeddings) -> None:
+    model(TOKENS, beat_grid=_beats((0.3, 0.0), (0.2, 0.1))).square().mean().backward()
     model.tempo_scores(text).square().mean().backward()
     assert model.beat_embedding is not None
     assert model.tempo is not None

@@ -1,4 +1,4 @@
-"""Offsets, polarity and down-mix: mended and said where wrong, untouched where right."""
+"""Offsets, polarity and down-mix: repaired and said where wrong, untouched where right."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import soundfile
 
 from bandtok.errors import AudioWarning
 from bandtok.signal.audio import Audio, load_audio
-from bandtok.signal.mixing import mended, mixed, mixing_gains
+from bandtok.signal.mixing import mixed, mixing_gains, repaired
 
 RATE = 8_000
 
@@ -25,7 +25,7 @@ def music(seconds: float = 3.0, channels: int = 1, seed: int = 0) -> np.ndarray:
 
 def all_of(waveform: np.ndarray, cut: int = 3_000) -> np.ndarray:
     blocks = [waveform[:, a : a + cut] for a in range(0, waveform.shape[1], cut)]
-    return np.concatenate(list(mended(blocks, RATE, "it")), axis=1)
+    return np.concatenate(list(repaired(blocks, RATE, "it")), axis=1)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])

@@ -41,13 +41,13 @@ def test_labels_are_fifty_different_ones() -> None:
 
 def test_windows_lie_side_by_side_and_a_rest_is_left_out(tagger: Tagger) -> None:
     sound = noise(7.0)
-    heard = tagger.listen(sound, RATE)
-    assert (heard.tags.shape, heard.embeddings.shape) == ((2, 50), (2, 200))
-    assert heard.tags.dtype == heard.embeddings.dtype == np.float32
-    assert heard.tags.min() >= 0
-    assert heard.tags.max() <= 1
-    np.testing.assert_array_equal(tagger.tag(sound, RATE), heard.tags)
-    np.testing.assert_array_equal(tagger.embed(torch.from_numpy(sound), RATE), heard.embeddings)
+    windows = tagger.predict(sound, RATE)
+    assert (windows.tags.shape, windows.embeddings.shape) == ((2, 50), (2, 200))
+    assert windows.tags.dtype == windows.embeddings.dtype == np.float32
+    assert windows.tags.min() >= 0
+    assert windows.tags.max() <= 1
+    np.testing.assert_array_equal(tagger.tag(sound, RATE), windows.tags)
+    np.testing.assert_array_equal(tagger.embed(torch.from_numpy(sound), RATE), windows.embeddings)
 
 
 def test_a_smaller_hop_holds_the_windows_of_a_larger_one(tagger: Tagger) -> None:

@@ -17,7 +17,7 @@ from bandtok.training.discriminators import (
 )
 
 
-def judged(score: float, feature: float = 0.0) -> list[DiscriminatorOutput]:
+def scored(score: float, feature: float = 0.0) -> list[DiscriminatorOutput]:
     features = [torch.full((1, 2, 3, 3), feature)]
     return [DiscriminatorOutput(scores=torch.full((1, 1, 3, 3), score), features=features)]
 
@@ -27,16 +27,16 @@ def judged(score: float, feature: float = 0.0) -> list[DiscriminatorOutput]:
     [(1.0, -1.0, 0.0), (3.0, -2.0, 0.0), (0.0, 0.0, 2.0), (-1.0, 1.0, 4.0), (0.5, -0.5, 1.0)],
 )
 def test_hinge_of_the_discriminator(real: float, fake: float, expected: float) -> None:
-    assert float(discriminator_loss(judged(real), judged(fake))) == pytest.approx(expected)
+    assert float(discriminator_loss(scored(real), scored(fake))) == pytest.approx(expected)
 
 
 def test_generator_wants_high_scores() -> None:
-    assert float(adversarial_loss(judged(2.5))) == pytest.approx(-2.5)
+    assert float(adversarial_loss(scored(2.5))) == pytest.approx(-2.5)
 
 
 def test_feature_matching_is_relative() -> None:
-    assert float(feature_matching_loss(judged(0, 2.0), judged(0, 3.0))) == pytest.approx(0.5)
-    assert float(feature_matching_loss(judged(0, 2.0), judged(0, 2.0))) == 0.0
+    assert float(feature_matching_loss(scored(0, 2.0), scored(0, 3.0))) == pytest.approx(0.5)
+    assert float(feature_matching_loss(scored(0, 2.0), scored(0, 2.0))) == 0.0
 
 
 def test_three_scales_each_half_the_last() -> None:

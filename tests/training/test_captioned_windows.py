@@ -20,7 +20,7 @@ BANDS = 4
 
 def test_captions_are_left_out_in_their_share(corpus: TokenCorpus) -> None:
     windows = CaptionedWindows(corpus, "train", 8, caption_dropout=0.25)
-    captions = windows.rng(400, np.random.default_rng(0)).captions
+    captions = windows.sample(400, np.random.default_rng(0)).captions
     assert sum(not text for text in captions) / 400 == pytest.approx(0.25, abs=0.06)
     assert len(set(captions)) > 2
 
@@ -38,19 +38,19 @@ def test_windows_know_their_beat_at_the_speed_they_are_played_at(beating: TokenC
     windows = CaptionedWindows(beating, "train", 20)
     found = windows._captioned(windows.windows._windows([0, 1], [4, 4]), ["fast", "fast"])
     # 120 beats a minute are .1 a frame of .05 s; frame 4 is .1 s after the beat at .1 s.
-    np.testing.assert_allclose(found.clock.beats_per_frame, [0.1, 0.0])
-    np.testing.assert_allclose(found.clock.beats, [0.2, 0.0])
+    np.testing.assert_allclose(found.beat_grid.beats_per_frame, [0.1, 0.0])
+    np.testing.assert_allclose(found.beat_grid.beats, [0.2, 0.0])
     assert found.tempo.tolist() == [tempo_bin(120.0), TEMPO_BINS]
     silent = windows._captioned(windows.windows._windows([0], [4]), [""])
     assert silent.tempo.tolist() == [-1]
     up = CaptionedWindows(beating, "valid", 20).spread(1)  # two octaves up: four times as fast
-    np.testing.assert_allclose(up.clock.beats_per_frame, [0.4])
+    np.testing.assert_allclose(up.beat_grid.beats_per_frame, [0.4])
 
 
 def test_music_of_which_nothing_is_known_suggests_no_tempo(corpus: TokenCorpus) -> None:
     found = CaptionedWindows(corpus, "train", 20).spread(2)
     assert found.tempo.tolist() == [-1, -1]
-    assert found.clock.is_empty
+    assert found.beat_grid.is_empty
 
 
 def test_a_tempo_whose_beat_was_never_measured_is_not_taken_for_none(beating: TokenCorpus) -> None:
@@ -59,7 +59,7 @@ def test_a_tempo_whose_beat_was_never_measured_is_not_taken_for_none(beating: To
     windows = CaptionedWindows(beating, "train", 20)
     found = windows._captioned(windows.windows._windows([0, 1], [4, 4]), ["fast", "fast"])
     assert found.tempo.tolist() == [-1, TEMPO_BINS]
-    assert found.clock.is_empty
+    assert found.beat_grid.is_empty
 
 
 def test_each_caption_is_encoded_once() -> None:
@@ -82,7 +82,7 @@ def test_each_caption_is_encoded_once() -> None:
 def test_windows(corpus: TokenCorpus) -> None:
     windows = WindowSampler(corpus, corpus.shards, 31)
     assert [shard.path for shard in windows.shards] == ["1.wav", "2.wav"]
-    sampled = windows.rng(40, np.random.default_rng(0))
+    sampled = windows.sample(40, np.random.default_rng(0))
     assert sampled.codes.shape == (40, BANDS, 31)
     places = zip(sampled.codes, sampled.shards, sampled.first_frames, strict=True)
     for window, shard, first in places:

@@ -15,7 +15,7 @@ def test_discriminator_learns_and_the_generator_step_leaves_it_alone() -> None:
     )
     real, fake = torch.randn(2, 64, 64), torch.zeros(2, 64, 64, requires_grad=True)
     before = [p.clone() for p in discriminator_trainer.discriminator.parameters()]
-    losses = discriminator_trainer.play(real, fake)
+    losses = discriminator_trainer.step(real, fake)
     after = list(discriminator_trainer.discriminator.parameters())
     assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
     assert fake.grad is None, "the discriminator's update must not reach the generator"
@@ -35,6 +35,6 @@ def test_discriminator_comes_to_tell_them_apart() -> None:
     )
     real, fake = torch.randn(4, 32, 32), torch.zeros(4, 32, 32)
     losses = [
-        float(discriminator_trainer.play(real, fake)["discriminator_loss"]) for _ in range(30)
+        float(discriminator_trainer.step(real, fake)["discriminator_loss"]) for _ in range(30)
     ]
     assert losses[-1] < 0.5 * losses[0]

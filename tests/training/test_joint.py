@@ -236,7 +236,7 @@ def test_losses_are_computed_on_frames_shifted_within_a_hop(make: Make) -> None:
 def test_the_mel_discriminator_compares_the_decoded_mel_too(make: Make) -> None:
     task = make()
     seen: list[tuple[int, ...]] = []
-    task.adversaries["mel"].discriminator.register_forward_pre_hook(
+    task.discriminator_trainers["mel"].discriminator.register_forward_pre_hook(
         lambda _, inputs: seen.append(tuple(inputs[0].shape))
     )
     task.step(0)
@@ -292,7 +292,7 @@ def test_adversarial_losses_of_two_kinds_are_averaged(make: Make) -> None:
     pairs = task.discriminator_pairs(pair)
     assert list(pairs) == ["mel", "spectrum"]
     alone = {
-        kind: copy.deepcopy(task.adversaries[kind]).play(reference, estimate)
+        kind: copy.deepcopy(task.discriminator_trainers[kind]).step(reference, estimate)
         for kind, (estimate, reference) in pairs.items()
     }
     table = task.adversarial_losses(0, pairs)

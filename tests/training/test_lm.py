@@ -153,34 +153,36 @@ def test_unigram_loss_by_hand() -> None:
 
 
 @pytest.fixture
-def clocked(recipe: LMTraining) -> LMTraining:
+def with_beat(recipe: LMTraining) -> LMTraining:
     return replace(recipe, network=replace(recipe.network, beat_clock=True))
 
 
-def test_validation_without_any_beat_is_a_number(clocked: LMTraining, beating: TokenCorpus) -> None:
+def test_validation_without_any_beat_is_a_number(
+    with_beat: LMTraining, beating: TokenCorpus
+) -> None:
     shard = beating.shards[2]
     beating.shards[2] = replace(shard, segments=())
-    task = _task(clocked, beating)
-    assert task.validate(task.network)["clock_gain"] == 0.0
+    task = _task(with_beat, beating)
+    assert task.validate(task.network)["beat_gain"] == 0.0
 
 
 def test_there_is_a_clock_only_where_beats_are_known(
-    clocked: LMTraining, corpus: TokenCorpus, tmp_path: Path
+    with_beat: LMTraining, corpus: TokenCorpus, tmp_path: Path
 ) -> None:
-    assert not _task(clocked, corpus).config.beat_clock
+    assert not _task(with_beat, corpus).config.beat_clock
 
 
 def test_the_clock_is_trained_and_told_in_validation(
-    clocked: LMTraining, beating: TokenCorpus
+    with_beat: LMTraining, beating: TokenCorpus
 ) -> None:
-    task = _task(replace(clocked, learning_rate=1e-2, infill_prob=0.0), beating)
+    task = _task(replace(with_beat, learning_rate=1e-2, infill_prob=0.0), beating)
     assert task.config.beat_clock
     for step in range(30):
         task.step(step)
     numbers = task.validate(task.network)
-    assert numbers["loss_with_clock"] != numbers["loss_with_text"]
-    gain = numbers["loss_with_text"] - numbers["loss_with_clock"]
-    assert numbers["clock_gain"] == pytest.approx(gain, abs=1e-5)
+    assert numbers["loss_with_beat"] != numbers["loss_with_text"]
+    gain = numbers["loss_with_text"] - numbers["loss_with_beat"]
+    assert numbers["beat_gain"] == pytest.approx(gain, abs=1e-5)
     # The one validation piece is played far faster than any that was learned from.
     assert numbers["tempo_found"] == 0.0
     network = task.network
@@ -189,8 +191,8 @@ def test_the_clock_is_trained_and_told_in_validation(
     assert network.tempo_scores(text).argmax().item() in (tempo_bin(120.0), TEMPO_BINS)
 
 
-def test_weights_without_a_clock_can_learn_one(clocked: LMTraining, beating: TokenCorpus) -> None:
-    task = _task(clocked, beating)
+def test_weights_without_a_clock_can_learn_one(with_beat: LMTraining, beating: TokenCorpus) -> None:
+    task = _task(with_beat, beating)
     network = task.network
     assert isinstance(network, MusicLM)
     fresh = {name: value.clone() for name, value in network.beat_weights().items()}
@@ -203,16 +205,16 @@ def test_weights_without_a_clock_can_learn_one(clocked: LMTraining, beating: Tok
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-def test_the_clock_is_heard_in_its_share(clocked: LMTraining, beating: TokenCorpus) -> None:
+def test_the_clock_is_heard_in_its_share(with_beat: LMTraining, beating: TokenCorpus) -> None:
     for share, caption_dropout in ((1.0, 0.0), (0.0, 1.0)):
-        recipe = replace(clocked, clock_share=share, caption_dropout=caption_dropout, batch_size=32)
+        recipe = replace(with_beat, beat_prob=share, caption_dropout=caption_dropout, batch_size=32)
         (batch,) = _task(recipe, beating)._make_batches(0)
-        assert batch.clock is not None
-        assert 0 < (batch.clock.beats_per_frame > 0).sum() < 32  # one piece has no beat
-    recipe = replace(clocked, clock_share=0.0, caption_dropout=0.0)
+        assert batch.beat_grid is not None
+        assert 0 < (batch.beat_grid.beats_per_frame > 0).sum() < 32  # one piece has no beat
+    recipe = replace(with_beat, beat_prob=0.0, caption_dropout=0.0)
     (batch,) = _task(recipe, beating)._make_batches(0)
-    assert batch.clock is not None
-    assert batch.clock.is_empty
+    assert batch.beat_grid is not None
+    assert batch.beat_grid.is_empty
 
 
 def test_settings_out_of_range_are_refused() -> None:
@@ -255,7 +257,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(
     for one, other in zip(whole.network.parameters(), part.network.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
     assert (tmp_path / "whole" / "model" / "model.safetensors").exists()
-    assert list((tmp_path / "whole" / "log_images").glob("grid-real-sampled-*.png"))
+    assert list((tmp_path / "whole" / "images").glob("grid-real-sampled-*.png"))
 
 
 @pytest.mark.parametrize(

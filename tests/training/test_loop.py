@@ -114,7 +114,7 @@ def test_a_run_leaves_a_model_pictures_and_numbers(music: Path, tmp_path: Path) 
     train("tokenizer", "debug", data=music, out=tmp_path / "run")
     tokenizer = bandtok.Tokenizer.from_pretrained(tmp_path / "run", vocoder="debug")
     assert tokenizer.codebook_size == 64
-    assert list((tmp_path / "run" / "log_images").glob("*.png"))
+    assert list((tmp_path / "run" / "images").glob("*.png"))
     lines = read_metrics(tmp_path / "run")
     assert {"train", "valid"} == {line["part"] for line in lines}
     assert all(np.isfinite(v) for line in lines for v in line.values() if v != line["part"])

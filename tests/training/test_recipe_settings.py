@@ -25,7 +25,7 @@ from bandtok.torch_checkpoint import load_network
 from bandtok.training.joint import JointTask
 from bandtok.training.lm import LMTask
 from bandtok.training.recipes import lm as music_lm_recipes
-from bandtok.training.recipes import reranker as listener_recipes
+from bandtok.training.recipes import reranker as reranker_recipes
 from bandtok.training.recipes import tokenizer as tokenizer_recipes
 from bandtok.training.recipes import vocoder as vocoder_recipes
 from bandtok.training.reranker import RerankerTask
@@ -72,7 +72,7 @@ def debug_recipe(name: str) -> Any:
         recipe = music_lm_recipes.debug()
         recipe = replace(recipe, network=replace(recipe.network, beat_clock=True, window_frames=4))
         return override(recipe, {"batch_size": "16", "infill_prob": "0.5"})
-    return override(listener_recipes.debug(), {"batch_size": "8"})
+    return override(reranker_recipes.debug(), {"batch_size": "8"})
 
 
 RECIPES = ("tokenizer", "residual", "vocoder", "joint", "lm", "reranker")

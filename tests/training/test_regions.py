@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from bandtok.training.regions import draw_keep, middle_gap
+from bandtok.training.regions import middle_gap, sample_known_cells
 
 
 def test_every_kind_is_drawn_and_something_is_always_unknown() -> None:
     rng = np.random.default_rng(0)
     kinds = {"gap": 0, "bands": 0, "rectangles": 0}
     for _ in range(300):
-        keep = draw_keep(4, 10, rng)
+        keep = sample_known_cells(4, 10, rng)
         assert keep.shape == (4, 10)
         unknown = ~keep
         assert unknown.any()
@@ -28,7 +28,7 @@ def test_every_kind_is_drawn_and_something_is_always_unknown() -> None:
 
 def test_one_band_and_one_frame_can_be_drawn() -> None:
     rng = np.random.default_rng(0)
-    assert not draw_keep(1, 1, rng).any()
+    assert not sample_known_cells(1, 1, rng).any()
 
 
 def test_the_gap_of_validation_is_the_middle_third() -> None:

@@ -13,7 +13,7 @@ from bandtok.tokenizer.quantizer import Quantizer
 from bandtok.tokenizer.residual_quantizer import ResidualQuantizer
 from bandtok.training.codebooks import EMACodebook, rule_for
 from bandtok.training.recipes import tokenizer as recipes
-from bandtok.training.residual import ResidualTraining, draw_kept_layers
+from bandtok.training.residual import ResidualTraining, sample_num_layers
 from bandtok.training.tokenizer import usage_numbers
 
 
@@ -94,11 +94,11 @@ def test_dead_entries_of_every_layer_come_back(
 
 
 def test_dropout_keeps_first_layers_of_its_share() -> None:
-    kept = draw_kept_layers(4000, 16, 0.5, generator())
-    assert torch.equal(kept, draw_kept_layers(4000, 16, 0.5, generator()))
+    kept = sample_num_layers(4000, 16, 0.5, generator())
+    assert torch.equal(kept, sample_num_layers(4000, 16, 0.5, generator()))
     assert sorted(set(kept.tolist())) == list(range(1, 17))
     assert float((kept < 16).float().mean()) == pytest.approx(0.5 * 15 / 16, abs=0.03)
-    assert (draw_kept_layers(50, 16, 0.0, generator()) == 16).all()
+    assert (sample_num_layers(50, 16, 0.0, generator()) == 16).all()
     with pytest.raises(ConfigError, match="layer_dropout"):
         ResidualTraining(layer_dropout=1.5)
 

@@ -1,7 +1,7 @@
-"""ABC notation to tunes: bars of notes in one metre, with key and mode.
+"""ABC notation to tunes: bars of notes in one meter, with key and mode.
 
 Reads the single-voice part of the notation that collections of dance tunes use; a tune with
-anything else in it (several voices, changes of key or metre) is left out. Knows no sound.
+anything else in it (several voices, changes of key or meter) is left out. Knows no sound.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SHARPS = dict(zip("FCGDAEB", (-1, 0, 1, 2, 3, 4, 5), strict=True))
 _MODES = {"maj": 0, "ion": 0, "": 0, "mix": -1, "dor": -2, "min": -3, "m": -3, "aeo": -3}
 _MINOR = frozenset({"dor", "min", "m", "aeo"})
 _TUPLET_LENGTH = {2: Fraction(3, 2), 3: Fraction(2, 3), 4: Fraction(3, 4)}
-_METRES = {"C": "4/4", "C|": "4/4", "2/2": "4/4"}
+_METERS = {"C": "4/4", "C|": "4/4", "2/2": "4/4"}
 _FULL_BARS = 0.8
 
 
@@ -51,7 +51,7 @@ class Tune:
     Attributes:
         title: as printed.
         source: collection and number; the same tune again has the same.
-        metre: "4/4", "3/4", "6/8" ...
+        meter: "4/4", "3/4", "6/8" ...
         tonic: pitch class, 0 for C.
         minor: whether the third above the tonic is minor.
         bars: notes of each bar, repeats written out; every bar is `bar_quarters` long.
@@ -59,14 +59,14 @@ class Tune:
 
     title: str
     source: str
-    metre: str
+    meter: str
     tonic: int
     minor: bool
     bars: tuple[tuple[TuneNote, ...], ...]
 
     @property
     def bar_quarters(self) -> Fraction:
-        beats, unit = self.metre.split("/")
+        beats, unit = self.meter.split("/")
         return Fraction(4 * int(beats), int(unit))
 
 
@@ -87,26 +87,26 @@ def split_tunes(text: str) -> list[str]:
 def read_tune(block: str, source: str) -> Tune | None:
     """Read one tune of an ABC file, from its X: line on; None if it is not understood."""
     headers, body = _headers_and_body(block)
-    metre = _METRES.get(headers.get("M", ""), headers.get("M", ""))
+    meter = _METERS.get(headers.get("M", ""), headers.get("M", ""))
     key = _key(headers.get("K", ""))
     unit = re.fullmatch(r"1/(4|8|16)", headers.get("L", "1/8"))
-    if not (re.fullmatch(r"[23469]/[48]|12/8", metre) and key and unit and body):
+    if not (re.fullmatch(r"[23469]/[48]|12/8", meter) and key and unit and body):
         return None
     tonic, minor, sharps = key
     reader = _BodyReader(Fraction(4, int(unit[1])), sharps)
     bars = reader.read(body)
     if bars is None:
         return None
-    beats, denominator = metre.split("/")
+    beats, denominator = meter.split("/")
     whole = Fraction(4 * int(beats), int(denominator))
     fitted = _fit(_unroll(bars), whole)
     if fitted is None:
         return None
-    if metre == "2/4":  # two bars of 2/4 are one of 4/4 to every listener
-        metre, fitted = "4/4", _joined(fitted, whole, 2 if unit[1] == "16" else 1)
+    if meter == "2/4":  # two bars of 2/4 are one of 4/4 to every listener
+        meter, fitted = "4/4", _joined(fitted, whole, 2 if unit[1] == "16" else 1)
     title = " ".join(headers.get("T", "").split()).rstrip(".")
     return Tune(
-        title=title, source=source, metre=metre, tonic=tonic, minor=minor, bars=tuple(fitted)
+        title=title, source=source, meter=meter, tonic=tonic, minor=minor, bars=tuple(fitted)
     )
 
 
@@ -123,7 +123,7 @@ def _headers_and_body(block: str) -> tuple[dict[str, str], str]:
 
 
 def _body(lines: list[str]) -> str:
-    """Return the music alone, or "" if a line changes voice, key or metre."""
+    """Return the music alone, or "" if a line changes voice, key or meter."""
     kept = []
     for line in lines:
         if not line.strip():

@@ -91,7 +91,7 @@ class _Bars:
         order = [(plan.first_bar + bar) % len(tune.bars) for bar in range(plan.bars)]
         self.quarters = float(tune.bar_quarters)
         self.places = round(self.quarters / _PLACE)
-        self.quarter_seconds = 60.0 / plan.bpm * (2 / 3 if tune.metre == "6/8" else 1.0)
+        self.quarter_seconds = 60.0 / plan.bpm * (2 / 3 if tune.meter == "6/8" else 1.0)
         self.chords = [_transposed(chords[bar], plan.transpose) for bar in order]
         self.melody = [
             [
@@ -292,9 +292,9 @@ def _chaos(bars: _Bars, instrument: Instrument, rng: np.random.Generator) -> lis
 
 
 def _beat(plan: PiecePlan) -> Beat:
-    if plan.metre == "3/4":
+    if plan.meter == "3/4":
         return BEATS_IN_THREE.get(plan.beat, BEATS_IN_THREE["waltz"])
-    if plan.metre == "6/8":
+    if plan.meter == "6/8":
         return BEATS_IN_SIX.get(plan.beat, BEATS_IN_SIX["jig"])
     return BEATS[plan.beat]
 

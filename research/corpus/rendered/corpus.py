@@ -32,7 +32,7 @@ from research.corpus.rendered.arrange import arrange
 from research.corpus.rendered.plan import PiecePlan, plan_piece
 from research.corpus.rendered.score import require_mido
 from research.corpus.rendered.sources import (
-    TUNES_LICENCE,
+    TUNES_LICENSE,
     TUNES_PACKAGE,
     Sources,
     TuneEntry,
@@ -46,7 +46,7 @@ PIECES_NAME = "pieces.jsonl"
 PACKAGE_NAME = "rendered"
 _AUTHOR = "traditional"
 _LOUDNESS_DB = {SOFT: (-31.0, -26.0), NORMAL: (-22.0, -18.0), LOUD: (-15.0, -11.5)}
-_METRES = {"4/4": ("4/4", "C", "C|", "2/2", "2/4"), "3/4": ("3/4",), "6/8": ("6/8",)}
+_METERS = {"4/4": ("4/4", "C", "C|", "2/2", "2/4"), "3/4": ("3/4",), "6/8": ("6/8",)}
 _TRIES = 20
 _SAVE_SECONDS = 60.0
 
@@ -149,18 +149,18 @@ def planned(seed: int, hours: float, styles: Sequence[Style] = STYLES) -> list[P
 
 
 def choose_tune(plan: PiecePlan, tunes: Sequence[TuneEntry]) -> tuple[TuneEntry, Tune]:
-    """Draw a tune in the plan's metre.
+    """Draw a tune in the plan's meter.
 
     Raises:
         DataError: if none of those drawn can be read.
     """
     rng = np.random.default_rng((plan.seed, 1))
-    fitting = [entry for entry in tunes if entry.metre in _METRES[plan.metre]]
+    fitting = [entry for entry in tunes if entry.meter in _METERS[plan.meter]]
     for index in rng.integers(len(fitting), size=_TRIES) if fitting else ():
         tune = fitting[index].read()
-        if tune is not None and tune.metre == plan.metre:
+        if tune is not None and tune.meter == plan.meter:
             return fitting[index], tune
-    raise DataError(f"found no tune in {plan.metre} among {len(fitting)}; expected a readable one")
+    raise DataError(f"found no tune in {plan.meter} among {len(fitting)}; expected a readable one")
 
 
 def render_piece(plan: PiecePlan, sources: Sources, root: Path, seed: int) -> Piece:
@@ -187,7 +187,7 @@ def render_piece(plan: PiecePlan, sources: Sources, root: Path, seed: int) -> Pi
         channels=2,
         bandwidth_hz=measure_bandwidth(target),
         author=_AUTHOR,
-        licence=TUNES_LICENCE,
+        license=TUNES_LICENSE,
         package=PACKAGE_NAME,
         style=list(segment.words["style"]),
         split="unseen" if plan.held_out else entry.split,
@@ -241,19 +241,19 @@ def _describe(
 
 
 def attribution(sources: Sources, tracks: Sequence[Track]) -> str:
-    """Return Markdown: what the corpus was made from, under which licences."""
+    """Return Markdown: what the corpus was made from, under which licenses."""
     lines = [
         "# Attribution: the rendered corpus",
         "",
         "Written by `bandtok data rendered`: tunes in the public domain, arranged by rule and",
         "played with free soundfonts.",
         "",
-        "| package | version | licence | used for |",
+        "| package | version | license | used for |",
         "| --- | --- | --- | --- |",
     ]
-    for package, (version, licence) in sources.packages.items():
+    for package, (version, license) in sources.packages.items():
         use = "tunes: Aird, O'Neill, Ryan" if package == TUNES_PACKAGE else "soundfont"
-        lines.append(f"| {package} | {version} | {licence} | {use} |")
+        lines.append(f"| {package} | {version} | {license} | {use} |")
     return "\n".join(lines) + "\n"
 
 

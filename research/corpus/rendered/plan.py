@@ -42,7 +42,7 @@ class PiecePlan:
         number: of the piece.
         seed: what else is drawn for it comes from this.
         style: name of the style.
-        metre: of the tune to choose, e.g. "4/4".
+        meter: of the tune to choose, e.g. "4/4".
         tempo: class, "slow", "medium" or "fast"; bpm: beats a minute, dotted quarters in 6/8.
         layers: lead first; empty for drums alone.
         beat: name of the drum beat, "" for none. fills: how often a fourth bar ends in one.
@@ -56,7 +56,7 @@ class PiecePlan:
     number: int
     seed: int
     style: str
-    metre: str
+    meter: str
     tempo: str
     bpm: float
     layers: tuple[PlannedLayer, ...]
@@ -76,7 +76,7 @@ class PiecePlan:
     @property
     def seconds(self) -> float:
         """Length without the end that dies away."""
-        return self.bars * BEATS_A_BAR[self.metre] * 60.0 / self.bpm
+        return self.bars * BEATS_A_BAR[self.meter] * 60.0 / self.bpm
 
     @property
     def lead(self) -> str:
@@ -103,17 +103,17 @@ def plan_piece(seed: int, number: int, styles: Sequence[Style] = STYLES) -> Piec
     rng = np.random.default_rng((seed, number, 1))
     shares = np.array([style.share for style in styles])
     style = styles[int(rng.choice(len(styles), p=shares / shares.sum()))]
-    metre = str(rng.choice(style.metres))
+    meter = str(rng.choice(style.meters))
     tempo = str(rng.choice(sorted(style.tempos)))
     low, high = style.tempos[tempo]
-    bpm = round(float(rng.uniform(low, min(high, _FASTEST_IN_SIX) if metre == "6/8" else high)), 1)
+    bpm = round(float(rng.uniform(low, min(high, _FASTEST_IN_SIX) if meter == "6/8" else high)), 1)
     layers = _layers(style, rng)
-    bar_seconds = BEATS_A_BAR[metre] * 60.0 / bpm
+    bar_seconds = BEATS_A_BAR[meter] * 60.0 / bpm
     return PiecePlan(
         number=number,
         seed=int(rng.integers(2**31)),
         style=style.name,
-        metre=metre,
+        meter=meter,
         tempo=tempo,
         bpm=bpm,
         layers=layers,

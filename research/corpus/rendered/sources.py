@@ -20,7 +20,7 @@ from research.corpus.debian import download_package, find_package, package_versi
 from research.corpus.rendered.abc import Tune, read_tune, split_tunes
 
 TUNES_PACKAGE = "music21"
-TUNES_LICENCE = "public domain"
+TUNES_LICENSE = "public domain"
 _COLLECTIONS = {
     "airdsAirs": "Aird's Airs",
     "oneills1850": "O'Neill's Music of Ireland",
@@ -39,7 +39,7 @@ class TuneEntry:
     text: str
     source: str
     title: str
-    metre: str
+    meter: str
 
     @property
     def split(self) -> str:
@@ -52,7 +52,7 @@ class TuneEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Tunes, soundfont files by short name, package -> (version, licence)."""
+    """Tunes, soundfont files by short name, package -> (version, license)."""
 
     tunes: tuple[TuneEntry, ...]
     soundfonts: Mapping[str, Path]
@@ -72,7 +72,7 @@ def fetch_sources(folder: Path, packages_from: Path | None = None) -> Sources:
     folders = [folder / "packages", *([packages_from] if packages_from else [])]
     versions: dict[str, tuple[str, str]] = {}
     soundfonts = {}
-    for name, (package, inside, licence) in _SOUNDFONT_FILES.items():
+    for name, (package, inside, license) in _SOUNDFONT_FILES.items():
         deb = find_package(package, folders) or download_package(package, folders[0])
         unpacked = folder / "soundfonts" / package
         if not (unpacked / inside).exists():
@@ -80,9 +80,9 @@ def fetch_sources(folder: Path, packages_from: Path | None = None) -> Sources:
         if not (unpacked / inside).exists():
             raise DataError(f"{deb.name} holds no {inside}; expected a soundfont")
         soundfonts[name] = unpacked / inside
-        versions[package] = (package_version(deb), licence)
+        versions[package] = (package_version(deb), license)
     wheel = _find_wheel(folders) or _download_wheel(folders[0])
-    versions[TUNES_PACKAGE] = (wheel.name.split("-")[1], TUNES_LICENCE)
+    versions[TUNES_PACKAGE] = (wheel.name.split("-")[1], TUNES_LICENSE)
     return Sources(tunes=tuple(read_collections(wheel)), soundfonts=soundfonts, packages=versions)
 
 
@@ -113,7 +113,7 @@ def _entries(text: str, source: str) -> list[TuneEntry]:
             text=block,
             source=f"{source}/{number}",
             title=_header(block, "T"),
-            metre=_header(block, "M"),
+            meter=_header(block, "M"),
         )
         for number, block in enumerate(split_tunes(text))
     ]

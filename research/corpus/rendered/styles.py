@@ -54,7 +54,7 @@ class Style:
         texture: "solo", "duet", "band" ...; "" where nothing is said.
         layers: the parts, the lead first.
         beats: names of drum beats, none for music without drums.
-        metres: of the tunes that suit it.
+        meters: of the tunes that suit it.
         tempos: classes, or own ranges of beats a minute.
         dynamics: "soft", "normal", "loud", to choose from.
         staccato: how often its melody is played short.
@@ -71,7 +71,7 @@ class Style:
     moods: tuple[str, ...] = ()
     texture: str = ""
     beats: tuple[str, ...] = ()
-    metres: tuple[str, ...] = ("4/4",)
+    meters: tuple[str, ...] = ("4/4",)
     tempos: dict[str, tuple[float, float]] = field(default_factory=lambda: dict(TEMPO_CLASSES))
     dynamics: tuple[str, ...] = (SOFT, NORMAL, LOUD)
     staccato: float = 0.15
@@ -132,7 +132,7 @@ STYLES = (
         words=("solo",),
         texture="solo",
         layers=(_melody(_SOLOISTS),),
-        metres=_ANY,
+        meters=_ANY,
         reverb=(0.1, 0.8),
     ),
     Style(
@@ -149,7 +149,7 @@ STYLES = (
             Layer(plays="arpeggio", by=("lead",), how=_by("eighths|broken"), level=0.6, share=0.6),
             Layer(plays="bass", by=("lead",), how=_by("root|fifths"), level=0.7),
         ),
-        metres=_ANY,
+        meters=_ANY,
         one_player=True,
         reverb=(0.1, 0.8),
     ),
@@ -164,7 +164,7 @@ STYLES = (
                 "piano|harp|nylon guitar|harpsichord|steel guitar", "eighths|broken", says=""
             ),
         ),
-        metres=_ANY,
+        meters=_ANY,
     ),
     Style(
         name="string-quartet",
@@ -177,7 +177,7 @@ STYLES = (
             _pad("viola", level=0.6),
             _bass("cello", "root|fifths|long"),
         ),
-        metres=_ANY,
+        meters=_ANY,
         reverb=(0.3, 0.8),
     ),
     Style(
@@ -191,7 +191,7 @@ STYLES = (
             _bass("cello|upright bass", "root|long"),
             _arpeggio("pizzicato|harp", "eighths", says="", share=0.3),
         ),
-        metres=_ANY,
+        meters=_ANY,
         reverb=(0.4, 0.9),
     ),
     Style(
@@ -206,7 +206,7 @@ STYLES = (
             _pad("strings", level=0.5, share=0.4),
         ),
         moods=("elegant",),
-        metres=_ANY,
+        meters=_ANY,
         staccato=0.3,
     ),
     Style(
@@ -222,7 +222,7 @@ STYLES = (
             _bass("upright bass|tuba", "root|long"),
         ),
         moods=("cinematic", "epic"),
-        metres=_ANY,
+        meters=_ANY,
         reverb=(0.5, 0.95),
     ),
     Style(
@@ -238,7 +238,7 @@ STYLES = (
         ),
         moods=("cheerful", "danceable"),
         beats=("bodhran", "", ""),
-        metres=("4/4", "6/8", "6/8", "3/4"),
+        meters=("4/4", "6/8", "6/8", "3/4"),
     ),
     Style(
         name="country",
@@ -451,7 +451,7 @@ STYLES = (
             _bass("warm pad|deep synth bass", "drone", level=0.5, share=0.6),
         ),
         moods=("calm", "dreamy", "peaceful"),
-        metres=_MELODIC,
+        meters=_MELODIC,
         tempos={"slow": (48.0, 66.0)},
         dynamics=(SOFT, SOFT, NORMAL),
         reverb=(0.7, 1.0),
@@ -466,7 +466,7 @@ STYLES = (
             _pad("warm pad|slow strings|new age pad|choir", says="soft pads", level=0.6),
         ),
         moods=("calm", "peaceful", "meditative"),
-        metres=_ANY,
+        meters=_ANY,
         tempos=_ONLY_SLOW,
         dynamics=(SOFT, SOFT, NORMAL),
         reverb=(0.6, 0.95),
@@ -482,7 +482,7 @@ STYLES = (
             _pad("organ|slow strings", level=0.4, share=0.4),
         ),
         moods=("solemn", "sacred"),
-        metres=_MELODIC,
+        meters=_MELODIC,
         tempos=_NOT_FAST,
         reverb=(0.6, 0.95),
     ),
@@ -535,7 +535,7 @@ STYLES = (
             _pad("slow strings|warm pad|oohs", level=0.4, share=0.4),
         ),
         moods=("sweet", "calm", "sleepy"),
-        metres=("3/4", "6/8", "4/4"),
+        meters=("3/4", "6/8", "4/4"),
         tempos=_ONLY_SLOW,
         dynamics=(SOFT,),
     ),
@@ -550,7 +550,7 @@ STYLES = (
         ),
         moods=("elegant", "romantic"),
         beats=("waltz", "", ""),
-        metres=("3/4",),
+        meters=("3/4",),
     ),
     Style(
         name="jig",
@@ -564,7 +564,7 @@ STYLES = (
         ),
         moods=("cheerful", "danceable"),
         beats=("jig", ""),
-        metres=("6/8",),
+        meters=("6/8",),
         tempos=_NOT_SLOW,
     ),
     Style(
@@ -600,7 +600,7 @@ STYLES = (
             ),
         ),
         moods=("hypnotic",),
-        metres=_MELODIC,
+        meters=_MELODIC,
     ),
     Style(
         name="organ",
@@ -612,7 +612,7 @@ STYLES = (
             Layer(plays="bass", by=("lead",), how=("root", "long"), level=0.8),
         ),
         moods=("solemn", "sacred"),
-        metres=_MELODIC,
+        meters=_MELODIC,
         one_player=True,
         reverb=(0.7, 1.0),
     ),

@@ -65,7 +65,7 @@ def known_segment(
         beat_seconds=0.0 if _keeps_time(plan) else None,
         key=f"{tonic} {'minor' if tune.minor else 'major'}" if tonal else "",
         key_weight=1.0 if tonal else 0.0,
-        metre=plan.metre if _keeps_time(plan) else "",
+        meter=plan.meter if _keeps_time(plan) else "",
         loudness_db=round(loudness_db, 1),
     )
 

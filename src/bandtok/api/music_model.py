@@ -142,7 +142,7 @@ class MusicModel:
 
         Args:
             prompt: describes the music; empty means unconditional. Only the beginning counts of a
-                prompt that is longer than the text encoder's context (`hears_all_of`).
+                prompt that is longer than the text encoder's context (`fits_prompt`).
             duration_seconds: length of the new music, above 0 and up to an hour.
             seed: 0 or more; same seed, machine, version and back end: same tokens.
             config: how to sample, number of candidates, tempo and loudness.
@@ -271,7 +271,7 @@ class MusicModel:
         """Raise ConfigError if a tempo is out of range, or the network has learned no beat."""
         check_bpm(self.network.config, bpm)
 
-    def hears_all_of(self, prompt: str) -> bool:
+    def fits_prompt(self, prompt: str) -> bool:
         """Return whether the text encoder takes the whole prompt, not only its beginning."""
         return self.text_encoder.fits(as_prompt(prompt))
 

@@ -1,6 +1,6 @@
-"""Music that can be heard while it is being written: columns of codes as they come -> samples.
+"""Audio while it is generated: columns of codes as they come -> samples.
 
-The language model writes in a thread of its own. What it has written is decoded in the windows of
+The language model generates in a thread of its own. Its codes are decoded in the windows of
 a finished grid, so the sound is the same to the last bit, but for its level: the loudness of the
 whole is not known in time, so the first window of 11.9 s settles the gain
 (:func:`bandtok.signal.loudness.normalize_stream`).
@@ -99,4 +99,4 @@ class ClipStream:
 
 
 class _Stopped(Exception):
-    """Nobody listens any more."""
+    """The consumer closed the stream."""

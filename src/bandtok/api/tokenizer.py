@@ -20,7 +20,7 @@ from bandtok.codec import WINDOW_FRAMES, Codec, VocoderLoader
 from bandtok.errors import GridError, ModelMismatch
 from bandtok.model_specs import VOCODER_SPEC
 from bandtok.signal.audio import Audio, AudioReader, open_audio, resample_blocks
-from bandtok.signal.mixing import mended
+from bandtok.signal.mixing import repaired
 from bandtok.stereo.rows import mid_and_side
 from bandtok.tokenizer.mel_image import MelImageConfig
 from bandtok.tokens.grid import TokenGrid
@@ -39,7 +39,7 @@ class Tokenizer:
     """Audio to token grids and back; made by :meth:`from_pretrained`.
 
     The model is mono: files with several channels are mixed down to their mean, unless stereo is
-    asked for, which adds rows that say how left and right follow from it.
+    requested, which adds rows from which left and right follow.
     """
 
     def __init__(self, codec: Codec, model_id: str) -> None:
@@ -145,7 +145,7 @@ class Tokenizer:
                 or tensor [samples] or [channels, samples]; any rate, any number of channels.
             progress: called with (token frames done, about how many in all).
             stereo: keep two channels, in pan rows above the bands; a mono source is in the center.
-            journal: keeps what is found every few minutes of music, and is asked first what a
+            journal: keeps what is found every few minutes of music, and is read first for what a
                 stopped call found; the caller discards it once the result is saved.
             sample_rate: Hz of an array or tensor; not for what has its own rate.
 
@@ -307,7 +307,7 @@ class Tokenizer:
         else:
             rate, name = source.info.sample_rate, source.name
             blocks = source.blocks(rate, mono=False)
-        both = mid_and_side(mended(blocks, rate, name))
+        both = mid_and_side(repaired(blocks, rate, name))
         return resample_blocks(both, rate, self.sample_rate, 2)
 
     def _grid(self, codes: np.ndarray, num_samples: int | None = None) -> TokenGrid:

@@ -181,7 +181,7 @@ def load_text_encoder(name: str, runtime: Runtime | None = None) -> TextEncoder:
 
     Raises:
         ConfigError: if the name is none of these.
-        MissingDependency: if "hub:" is asked for and transformers is not installed.
+        MissingDependency: if "hub:" is requested and transformers is not installed.
         CheckpointError: if the bundled weights are missing or damaged.
     """
     runtime = runtime or Runtime()

@@ -1,4 +1,4 @@
-"""What the runtime asks of a network: functions from arrays to arrays, whatever computes them.
+"""Networks as the runtime calls them: functions from arrays to arrays, whatever computes them.
 
 One piece at a time, without a batch dimension.
 """

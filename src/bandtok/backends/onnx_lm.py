@@ -232,7 +232,7 @@ class _DecoderRows:
     def _bind(self, length: int, with_beat: bool) -> None:
         """Make arrays for so many positions at a time and bind them."""
         config, rows = self._config, len(self._condition)
-        turned = length * (config.num_heads + config.num_kv_heads)
+        rotations = length * (config.num_heads + config.num_kv_heads)
         group = config.num_heads // config.num_kv_heads
         beat = (rows, length) if with_beat else (1, 1)
         mask = np.zeros((group * length, self._capacity + length), np.float32)
@@ -244,8 +244,8 @@ class _DecoderRows:
             "bands": np.zeros(length, np.int64),
             "beat": np.zeros((*beat, config.model_dim), np.float32),
             "condition": self._condition,
-            "cos": np.zeros((turned, config.head_dim // 2), np.float32),
-            "sin": np.zeros((turned, config.head_dim // 2), np.float32),
+            "cos": np.zeros((rotations, config.head_dim // 2), np.float32),
+            "sin": np.zeros((rotations, config.head_dim // 2), np.float32),
             "mask": mask,
             "lengths": np.array([self._capacity, length]),
         }

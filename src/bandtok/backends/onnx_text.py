@@ -37,7 +37,7 @@ class OnnxReranker:
 
     @cached_property
     def _codes(self) -> onnxruntime.InferenceSession:
-        prefixes = ("code_vectors.", "band_bias", "inner.", "halving.", "rhythm.", "heard.")
+        prefixes = ("code_vectors.", "band_bias", "inner.", "halving.", "rhythm.", "output.")
         return self._open(CODES_GRAPH, prefixes)
 
     @cached_property

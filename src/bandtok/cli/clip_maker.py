@@ -58,7 +58,7 @@ class ClipMaker:
     quiet: bool
 
     def make(self, jobs: Sequence[ClipJob], bars: ProgressBars) -> list[dict[str, object]]:
-        """Generate clips side by side, write their files and say what was made."""
+        """Generate clips in a batch, write their files and describe them."""
         began = time.perf_counter()
         for job in jobs:
             job.target.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ class ClipMaker:
         return clip.with_prompt(job.prompt) if self.store_prompt else clip
 
     def _streamed(self, jobs: Sequence[ClipJob], report: Report) -> list[tuple[Clip, int]]:
-        # Not through a temporary file: the point is that the file can be played as it grows.
+        # Not through a temporary file: the point is that the file is playable as it grows.
         (job,) = jobs
         from bandtok.api.streaming import ClipStream
 

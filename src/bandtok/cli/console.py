@@ -1,6 +1,6 @@
 """What the program shows: progress on stderr, results on stdout.
 
-On a terminal progress is drawn as bars, and lines are printed above them; elsewhere it is plain
+On a terminal progress is shown as bars, and lines are printed above them; elsewhere it is plain
 lines, at most one per 10 s.
 """
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
-_live: list[Progress] = []  # the display that is drawn now, if any
+_live: list[Progress] = []  # the display that is shown now, if any
 
 
 class Report(Protocol):
-    """Called with what is done and all there is, in any unit, and words to show beside the bar."""
+    """Called with what is done and all there is, in any unit, and words to show next to the bar."""
 
     def __call__(self, done: float, total: float, note: str = "", /) -> None: ...
 
@@ -174,7 +174,7 @@ def _stderr_line(text: str) -> None:
 def silent_codecs() -> Iterator[None]:
     """Keep what C libraries print about damaged files (libmpg123 does) off the terminal.
 
-    Only this process's file descriptor 2 is turned away; Python's own messages still get through.
+    Only this process's file descriptor 2 is redirected; Python's own messages still get through.
     """
     with ExitStack() as stack:
         python, sys_stderr = os.dup(2), sys.stderr
@@ -213,7 +213,7 @@ def clock(seconds: float) -> str:
 
 @contextmanager
 def progress_steps(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Yield a reporter of (step, done, in all) that draws one bar per step."""
+    """Yield a reporter of (step, done, in all) that shows one bar per step."""
     with progress_bars(quiet) as bars, ExitStack() as tasks:
         steps: dict[str, Report] = {}
 

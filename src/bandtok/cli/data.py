@@ -105,7 +105,7 @@ def tokenize(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Encode corpora into token shards for training a language model; goes on where it stopped."""
+    """Encode corpora into token shards for training a language model; resumes."""
     from bandtok.data.shards import Variants, tokenize_corpus
 
     load = functools.partial(bandtok.Tokenizer.from_pretrained, model, device=device.value)
@@ -146,7 +146,7 @@ def captions(
 ) -> None:
     """Print captions of windows of token shards, one per line, as used in training.
 
-    Without --vary each says all that is known, in a fixed wording.
+    Without --vary each has all known attributes, in a fixed wording.
     """
     from bandtok.data.captions import split_captions
     from bandtok.data.shards import TokenCorpus
@@ -172,8 +172,8 @@ def print_tracks(tracks: Sequence[Track], manifest_file: Path, json: bool) -> No
             split: sum(track.seconds for track in tracks if track.split == split) / 3600
             for split in SPLITS
         }
-        facts = {"manifest": str(manifest_file), "tracks": len(tracks), "hours": hours}
-        print_json(facts)
+        values = {"manifest": str(manifest_file), "tracks": len(tracks), "hours": hours}
+        print_json(values)
         return
     _print_summary(tracks)
     typer.echo(f"{manifest_file}: {len(tracks)} tracks")

@@ -33,7 +33,9 @@ def edit(
             help="Region to regenerate; may be repeated.",
         ),
     ],
-    prompt: Annotated[str, typer.Option("--prompt", metavar="P", help="What to play there.")] = "",
+    prompt: Annotated[
+        str, typer.Option("--prompt", metavar="P", help="Text that describes the new music.")
+    ] = "",
     seed: sampling.Seed = DEFAULT_SEED,
     temperature: sampling.Temperature = GenerationConfig.temperature,
     top_k: sampling.TopK = GenerationConfig.top_k,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bandtok.tokens.grid import TokenGrid
     from bandtok.tokens.journal import EncodingJournal
 
-_LONG_SECONDS = 900.0  # from here on a stopped encoding goes on where it was
+_LONG_SECONDS = 900.0  # longer pieces keep a journal, so that an interrupted encoding resumes
 
 Verify = Annotated[bool, typer.Option("--verify", help="Read every token file back and compare.")]
 
@@ -75,7 +75,7 @@ def _journal(job: Job, seconds: float, fingerprint: str) -> EncodingJournal | No
 
 
 def _read_back(path: Path, grid: TokenGrid) -> None:
-    """Raise TokenFileError unless the file says what the grid says."""
+    """Raise TokenFileError unless the file holds the grid."""
     import numpy as np
 
     from bandtok.tokens.token_file import read_token_file

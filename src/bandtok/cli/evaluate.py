@@ -222,7 +222,7 @@ def generation(
         seed=seed,
     )
     tokenizer = Tokenizer.from_pretrained(model, device=device.value) if baselines else None
-    with progress_bars(quiet) as bars, bars.task("judging") as advance:
+    with progress_bars(quiet) as bars, bars.task("measuring") as advance:
         report = evaluate_generation(
             clips,
             reference,
@@ -281,7 +281,7 @@ def tokens(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Measure the tokens of whole tracks: how codes are used, and what rows tell of one another."""
+    """Measure the tokens of whole tracks: usage of codes and mutual information between rows."""
     from bandtok.api.tokenizer import Tokenizer
     from bandtok.evaluation.report import write_token_report
     from bandtok.evaluation.tokens import TokenSettings, evaluate_tokens

@@ -27,7 +27,8 @@ _MAX_PROMPTS_BYTES = 1 << 20
 def generate(
     context: typer.Context,
     prompt: Annotated[
-        str | None, typer.Argument(metavar="PROMPT", help="What to play.", show_default=False)
+        str | None,
+        typer.Argument(metavar="PROMPT", help="Text that describes the music.", show_default=False),
     ] = None,
     output: Annotated[
         Path,
@@ -88,7 +89,7 @@ def generate(
     stream: Annotated[
         bool,
         typer.Option(
-            "--stream", help="Write OUT.wav while the music is made, to be played at once."
+            "--stream", help="Write OUT.wav while the music is generated, playable at once."
         ),
     ] = False,
     loudness: Annotated[

@@ -199,12 +199,12 @@ def _for_people(values: dict[str, object]) -> dict[str, str]:
         "version": f"{values['version']}, written by {values['tool_version'] or 'unknown'}",
         "model": f"{values['model_id'] or 'unnamed'} {values['fingerprint']}".strip(),
         "encoded": " ".join(f"{key} {value}" for key, value in _pairs(values["encode_mode"]))
-        or "not said",
+        or "unknown",
         "length": f"{clock(seconds)} ({seconds:.3f} s) at {values['sample_rate']} Hz, "
         f"{_channels(values)}",
         "grid": f"{values['bands']} bands{_pan_rows(values)} x {values['frames']} frames, "
         f"{values['frame_rate']:.4f} frames/s",
-        "codebook": f"{values['codebook_size']} entries, {values['bits_per_code']} bits a token",
+        "codebook": f"{values['codebook_size']} entries, {values['bits_per_code']} bits per token",
         "bit rate": f"{values['bit_rate_bps']:.1f} bit/s",
         "usage": f"{usage['used_codes']} different tokens ({usage['used_share']:.1%}), "
         f"entropy {usage['entropy_bits']:.2f} bits",

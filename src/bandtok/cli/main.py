@@ -1,4 +1,4 @@
-"""The `bandtok` program: its commands, each loaded when it is asked for."""
+"""The `bandtok` program: its commands, each loaded when it is used."""
 
 from __future__ import annotations
 

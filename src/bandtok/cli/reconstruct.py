@@ -31,7 +31,8 @@ Plot = Annotated[
     typer.Option(
         "--plot",
         metavar="P.png",
-        help="Draw mel before, after and the token grid; a folder for several inputs.",
+        help="Plot of the mels of original and reconstruction and of the token grid; a folder for "
+        "several inputs.",
     ),
 ]
 

@@ -42,7 +42,7 @@ def report(
         Path, typer.Option("--output", "-o", metavar="PAGE.html", help="The page.")
     ] = ...,  # type: ignore[assignment]
     title: Annotated[str, typer.Option("--title", help="Heading of the page.")] = (
-        "BandTok: results to read and hear"
+        "BandTok: results"
     ),
     reconstruct: Annotated[
         Path | None,
@@ -131,7 +131,7 @@ def report(
         (generated, "--prompts", prompts),
     ):
         if value and not needed:
-            raise typer.BadParameter(f"{name} says nothing without the clips it is for")
+            raise typer.BadParameter(f"{name} needs the clips it is for")
     if out.suffix.lower() not in (".html", ".htm"):
         raise typer.BadParameter(f"the page {out} must end in .html")
     refuse_existing(out, overwrite)
@@ -151,7 +151,7 @@ def report(
         out.parent.mkdir(parents=True, exist_ok=True)
         coding = None if audio is PageAudio.AUTO else Coding(audio.value)
         written = pages.write_page(content, out, coding)
-    _tell(written, pages.PAGE_LIMIT_BYTES, quiet=quiet, json=json)
+    _print_result(written, pages.PAGE_LIMIT_BYTES, quiet=quiet, json=json)
 
 
 def labelled(values: Sequence[str], alone: str) -> dict[str, str]:
@@ -171,7 +171,7 @@ def labelled(values: Sequence[str], alone: str) -> dict[str, str]:
     return pairs
 
 
-def _tell(written: WrittenPage, limit: int, *, quiet: bool, json: bool) -> None:
+def _print_result(written: WrittenPage, limit: int, *, quiet: bool, json: bool) -> None:
     for line in written.missing:
         typer.echo(f"missing: {line}", err=True)
     if written.size_bytes > limit:

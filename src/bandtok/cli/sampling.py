@@ -35,6 +35,6 @@ Seed = Annotated[int, typer.Option("--seed", help="Random seed.", min=0, max=LAR
 def warn_of_long_prompts(model: MusicModel, prompts: Iterable[str], quiet: bool) -> None:
     """Say on stderr which prompts are longer than what the text encoder uses."""
     for prompt in dict.fromkeys(prompts):
-        if not quiet and not model.hears_all_of(prompt):
+        if not quiet and not model.fits_prompt(prompt):
             start = " ".join(prompt.split())[:40]
             typer.echo(f"bandtok: only the beginning of the prompt {start!r}... is used", err=True)

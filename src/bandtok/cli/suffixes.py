@@ -1,6 +1,6 @@
 """The file suffixes that the commands read and write.
 
-A test compares them with the package's own; those stand beside numpy and soundfile, which help
+A test compares them with the package's own; those need numpy and soundfile, which help
 must not load.
 """
 

@@ -22,7 +22,7 @@ class Kind(StrEnum):
     TOKENIZER = "tokenizer"
     VOCODER = "vocoder"
     LM = "lm"
-    LISTENER = "reranker"
+    RERANKER = "reranker"
 
 
 def _list(wanted: bool) -> None:
@@ -57,7 +57,7 @@ def train(
         typer.Option(
             "--data",
             metavar="DIR",
-            help="Folder of audio, may be repeated (one of shards for lm and listener).",
+            help="Folder of audio, may be repeated (one of shards for lm and reranker).",
             exists=True,
         ),
     ],
@@ -67,9 +67,7 @@ def train(
             "--output", "-o", metavar="RUN", help="Run folder: state, logs and the model."
         ),
     ],
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the run in --output stopped.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --output.")] = False,
     init: Annotated[
         str | None,
         typer.Option(

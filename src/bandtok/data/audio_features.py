@@ -19,10 +19,10 @@ try:
 except ImportError as error:
     raise missing(error, "data") from None
 
-HEARING_SAMPLE_RATE = 22_050
+FEATURES_SAMPLE_RATE = 22_050
 _N_FFT, _HOP_LENGTH = 2048, 512
 _N_MELS = 64
-_FRAME_RATE = HEARING_SAMPLE_RATE / _HOP_LENGTH
+_FRAME_RATE = FEATURES_SAMPLE_RATE / _HOP_LENGTH
 _BRIGHT_HZ, _CYMBAL_HZ = 3000.0, 6000.0
 _SLOWEST_BPM, _FASTEST_BPM = 45.0, 200.0
 # Krumhansl and Kessler, 1982: how well each pitch class fits a major and a minor key.
@@ -38,14 +38,14 @@ class AudioFeatures:
     """What was measured.
 
     Attributes:
-        bpm: likeliest beats a minute; may be half or twice what a listener taps.
+        bpm: likeliest beats per minute; may be half or twice what a person taps.
         pulse: 0 to 1, how regular the pulse is.
         beat_seconds: when the first beat of that pulse is.
         onsets_per_second: notes and strokes that begin.
         tonic: pitch class, 0 for C; minor: the mode.
         key_clearness: how much better this key fits than any other with other notes, 0 to about 1.
         loudness_db: root mean square of what sounds.
-        high_share_db: power above 3 kHz beside all of it.
+        high_share_db: power above 3 kHz relative to all of it.
         strokes: mean rise above 6 kHz from frame to frame, in dB: cymbals and snares.
         strike: how much of the sharpest rises is in all bands at once, in dB.
     """
@@ -63,26 +63,26 @@ class AudioFeatures:
     strike: float
 
 
-def hear(waveform: np.ndarray) -> AudioFeatures | None:
+def extract_features(waveform: np.ndarray) -> AudioFeatures | None:
     """Measure mono samples [samples] at 22.05 kHz; None for silence and for less than a second."""
-    if len(waveform) < HEARING_SAMPLE_RATE or float(np.abs(waveform).max()) < 1e-4:
+    if len(waveform) < FEATURES_SAMPLE_RATE or float(np.abs(waveform).max()) < 1e-4:
         return None
     power = np.abs(librosa.stft(waveform, n_fft=_N_FFT, hop_length=_HOP_LENGTH)) ** 2
-    frequencies = np.fft.rfftfreq(_N_FFT, 1 / HEARING_SAMPLE_RATE)
-    mel = librosa.feature.melspectrogram(S=power, sr=HEARING_SAMPLE_RATE, n_mels=_N_MELS)
+    frequencies = np.fft.rfftfreq(_N_FFT, 1 / FEATURES_SAMPLE_RATE)
+    mel = librosa.feature.melspectrogram(S=power, sr=FEATURES_SAMPLE_RATE, n_mels=_N_MELS)
     level = librosa.power_to_db(mel, ref=np.max, top_db=_DYNAMIC_RANGE_DB)
     rise = np.maximum(np.diff(level, axis=1), 0.0)
     envelope = np.pad(rise.mean(axis=0), (1, 0))
     bpm, pulse = _tempo(envelope)
     tonic, minor, clearness = _key(power)
-    mel_hz = mel_frequencies(_N_MELS, 0.0, HEARING_SAMPLE_RATE / 2)
+    mel_hz = mel_frequencies(_N_MELS, 0.0, FEATURES_SAMPLE_RATE / 2)
     total = power.sum()
     high = power[frequencies > _BRIGHT_HZ].sum()
     return AudioFeatures(
         bpm=bpm,
         pulse=pulse,
         beat_seconds=_first_beat(envelope, bpm),
-        onsets_per_second=_onsets(envelope) / (len(waveform) / HEARING_SAMPLE_RATE),
+        onsets_per_second=_onsets(envelope) / (len(waveform) / FEATURES_SAMPLE_RATE),
         tonic=tonic,
         minor=minor,
         key_clearness=clearness,
@@ -94,7 +94,7 @@ def hear(waveform: np.ndarray) -> AudioFeatures | None:
 
 
 def _tempo(envelope: np.ndarray) -> tuple[float, float]:
-    """Return beats a minute and how regular they are, from the envelope's autocorrelation."""
+    """Return beats per minute and how regular they are, from the envelope's autocorrelation."""
     centered = envelope - envelope.mean()
     size = 2 * len(centered)
     spectrum = np.abs(np.fft.rfft(centered, size)) ** 2
@@ -129,7 +129,7 @@ def _first_beat(envelope: np.ndarray, bpm: float) -> float:
 
 
 def _peak_offset(values: np.ndarray, index: int) -> float:
-    """Return how far beside `index` the parabola through its neighbors has its top."""
+    """Return how far from `index` the parabola through its neighbors has its top."""
     if not 0 < index < len(values) - 1:
         return 0.0
     before, here, after = values[index - 1 : index + 2]
@@ -138,7 +138,7 @@ def _peak_offset(values: np.ndarray, index: int) -> float:
 
 
 def _key(power: np.ndarray) -> tuple[int, bool, float]:
-    chroma = librosa.feature.chroma_stft(S=power, sr=HEARING_SAMPLE_RATE, tuning=0.0).mean(axis=1)
+    chroma = librosa.feature.chroma_stft(S=power, sr=FEATURES_SAMPLE_RATE, tuning=0.0).mean(axis=1)
     fits = np.array(
         [
             [np.corrcoef(chroma, np.roll(profile, tonic))[0, 1] for tonic in range(12)]

@@ -1,7 +1,8 @@
 """An audio file to the highest frequency its music reaches, in Hz.
 
 Lossy coders and old equipment cut music at 10 to 20 kHz whatever the file's sample rate; a model
-must know that, or it learns and is judged on silence. Looks at short excerpts, not the whole file.
+must know that, or it is trained and measured on silence. Looks at short excerpts, not the whole
+file.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _CLIFF_DB, _CLIFF_HZ, _BELOW_CLIFF_DB = 18.0, 700.0, -50.0
 
 
 def measure_bandwidth(path: str | os.PathLike[str]) -> float:
-    """Return the highest frequency in Hz that stands clearly above the file's noise floor.
+    """Return the highest frequency in Hz that lies clearly above the file's noise floor.
 
     Reads eight spread excerpts of three seconds and averages their power spectra.
 

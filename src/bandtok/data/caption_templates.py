@@ -1,4 +1,4 @@
-"""Words of attributes: other ways to say them, and what they rule out."""
+"""Words of attributes: synonyms, and what they contradict."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "choir": ("choir", "choir", "choral voices"),
     "drum solo": ("drum solo", "drums only", "solo drums"),
 }
-METRES: Mapping[str, tuple[str, ...]] = {
+METERS: Mapping[str, tuple[str, ...]] = {
     "3/4": ("in three", "in 3/4 time", "in waltz time"),
     "6/8": ("in six", "in 6/8 time", "with a lilting rhythm"),
     "4/4": ("in four", "in 4/4 time"),
 }
-# What a word cannot be said beside, whoever said it; each line both ways.
+# Words that contradict each other; each line both ways.
 _OPPOSITES = (
     ("slow", "fast medium up-tempo"),
     ("medium", "fast"),
@@ -97,7 +97,7 @@ _OPPOSITES = (
 
 
 def opposites_of(word: str) -> frozenset[str]:
-    """Return the words that cannot be said beside this one."""
+    """Return the words that contradict this one."""
     return _RULED_OUT.get(word, frozenset())
 
 

@@ -1,7 +1,7 @@
-"""A corpus to what is heard in each stretch of its tracks: attributes.jsonl beside the manifest.
+"""A corpus to the attributes of each stretch of its tracks: attributes.jsonl beside the manifest.
 
-What was measured (`hearing`) and what a tagger heard become words with how sure they are. A track
-that has its line is not described again, so rendered music keeps the truth it came with.
+Measured features (`audio_features`) and tags become words with a confidence each. A track that
+has its line is not described again, so rendered music keeps its ground truth.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from bandtok.data.audio_features import HEARING_SAMPLE_RATE, AudioFeatures, hear
+from bandtok.data.audio_features import FEATURES_SAMPLE_RATE, AudioFeatures, extract_features
 from bandtok.data.manifest import Track, load_manifest, manifest_folder
 from bandtok.data.segments import (
     ATTRIBUTES_NAME,
@@ -30,8 +30,8 @@ from bandtok.signal.audio import load_audio
 
 SEGMENT_SECONDS = 20.0
 _SHORTEST_SECONDS = 5.0
-_TAGGED_EVERY_SECONDS = 6.0  # the tagger hears 3 s; every other 3 s say as much of 20 s
-# Set where rendered music, whose truth is known, is told apart best (docs/lab/LOG.md).
+_TAGGED_EVERY_SECONDS = 6.0  # the tagger takes 3 s; every other 3 s suffice for 20 s
+# Set where rendered music, with known attributes, is classified best (docs/lab/LOG.md).
 _SLOW_ONSETS, _FAST_ONSETS = 2.4, 4.5
 _TARGET_BPM = {"slow": 65.0, "medium": 104.0, "fast": 148.0}
 _CLEAR_PULSE = 0.35
@@ -40,7 +40,7 @@ _DRUMLESS_STROKES = 0.4
 _BRIGHT_DB, _DARK_DB = -10.5, -27.0
 _SPARSE_ONSETS, _BUSY_ONSETS = 1.0, 7.0
 _CLEAR_KEY = 0.1
-_HEARD_TAG, _SURE_TAG = 0.1, 0.45
+_LIKELY_TAG, _SURE_TAG = 0.1, 0.45
 _TAGS: Mapping[str, tuple[str, str]] = {
     "rock": ("style", "rock"),
     "pop": ("style", "pop"),
@@ -140,32 +140,34 @@ def describe_waveform(
     """Describe mono samples [samples], one segment for every 20 s.
 
     Raises:
-        DataError: if the rate is not the one that is heard at.
+        DataError: if the rate is not FEATURES_SAMPLE_RATE.
     """
-    if sample_rate != HEARING_SAMPLE_RATE:
-        raise DataError(f"got {sample_rate} Hz; expected {HEARING_SAMPLE_RATE}")
+    if sample_rate != FEATURES_SAMPLE_RATE:
+        raise DataError(f"got {sample_rate} Hz; expected {FEATURES_SAMPLE_RATE}")
     segments = []
     for start, end in _stretches(len(waveform)):
         part = waveform[start:end]
-        heard = hear(part)
+        features = extract_features(part)
         tags: dict[str, float] = {}
-        if heard is not None and tagger is not None:
+        if features is not None and tagger is not None:
             means = tagger.tag(part, sample_rate, _TAGGED_EVERY_SECONDS).mean(axis=0)
             tags = dict(zip(tagger.labels, means.tolist(), strict=True))
-        segments.append(_segment(start, end, heard, tags))
+        segments.append(_segment(start, end, features, tags))
     return segments
 
 
-def segment_words(heard: AudioFeatures, tags: Mapping[str, float]) -> dict[str, dict[str, float]]:
+def segment_words(
+    features: AudioFeatures, tags: Mapping[str, float]
+) -> dict[str, dict[str, float]]:
     """Return kind -> word -> how sure, from what was measured and the tagger's probabilities."""
     words: dict[str, dict[str, float]] = {
-        "tempo": _tempo_word(heard),
-        "drums": _drums_word(heard),
-        "brightness": _brightness_word(heard),
-        "density": _density_word(heard),
+        "tempo": _tempo_word(features),
+        "drums": _drums_word(features),
+        "brightness": _brightness_word(features),
+        "density": _density_word(features),
     }
     for tag, probability in tags.items():
-        if tag in _TAGS and probability > _HEARD_TAG:
+        if tag in _TAGS and probability > _LIKELY_TAG:
             kind, word = _TAGS[tag]
             weight = round(min(0.9, 0.9 * probability / _SURE_TAG), 2)
             group = words.setdefault(kind, {})
@@ -173,79 +175,79 @@ def segment_words(heard: AudioFeatures, tags: Mapping[str, float]) -> dict[str, 
     return {kind: found for kind, found in words.items() if found}
 
 
-def beats_a_minute(heard: AudioFeatures) -> float:
+def tempo_bpm(features: AudioFeatures) -> float:
     """Return the tempo at the octave that fits how many notes there are."""
-    word = _pace(heard)
+    word = _pace(features)
     target = _TARGET_BPM[word]
     factors = (0.5, 1.0, 1.5, 2.0) if word == "fast" else (0.5, 1.0, 2.0)
     return min(
-        (heard.bpm * factor for factor in factors), key=lambda bpm: abs(np.log(bpm / target))
+        (features.bpm * factor for factor in factors), key=lambda bpm: abs(np.log(bpm / target))
     )
 
 
-def _pace(heard: AudioFeatures) -> str:
-    if heard.onsets_per_second < _SLOW_ONSETS:
+def _pace(features: AudioFeatures) -> str:
+    if features.onsets_per_second < _SLOW_ONSETS:
         return "slow"
-    return "fast" if heard.onsets_per_second > _FAST_ONSETS else "medium"
+    return "fast" if features.onsets_per_second > _FAST_ONSETS else "medium"
 
 
-def _tempo_word(heard: AudioFeatures) -> dict[str, float]:
-    word = _pace(heard)
+def _tempo_word(features: AudioFeatures) -> dict[str, float]:
+    word = _pace(features)
     edge = min(
-        abs(np.log(heard.onsets_per_second + 1e-3) - np.log(limit))
+        abs(np.log(features.onsets_per_second + 1e-3) - np.log(limit))
         for limit in (_SLOW_ONSETS, _FAST_ONSETS)
     )
     weight = 0.35 if word == "medium" else 0.4 + min(0.4, 2 * float(edge))
     return {word: round(weight, 2)}
 
 
-def _drums_word(heard: AudioFeatures) -> dict[str, float]:
-    if heard.strokes > _DRUM_STROKES and heard.strike > _DRUM_STRIKE:
+def _drums_word(features: AudioFeatures) -> dict[str, float]:
+    if features.strokes > _DRUM_STROKES and features.strike > _DRUM_STRIKE:
         return {"drums": 0.75}
-    if heard.strokes < _DRUMLESS_STROKES and heard.strike < _DRUM_STRIKE:
+    if features.strokes < _DRUMLESS_STROKES and features.strike < _DRUM_STRIKE:
         return {"no drums": 0.6}
     return {}
 
 
-def _brightness_word(heard: AudioFeatures) -> dict[str, float]:
-    if heard.high_share_db > _BRIGHT_DB:
+def _brightness_word(features: AudioFeatures) -> dict[str, float]:
+    if features.high_share_db > _BRIGHT_DB:
         return {"bright": 0.6}
-    return {"dark sound": 0.6} if heard.high_share_db < _DARK_DB else {}
+    return {"dark sound": 0.6} if features.high_share_db < _DARK_DB else {}
 
 
-def _density_word(heard: AudioFeatures) -> dict[str, float]:
-    if heard.onsets_per_second < _SPARSE_ONSETS:
+def _density_word(features: AudioFeatures) -> dict[str, float]:
+    if features.onsets_per_second < _SPARSE_ONSETS:
         return {"sparse": 0.5}
-    return {"busy": 0.5} if heard.onsets_per_second > _BUSY_ONSETS else {}
+    return {"busy": 0.5} if features.onsets_per_second > _BUSY_ONSETS else {}
 
 
 def _segment(
-    start: int, end: int, heard: AudioFeatures | None, tags: Mapping[str, float]
+    start: int, end: int, features: AudioFeatures | None, tags: Mapping[str, float]
 ) -> Segment:
-    begin, finish = (round(place / HEARING_SAMPLE_RATE, 3) for place in (start, end))
-    if heard is None:
+    begin, finish = (round(place / FEATURES_SAMPLE_RATE, 3) for place in (start, end))
+    if features is None:
         return Segment(start_seconds=begin, end_seconds=finish)
-    clear = heard.pulse > _CLEAR_PULSE
-    keyed = heard.key_clearness > _CLEAR_KEY
-    mode = "minor" if heard.minor else "major"
+    clear = features.pulse > _CLEAR_PULSE
+    keyed = features.key_clearness > _CLEAR_KEY
+    mode = "minor" if features.minor else "major"
     return Segment(
         start_seconds=begin,
         end_seconds=finish,
-        words=segment_words(heard, tags),
-        bpm=round(beats_a_minute(heard), 1) if clear else None,
-        bpm_weight=round(min(0.7, heard.pulse), 2) if clear else 0.0,
-        beat_seconds=round(begin + heard.beat_seconds, 3) if clear else None,
-        key=f"{TONICS[heard.tonic]} {mode}" if keyed else "",
+        words=segment_words(features, tags),
+        bpm=round(tempo_bpm(features), 1) if clear else None,
+        bpm_weight=round(min(0.7, features.pulse), 2) if clear else 0.0,
+        beat_seconds=round(begin + features.beat_seconds, 3) if clear else None,
+        key=f"{TONICS[features.tonic]} {mode}" if keyed else "",
         key_weight=0.5 if keyed else 0.0,
-        loudness_db=round(heard.loudness_db, 1),
+        loudness_db=round(features.loudness_db, 1),
     )
 
 
 def _stretches(num_samples: int) -> list[tuple[int, int]]:
     """Return stretches of 20 s; a short rest belongs to the one before it."""
-    step = round(SEGMENT_SECONDS * HEARING_SAMPLE_RATE)
+    step = round(SEGMENT_SECONDS * FEATURES_SAMPLE_RATE)
     starts = list(range(0, num_samples, step))
-    shortest = _SHORTEST_SECONDS * HEARING_SAMPLE_RATE
+    shortest = _SHORTEST_SECONDS * FEATURES_SAMPLE_RATE
     if len(starts) > 1 and num_samples - starts[-1] < shortest:
         starts.pop()
     return list(zip(starts, [*starts[1:], num_samples], strict=True))
@@ -287,7 +289,7 @@ def _describe_track(track: Track, root: Path, tagger: AudioTagger | None) -> lis
     """Return a track's segments, or one line that says why there are none."""
     try:
         parts = [
-            load_audio(root / path, sample_rate=HEARING_SAMPLE_RATE, mono=True).waveform[0]
+            load_audio(root / path, sample_rate=FEATURES_SAMPLE_RATE, mono=True).waveform[0]
             for path in (track.path, *track.stems)
         ]
     except AudioError as error:
@@ -297,7 +299,7 @@ def _describe_track(track: Track, root: Path, tagger: AudioTagger | None) -> lis
         total[: len(part)] += part
     if not len(total):
         return f"left out {track.path}: it holds no samples"
-    return describe_waveform(total, HEARING_SAMPLE_RATE, tagger)
+    return describe_waveform(total, FEATURES_SAMPLE_RATE, tagger)
 
 
 def _append(file: Path, line: str) -> None:

@@ -1,4 +1,4 @@
-"""A folder of audio to a list of tracks with split, style and licence, and back: manifest.jsonl.
+"""A folder of audio to a list of tracks with split, style and license, and back: manifest.jsonl.
 
 One JSON object a line, paths relative to the manifest's folder. Splits are by whole tracks and
 depend only on a track's own name, so that adding music never moves a track from one to another.
@@ -24,6 +24,7 @@ from bandtok.errors import AudioError, DataError
 from bandtok.signal.audio import find_audio_files, probe_audio
 from bandtok.tokens.atomic import write_text
 
+_RENAMED = {"licence": "license"}  # in manifests made before version 0.1.0
 MANIFEST_NAME = "manifest.jsonl"
 SPLITS = ("train", "valid", "test", "unseen")
 _TEST_SHARE, _VALID_SHARE = 0.06, 0.04
@@ -48,7 +49,7 @@ class Track:
         sample_rate: Hz of the file.
         channels: of the file.
         bandwidth_hz: highest frequency that the music reaches.
-        title, author, licence, package: as the source says; "" when it does not.
+        title, author, license, package: from the source; "" if unknown.
         style: lower-case words, most certain first.
         split: "train", "valid", "test", or "unseen" (a whole source held out).
         stems: further files, relative too, to be summed with `path`; mostly empty.
@@ -61,7 +62,7 @@ class Track:
     bandwidth_hz: float
     title: str = ""
     author: str = ""
-    licence: str = ""
+    license: str = ""
     package: str = ""
     style: list[str] = field(default_factory=list)
     split: str = "train"
@@ -171,7 +172,7 @@ def describe_file(path: Path, root: Path) -> Track:
         bandwidth_hz=measure_bandwidth(path),
         title=tags.get("title") or title_from_name(path.stem),
         author=tags.get("artist", ""),
-        licence=tags.get("license", ""),
+        license=tags.get("license", ""),
         style=style_words(tags.get("genre", ""), relative),
         split=split_of(relative),
     )
@@ -239,7 +240,7 @@ def _read_lines(file: Path) -> list[Track]:
         if line.strip()
     ]
     if not tracks:
-        raise DataError(f"manifest {os.fspath(file)!r} names no track; expected one a line")
+        raise DataError(f"manifest {os.fspath(file)!r} names no track; expected one per line")
     return tracks
 
 
@@ -247,8 +248,9 @@ def _track_from(line: str, where: str) -> Track:
     try:
         values: dict[str, Any] = json.loads(line)
         known = {field.name for field in dataclasses.fields(Track)}
-        return Track(**{key: value for key, value in values.items() if key in known})
+        renamed = {_RENAMED.get(key, key): value for key, value in values.items()}
+        return Track(**{key: value for key, value in renamed.items() if key in known})
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
     except (ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{where} is not a track: {error}; write the manifest anew") from None
+        raise DataError(f"{where} is not a track: {error}; write the manifest again") from None

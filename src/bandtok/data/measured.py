@@ -15,7 +15,7 @@ from bandtok.signal.audio import probe_audio
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """Facts of one file; `path` is relative to the corpus, `size` in bytes."""
+    """Measurements of one file; `path` is relative to the corpus, `size` in bytes."""
 
     path: str
     size: int
@@ -27,7 +27,7 @@ class Measurement:
 
 
 class MeasurementLog:
-    """Measure files below a folder, each once; one JSON object a line in `file`."""
+    """Measure files below a folder, each once; one JSON object per line in `file`."""
 
     def __init__(self, root: Path, file: Path) -> None:
         self._root, self._file = root, file
@@ -40,7 +40,7 @@ class MeasurementLog:
             self._known[known.path] = known
 
     def of(self, path: Path) -> Measurement:
-        """Return the facts of a file.
+        """Return the measurements of a file.
 
         Raises:
             AudioError: if it cannot be read.

@@ -18,6 +18,7 @@ from typing import Any
 from bandtok.errors import DataError
 from bandtok.tokens.atomic import write_text
 
+_RENAMED = {"metre": "meter"}  # in files of corpora made before version 0.1.0
 ATTRIBUTES_NAME = "attributes.jsonl"
 KINDS = (
     "style",
@@ -43,10 +44,10 @@ class Segment:
     Attributes:
         start_seconds, end_seconds: in the track.
         words: kind (one of KINDS) -> word -> how sure, above 0 and at most 1.
-        bpm: beats a minute, None if not known; bpm_weight: how sure.
+        bpm: beats per minute, None if not known; bpm_weight: how sure.
         beat_seconds: when one of its beats is, in the track; None if not known.
         key: such as "A minor", "" if not known; key_weight: how sure.
-        metre: "4/4", "3/4", "6/8"; "" if not known.
+        meter: "4/4", "3/4", "6/8"; "" if not known.
         loudness_db: root mean square in dB below full scale, None if not known.
     """
 
@@ -58,7 +59,7 @@ class Segment:
     beat_seconds: float | None = None
     key: str = ""
     key_weight: float = 0.0
-    metre: str = ""
+    meter: str = ""
     loudness_db: float | None = None
 
     def __post_init__(self) -> None:
@@ -100,7 +101,8 @@ def segment_from(content: Mapping[str, Any]) -> Segment:
         DataError, TypeError, ValueError: if it is not one.
     """
     names = {field.name for field in dataclasses.fields(Segment)}
-    return Segment(**{name: value for name, value in content.items() if name in names})
+    renamed = {_RENAMED.get(name, name): value for name, value in content.items()}
+    return Segment(**{name: value for name, value in renamed.items() if name in names})
 
 
 def segment_content(segment: Segment) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class AudioTokenizer(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenizerFacts:
+class TokenizerSpec:
     """Which tokenizer the codes come from."""
 
     num_bands: int
@@ -58,7 +58,7 @@ class TokenizerFacts:
         return self.sample_rate / self.samples_per_frame
 
     @classmethod
-    def of(cls, tokenizer: AudioTokenizer) -> TokenizerFacts:
+    def of(cls, tokenizer: AudioTokenizer) -> TokenizerSpec:
         """Ask a tokenizer by letting it encode a moment of silence."""
         silence = Audio(waveform=np.zeros((1, 44_100), np.float32), sample_rate=44_100)
         grid = tokenizer.encode(silence)
@@ -82,7 +82,7 @@ class Variants:
     Attributes:
         count: variants of each track.
         gains_db: in dB; what would go beyond full scale is cut off there.
-        semitones: by how much it is played faster and higher, as a tape would be.
+        semitones: change of pitch and speed together, as of a tape.
     """
 
     count: int = 1
@@ -201,7 +201,7 @@ class TokenCorpus:
         try:
             content = json.loads((self.folder / INDEX_NAME).read_text(encoding="utf-8"))
             version = content["format"]
-            self.tokenizer = TokenizerFacts(**content["tokenizer"])
+            self.tokenizer = TokenizerSpec(**content["tokenizer"])
             segments = {
                 file: tuple(segment_from(one) for one in found)
                 for file, found in content.get("segments", {}).items()
@@ -261,7 +261,7 @@ def tokenize_corpus(
     """Write token shards for one or more corpora; shards that are there already are kept.
 
     The index describes exactly the corpora and variants of this call. What `bandtok data describe`
-    found of a corpus is taken over, anew each time.
+    found of a corpus is copied, each time.
 
     Args:
         corpora: manifest file or folder of audio, or several.
@@ -279,15 +279,15 @@ def tokenize_corpus(
     Raises:
         DataError: if the number of variants is out of range, or not one track can be used.
     """
-    facts = TokenizerFacts.of(tokenizer)
+    spec = TokenizerSpec.of(tokenizer)
     variants = variants or Variants(count=offsets_per_track)
-    spacing = facts.samples_per_frame
+    spacing = spec.samples_per_frame
     if not 1 <= variants.count <= spacing:
         raise DataError(f"got {variants.count} offsets for each track; expected 1 to {spacing}")
     folder = Path(out)
     (folder / CODES_FOLDER).mkdir(parents=True, exist_ok=True)
     places = [corpora] if isinstance(corpora, (str, os.PathLike)) else list(corpora)
-    works = [work for place in places for work in _works(place, splits, folder, facts, variants)]
+    works = [work for place in places for work in _works(place, splits, folder, spec, variants)]
     if jobs == 1:
         done = _here(works, tokenizer)
     elif load_tokenizer is None or jobs < 1:
@@ -306,7 +306,7 @@ def tokenize_corpus(
     if not shards:
         named = ", ".join(repr(os.fspath(place)) for place in places)
         raise DataError(f"none of {len(works)} tracks of {named} could be encoded")
-    _write_index(folder, facts, shards)
+    _write_index(folder, spec, shards)
     return TokenCorpus(folder)
 
 
@@ -317,7 +317,7 @@ class _Work:
     track: Track
     root: Path
     folder: Path
-    facts: TokenizerFacts
+    spec: TokenizerSpec
     variants: list[Variant]
     segments: tuple[Segment, ...] = field(default=())
 
@@ -326,7 +326,7 @@ def _works(
     corpus: str | os.PathLike[str],
     splits: Sequence[str],
     folder: Path,
-    facts: TokenizerFacts,
+    spec: TokenizerSpec,
     variants: Variants,
 ) -> list[_Work]:
     root = manifest_folder(corpus)
@@ -336,8 +336,8 @@ def _works(
             track=track,
             root=root,
             folder=folder,
-            facts=facts,
-            variants=variants.of(track.split, facts.samples_per_frame),
+            spec=spec,
+            variants=variants.of(track.split, spec.samples_per_frame),
             segments=tuple(attributes.get(track.path, ())),
         )
         for track in load_manifest(corpus, splits)
@@ -383,15 +383,15 @@ def _tokenized(work: _Work, tokenizer: AudioTokenizer) -> list[Shard] | str:
 
 
 def _tokenize_track(work: _Work, tokenizer: AudioTokenizer) -> Iterator[Shard]:
-    track, facts = work.track, work.facts
+    track, spec = work.track, work.spec
     waveform: np.ndarray | None = None
     for variant in work.variants:
-        file = f"{CODES_FOLDER}/{_key(track, work.root, facts, variant)}.npy"
+        file = f"{CODES_FOLDER}/{_key(track, work.root, spec, variant)}.npy"
         codes = _read_codes(work.folder / file)
         if codes is None:
             if waveform is None:
-                waveform = _load_track(track, work.root, facts.sample_rate)
-            codes = _encode(tokenizer, _varied(waveform, variant, facts.sample_rate), facts)
+                waveform = _load_track(track, work.root, spec.sample_rate)
+            codes = _encode(tokenizer, _varied(waveform, variant, spec.sample_rate), spec)
             with replacing(work.folder / file) as temporary:
                 np.save(temporary, codes)
         yield Shard(
@@ -405,8 +405,8 @@ def _tokenize_track(work: _Work, tokenizer: AudioTokenizer) -> Iterator[Shard]:
             package=track.package,
             gain_db=variant.gain_db,
             semitones=variant.semitones,
-            frame_seconds=1.0 / facts.frame_rate,
-            start_seconds=variant.offset_samples / facts.sample_rate,
+            frame_seconds=1.0 / spec.frame_rate,
+            start_seconds=variant.offset_samples / spec.sample_rate,
             segments=work.segments,
         )
 
@@ -422,12 +422,12 @@ def _varied(waveform: np.ndarray, variant: Variant, sample_rate: int) -> np.ndar
     return waveform
 
 
-def _encode(tokenizer: AudioTokenizer, waveform: np.ndarray, facts: TokenizerFacts) -> np.ndarray:
-    grid = tokenizer.encode(Audio(waveform=waveform, sample_rate=facts.sample_rate))
-    if grid.codes.shape[0] != facts.num_bands:
-        raise DataError(f"got a grid of {grid.codes.shape[0]} bands; expected {facts.num_bands}")
+def _encode(tokenizer: AudioTokenizer, waveform: np.ndarray, spec: TokenizerSpec) -> np.ndarray:
+    grid = tokenizer.encode(Audio(waveform=waveform, sample_rate=spec.sample_rate))
+    if grid.codes.shape[0] != spec.num_bands:
+        raise DataError(f"got a grid of {grid.codes.shape[0]} bands; expected {spec.num_bands}")
     # A last frame that is partly beyond the end of the track is no music: leave it out.
-    whole = waveform.shape[1] // facts.samples_per_frame
+    whole = waveform.shape[1] // spec.samples_per_frame
     return grid.codes[:, :whole].astype(np.uint16)
 
 
@@ -442,7 +442,7 @@ def _load_track(track: Track, root: Path, sample_rate: int) -> np.ndarray:
     return np.clip(total, -1.0, 1.0) if len(parts) > 1 else total
 
 
-def _key(track: Track, root: Path, facts: TokenizerFacts, variant: Variant) -> str:
+def _key(track: Track, root: Path, spec: TokenizerSpec, variant: Variant) -> str:
     sizes = []
     for path in (track.path, *track.stems):
         try:
@@ -450,7 +450,7 @@ def _key(track: Track, root: Path, facts: TokenizerFacts, variant: Variant) -> s
         except OSError:
             raise AudioError(f"no such audio file: {os.fspath(root / path)!r}") from None
     changes = [variant.gain_db, variant.semitones]
-    plain = [sizes, variant.offset_samples, asdict(facts)]
+    plain = [sizes, variant.offset_samples, asdict(spec)]
     made_from = json.dumps(plain + (changes if any(changes) else []), sort_keys=True)
     return hashlib.sha256(made_from.encode()).hexdigest()[:24]
 
@@ -463,7 +463,7 @@ def _read_codes(path: Path) -> np.ndarray | None:
     return codes if codes.ndim == 2 and codes.dtype == np.uint16 else None
 
 
-def _write_index(folder: Path, facts: TokenizerFacts, shards: Sequence[Shard]) -> None:
+def _write_index(folder: Path, spec: TokenizerSpec, shards: Sequence[Shard]) -> None:
     """Write one entry a shard; the segments of a track once, under the file of its first shard."""
     segments: dict[str, list[dict[str, Any]]] = {}
     names: dict[int, str] = {}
@@ -477,7 +477,7 @@ def _write_index(folder: Path, facts: TokenizerFacts, shards: Sequence[Shard]) -
         entries.append(entry)
     content = {
         "format": _FORMAT,
-        "tokenizer": asdict(facts),
+        "tokenizer": asdict(spec),
         "shards": entries,
         "segments": segments,
     }

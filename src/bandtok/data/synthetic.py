@@ -1,6 +1,6 @@
 """Sounds that hardly occur in finished music: bare tones, sweeps, clicks, bursts of noise.
 
-What a codec never hears in training it loses in use: a lone tone is a few cells of a mel image, and
+A codec reproduces poorly what its training lacks: a lone tone is a few cells of a mel image, and
 a network that has only seen mixes would rather blur it away. Depends on a random generator alone.
 """
 

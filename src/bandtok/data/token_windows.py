@@ -1,4 +1,4 @@
-"""Windows of token shards, drawn at random or spread evenly, as batches of codes.
+"""Windows of token shards, sampled at random or spread evenly, as batches of codes.
 
 Knows nothing of captions or of how codes become a sequence.
 """
@@ -32,11 +32,11 @@ class TokenWindows:
 
 
 class WindowSampler:
-    """Random windows of shards, each shard drawn in proportion to its length.
+    """Random windows of shards, each shard sampled in proportion to its length.
 
     Args:
         corpus: where the codes are.
-        shards: those to draw from; shorter ones than a window are left out.
+        shards: those to sample from; shorter ones than a window are left out.
         window_frames: length of a window.
 
     Raises:
@@ -55,7 +55,7 @@ class WindowSampler:
         lengths = np.array([shard.num_frames for shard in self.shards], dtype=np.float64)
         self._shares = lengths / lengths.sum()
 
-    def rng(self, count: int, rng: np.random.Generator) -> TokenWindows:
+    def sample(self, count: int, rng: np.random.Generator) -> TokenWindows:
         """Return random windows."""
         chosen = rng.choice(len(self.shards), size=count, p=self._shares).tolist()
         starts = [self._start(index, rng.random()) for index in chosen]

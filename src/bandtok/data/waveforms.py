@@ -93,8 +93,8 @@ class Augmentation:
         gain_db: range of a random gain; what then lies beyond full scale is clipped.
         speed: range of a random speed, which moves pitch and tempo together.
         synthetic_share: share of crops that are synthetic sounds instead of music.
-        bandwidth_power: tracks are drawn in proportion to length times (bandwidth / half of the
-            sample rate) to this power, so that music with its treble cut off teaches less.
+        bandwidth_power: tracks are sampled in proportion to length times (bandwidth / half of the
+            sample rate) to this power, so that music with its treble cut off counts less.
     """
 
     gain_db: tuple[float, float] = (0.0, 0.0)
@@ -112,14 +112,14 @@ class Augmentation:
 
 
 class CropSampler:
-    """Random crops, each track drawn in proportion to its length.
+    """Random crops, each track sampled in proportion to its length.
 
     Args:
         store: decoded tracks.
         crop_samples: length of a crop.
         batch_size: crops in a batch.
         augmentation: how they are varied; not at all by default.
-        seed: of the draw.
+        seed: of the sampling.
     """
 
     def __init__(

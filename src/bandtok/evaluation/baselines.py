@@ -2,7 +2,7 @@
 
     reference Audio -> noise, its own tokens decoded, and those tokens in a wrong order
 
-Where the tokens are right and only their order is wrong, a judge that does not mind is no judge.
+A measure that ignores the order of right tokens is no measure of music.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Baseline:
 
     Attributes:
         name: as written in tables.
-        does: for the reader of a report.
+        description: for the reader of a report.
         reorder: takes codes [bands, frames] to the codes that are decoded; None makes noise.
     """
 
     name: str
-    does: str
+    description: str
     reorder: Reorder | None
 
 
@@ -50,26 +50,28 @@ def _shuffled_tokens(codes: np.ndarray, generator: np.random.Generator) -> np.nd
     return generator.permuted(codes.ravel()).reshape(codes.shape)
 
 
-NOISE = Baseline(name="noise", does="white noise as loud as each reference clip", reorder=None)
+NOISE = Baseline(
+    name="noise", description="white noise as loud as each reference clip", reorder=None
+)
 TOKEN_BASELINES = (
     Baseline(
         name="tokens",
-        does="reference clips through the tokenizer: as near as any codes can come",
+        description="reference clips through the tokenizer: as near as any codes can come",
         reorder=_as_they_are,
     ),
     Baseline(
         name="reversed",
-        does="the same tokens, frames from last to first",
+        description="the same tokens, frames from last to first",
         reorder=_reversed,
     ),
     Baseline(
         name="shuffled frames",
-        does="the same tokens, frames in random order",
+        description="the same tokens, frames in random order",
         reorder=_shuffled_frames,
     ),
     Baseline(
         name="shuffled tokens",
-        does="the same tokens, all in random order",
+        description="the same tokens, all in random order",
         reorder=_shuffled_tokens,
     ),
 )

@@ -83,8 +83,8 @@ def find_copies(
     if tokenizer:
         codes += [_codes(tokenizer.encode(audio), corpus) for audio in reference]
     runs = longest_shared_runs(codes, (np.asarray(corpus.codes(shard)) for shard in shards))
-    facts = corpus.tokenizer
-    per_token = facts.samples_per_frame / facts.sample_rate / facts.num_bands
+    spec = corpus.tokenizer
+    per_token = spec.samples_per_frame / spec.sample_rate / spec.num_bands
     found = [
         CopiedRun(
             clip=path.name,
@@ -93,14 +93,14 @@ def find_copies(
             clip_seconds=run.clip_start * per_token,
             source=shards[run.source].path if run.tokens else "",
             source_seconds=run.source_start * per_token
-            + (shards[run.source].offset_samples / facts.sample_rate if run.tokens else 0.0),
+            + (shards[run.source].offset_samples / spec.sample_rate if run.tokens else 0.0),
         )
         for path, run in zip(with_tokens, runs, strict=False)
     ]
     return Copies(
         clips=tuple(found),
         reference=tuple(run.tokens for run in runs[len(with_tokens) :]),
-        training_tokens=sum(shard.num_frames for shard in shards) * facts.num_bands,
+        training_tokens=sum(shard.num_frames for shard in shards) * spec.num_bands,
     )
 
 

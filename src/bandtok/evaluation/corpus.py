@@ -115,18 +115,18 @@ class ReconstructionReport:
 
     Attributes:
         model: name, fingerprint and bit rate of the tokenizer.
-        settings: what was asked for.
+        settings: of the run.
         rows: by clip, in corpus order.
         means: mean with interval by system and measure, where there was something to average; the
             names of ClipMeasures, and "mmd" and "mmd_aisfx", which are of all clips together.
         usage: of the codebook.
         left_out: one line for each clip or track that could not be read.
         frechet: by system with a waveform, on musicnn (MTT) embeddings of windows of 3 s; empty
-            when it was not asked for.
+            when it was not requested.
         originals: mean with interval by measure of OriginalMeasures.
     """
 
-    model: ModelFacts
+    model: ModelSummary
     settings: ReconstructionSettings
     rows: tuple[ClipRow, ...]
     means: dict[str, dict[str, Estimate]]
@@ -137,7 +137,7 @@ class ReconstructionReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelFacts:
+class ModelSummary:
     """Which tokenizer was measured."""
 
     name: str
@@ -211,7 +211,7 @@ def evaluate_reconstruction(
         raise DataError(f"none of {len(excerpts)} clips could be used; first reason: {unused[0]}")
     mmd, frechet, notes = _set_measures(embeddings, settings)
     return ReconstructionReport(
-        model=model_facts(tokenizer),
+        model=model_summary(tokenizer),
         settings=settings,
         rows=tuple(rows),
         means={
@@ -241,9 +241,9 @@ def select_tracks(manifest: str | os.PathLike[str], split: str | None) -> list[T
     return chosen
 
 
-def model_facts(tokenizer: Tokenizer) -> ModelFacts:
+def model_summary(tokenizer: Tokenizer) -> ModelSummary:
     """Return what a report says of a tokenizer."""
-    return ModelFacts(
+    return ModelSummary(
         name=tokenizer.model_id,
         fingerprint=tokenizer.fingerprint,
         bit_rate_bps=tokenizer.bit_rate_bps,
@@ -255,7 +255,7 @@ def model_facts(tokenizer: Tokenizer) -> ModelFacts:
 
 
 class Steps:
-    """Counts what is done and tells `progress`."""
+    """Counts steps and calls `progress`."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
         self._done, self._total, self._progress = 0, total, progress
@@ -304,7 +304,7 @@ def _measurer(
     embedders: dict[str, Embedder] = {}
     missing: list[str] = []
     if settings.system_audio or any(system.has_waveform for system in systems):
-        if settings.frechet:  # asked for, so that a missing package is an error
+        if settings.frechet:  # requested, so that a missing package is an error
             embedders["musicnn"] = load_embedder("musicnn", tokenizer.device)
         others = [name for name in settings.embedders if name not in embedders]
         loaded, missing = load_embedders(others, tokenizer.device)

@@ -55,7 +55,7 @@ def load_embedder(name: str, device: str = "cpu") -> Embedder:
         return load_aisfx(device)
     kind, _, place = name.partition(":")
     if kind == "clap" and place:
-        return ClapJudge(place, device)
+        return ClapEmbedder(place, device)
     if kind == "vggish" and place:
         return load_vggish(place, device)
     raise ConfigError(
@@ -68,7 +68,7 @@ class AisfxEmbedder:
     """Embeddings of the aisfx network for sound effects: 512 numbers for each 2.3 s.
 
     Windows of 100 mel frames begin at the start of the recording, side by side; a rest is left
-    out, and a shorter recording stands in silence.
+    out, and a shorter recording is padded with silence.
 
     Source: Ma and Lerch (ISMIR 2022), whose mel comes from Essentia; this one is librosa's
     nearest to it, so that the vectors are comparable with one another, not with published ones.
@@ -151,7 +151,7 @@ def load_aisfx(device: str = "cpu") -> AisfxEmbedder:
     return AisfxEmbedder(network, device)
 
 
-class ClapJudge:
+class ClapEmbedder:
     """A CLAP model: sound and text as vectors of one space.
 
     A recording is cut into windows as long as the model takes (10 s); the last may be shorter.
@@ -165,7 +165,7 @@ class ClapJudge:
     """
 
     def __init__(self, name_or_path: str | os.PathLike[str], device: str = "cpu") -> None:
-        # transformers takes seconds to import, and only this judge needs it.
+        # transformers takes seconds to import, and only this embedder needs it.
         transformers = require("transformers", "text")
         local = Path(name_or_path).is_dir()
         bars = transformers.utils.logging.is_progress_bar_enabled()

@@ -21,7 +21,7 @@ from bandtok.evaluation.statistics import Estimate
 from bandtok.signal.audio import Audio
 
 ORIGINAL = "original"
-"""Name under which the originals stand beside the systems."""
+"""Name of the originals among the systems."""
 
 
 @dataclass(frozen=True, kw_only=True)

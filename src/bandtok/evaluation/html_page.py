@@ -1,6 +1,6 @@
 """Self-contained HTML pages: parts that are escaped as they are made, and the frame around them.
 
-    text, tables, bytes -> Html;  Html by section -> one page that asks the network for nothing
+    text, tables, bytes -> Html;  Html by section -> one self-contained page
 
 A page's policy forbids every outer resource and every script and style but the page's own. Knows
 nothing of what is reported.
@@ -50,9 +50,9 @@ def document(
 
     Args:
         title: heading and name of the page.
-        lead: what stands between the heading and the first section.
+        lead: content between the heading and the first section.
         sections: the rest.
-        style: CSS beside the common one.
+        style: CSS in addition to the common one.
         script: JavaScript; "" leaves none in the page and allows none.
     """
     names = _distinct_names([section.title for section in sections])
@@ -165,7 +165,7 @@ def _row(row: Sequence[str], numeric: Sequence[bool], kinds: Sequence[str]) -> s
 
 
 def _is_numeric(cells: Sequence[str]) -> bool:
-    """Tell whether a column holds numbers, with units and intervals, and nothing else."""
+    """Return whether a column holds numbers, with units and intervals, and nothing else."""
     said = [cell.strip() for cell in cells if cell.strip() not in _NOTHING]
     return bool(said) and all(_NUMBER.fullmatch(cell) for cell in said)
 

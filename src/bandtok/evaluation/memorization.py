@@ -164,7 +164,7 @@ class _Search:
         ordered = piece[hits]
         first = np.searchsorted(ordered, self.hashes, side="left")
         counts = np.searchsorted(ordered, self.hashes, side="right") - first
-        # A long silence on either side makes very many pairs; the first of them tell as much.
+        # A long silence on either side makes very many pairs; the first of them suffice.
         counts = np.minimum(counts, max(1, _MAX_PAIRS // max(1, int((counts > 0).sum()))))
         mine = np.repeat(np.arange(len(self.hashes)), counts)
         step = np.arange(len(mine)) - np.repeat(np.cumsum(counts) - counts, counts)

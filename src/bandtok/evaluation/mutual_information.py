@@ -1,6 +1,6 @@
-"""How much the rows of a token grid tell of one another: normalized mutual information.
+"""Normalized mutual information between the rows of a token grid.
 
-    codes [rows, frames] of several pieces -> NMI of each row, beside what chance alone would give
+    codes [rows, frames] of several pieces -> NMI of each row, and of independent rows
 
 For two rows X and Y of codes, seen together n times,
 
@@ -49,7 +49,7 @@ class Dependence:
 
 @dataclass(frozen=True, kw_only=True)
 class RowDependence:
-    """What other tokens tell of one row.
+    """Mutual information of one row with other tokens.
 
     Attributes:
         others: mean over the other rows of the same frame; None in a grid of one row.
@@ -84,17 +84,17 @@ class TokenDependence:
 def token_dependence(
     grids: Sequence[np.ndarray], max_frames: int | None = None, seed: int = 0
 ) -> TokenDependence:
-    """Measure how much rows tell of one another.
+    """Measure the mutual information between rows.
 
     Args:
         grids: int [rows, frames] of each piece, codes 0 or more.
-        max_frames: count exactly this many frames, drawn at random; None counts all that have a
+        max_frames: count exactly this many frames, sampled at random; None counts all that have a
             frame before them.
         seed: of that choice and of the shuffling.
 
     Raises:
         GridError: if there is no grid, or the grids differ in rows or are no grids of codes.
-        DataError: if there are fewer frames than asked for, or fewer than two.
+        DataError: if there are fewer frames than requested, or fewer than two.
     """
     now, before = _frames_with_the_one_before(grids)
     rng = np.random.default_rng(seed)

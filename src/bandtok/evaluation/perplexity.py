@@ -1,9 +1,9 @@
-"""How well a language model foretells each row of a token grid.
+"""Perplexity of a language model for each row of a token grid.
 
-    MusicLM, codes [bands, frames] of several pieces -> nats a token, by row
+    MusicLM, codes [bands, frames] of several pieces -> nats per token, by row
 
 The model reads whole windows of its own length, one after another, with no text; a window's first
-frames are scored with what little stands before them in the window, as in training. Nats of
+frames are scored with the few frames before them in the window, as in training. Nats of
 different tokenizers are compared as bits per second of audio, never by token. Trains nothing.
 """
 
@@ -83,7 +83,7 @@ def score_tokens(
         progress: called with (windows done, in all).
 
     Raises:
-        DataError: if there are fewer whole windows than asked for, or none.
+        DataError: if there are fewer whole windows than requested, or none.
     """
     config = network.config
     chosen = choose_windows(grids, config.window_frames, max_windows)

@@ -2,7 +2,7 @@
 
     ln-mels and a TokenGrid -> picture;  statistics by row of the grid -> picture
 
-Whole figures with axes; bare pictures are drawn by :mod:`bandtok.evaluation.spectrogram_png`.
+Whole figures with axes; images without axes are made by :mod:`bandtok.evaluation.spectrogram_png`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def plot_reconstruction(
     config: MelConfig | None = None,
     rows_are_bands: bool = True,
 ) -> None:
-    """Draw mel before, mel after, the token grid and the difference, one below the other.
+    """Plot the mels of original and reconstruction, the token grid and the difference.
 
     Args:
         path: PNG file to write, atomically.
@@ -96,7 +96,7 @@ def plot_clip(
 
     Args:
         path: PNG file to write, atomically.
-        audio: what is heard.
+        audio: the sound.
         grid: its tokens; None draws the mel alone.
         title, config, rows_are_bands: as in `plot_reconstruction`.
 
@@ -131,7 +131,7 @@ def plot_mels(
     title: str = "",
     difference_limit: float = _DIFFERENCE_LIMIT,
 ) -> None:
-    """Draw mel before, mel after and the difference, small, down to the level of silence.
+    """Plot the mels of original and reconstruction and their difference, down to silence.
 
     Args:
         path: PNG file to write, atomically.
@@ -174,7 +174,7 @@ def plot_usage(
     upper.axhline(
         usage.overall.entropy_bits, color="#c44e52", linestyle="--", label=f"all {kind}s together"
     )
-    upper.set(ylabel="entropy (bits a token)", ylim=(0, usage.max_entropy_bits * 1.3))
+    upper.set(ylabel="entropy (bits per token)", ylim=(0, usage.max_entropy_bits * 1.3))
     upper.legend(loc="upper center", ncols=2)
     lower.bar(bands, [100 * band.used_share for band in usage.bands], color="#6aa56e")
     lower.axhline(100 * usage.overall.used_share, color="#c44e52", linestyle="--")
@@ -193,7 +193,7 @@ def plot_profiles(
     *,
     title: str = "",
 ) -> None:
-    """Draw mutual information, and entropy beside what a language model needs, by row of the grid.
+    """Plot mutual information, entropy, and what a language model needs, by row of the grid.
 
     Args:
         path: PNG file to write, atomically.
@@ -219,7 +219,7 @@ def plot_profiles(
         bits.plot(rows, nats / np.log(2), "o-", color="#c44e52", label="language model")
     bits.axhline(usage.max_entropy_bits, color="black", linewidth=1, label="all codes equal")
     bits.set(
-        ylabel="bits a token", xlabel="row of the grid", ylim=(0, usage.max_entropy_bits * 1.3)
+        ylabel="bits per token", xlabel="row of the grid", ylim=(0, usage.max_entropy_bits * 1.3)
     )
     bits.legend(loc="upper center", ncols=3)
     bits.set_xticks(rows)
@@ -298,7 +298,7 @@ def plot_areas(
     *,
     title: str = "",
 ) -> None:
-    """Draw areas under ROC curves with their intervals, the best first; .5 is chance.
+    """Draw areas under ROC curves with their intervals, the best first; 0.5 is chance.
 
     Args:
         path: PNG file to write, atomically.
@@ -343,7 +343,7 @@ def _draw_mels(
     range_db: float = RANGE_DB,
     difference_limit: float = _DIFFERENCE_LIMIT,
 ) -> None:
-    """Draw into the axes for before, after and difference."""
+    """Plot into the axes for original, reconstruction and difference."""
     extent = (0.0, seconds, 0.0, float(config.n_mels))
     top = max(float(before.max()), float(after.max())) * DECIBELS
     bottom = max(top - range_db, config.silence * DECIBELS)
@@ -392,7 +392,7 @@ def _draw_mel(
 
 def _draw_tokens(axis: Axes, grid: TokenGrid, config: MelConfig, rows_are_bands: bool) -> None:
     colors = token_colors(grid.codes)
-    # Bands stand where their frequencies do, lowest below; layers are counted downwards from 0,
+    # Bands lie where their frequencies do, lowest below; layers are counted downwards from 0,
     # coarsest on top, as nothing of them is high or low.
     seconds = grid.num_frames * grid.samples_per_frame / grid.sample_rate
     rows = len(colors)

@@ -1,4 +1,4 @@
-"""What pretrained judges share: sound as they want it, weights read as data, a run in batches.
+"""Shared by pretrained evaluators: input audio, weights read as data, a run in batches.
 
 waveform [samples] at any rate -> samples at theirs;  a file of weights -> its tensors
 """
@@ -44,10 +44,10 @@ def run_in_batches(network: nn.Module, patches: Tensor, device: str) -> np.ndarr
 
 
 def read_plain_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file of weights, by name, without running what the file says.
+    """Return the tensors of a file of weights, by name, without running code from the file.
 
     It is a .safetensors file, or a torch checkpoint: a state dict, or a tuple that begins with one
-    (states, facts).
+    (states, metadata).
 
     Raises:
         CheckpointError: if it is missing or damaged, or holds more than tensors and numbers.

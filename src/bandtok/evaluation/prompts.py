@@ -1,12 +1,12 @@
-"""Prompts for judging text control, and what tags a prompt asks for.
+"""Prompts for measuring text control, and the tags that a prompt requests.
 
     prompts.tsv            "bundled": prompts worded like this project's captions
     musiccaps_prompts.tsv  "musiccaps": 200 descriptions that musicians wrote (CC BY-SA 4.0)
     a user's own text      one prompt per line
 
-Lines of the fixed sets are a prompt, the concepts it asks for, and where it comes from, with tabs
+Lines of the fixed sets are a prompt, the concepts it requests, and where it comes from, with tabs
 between. A concept is one or several tags of a tagger that mean the same. It counts only if the
-prompt names it or a plain synonym and does not negate it, which is found by `asked_concepts`.
+prompt names it or a plain synonym and does not negate it, which is found by `requested_concepts`.
 """
 
 from __future__ import annotations
@@ -122,14 +122,14 @@ _NEGATED_WORD = re.compile(_NEGATED + r"[\w-]+(?:\s+(?:or|and|nor)\s+[\w-]+)?")
 
 @dataclass(frozen=True, kw_only=True)
 class ControlPrompt:
-    """One prompt and the concepts it asks for, sorted."""
+    """One prompt and the concepts it requests, sorted."""
 
     text: str
     concepts: tuple[str, ...]
 
 
-def asked_concepts(prompt: str) -> tuple[str, ...]:
-    """Return the concepts that a prompt asks for, sorted."""
+def requested_concepts(prompt: str) -> tuple[str, ...]:
+    """Return the concepts that a prompt requests, sorted."""
     text = prompt.lower()
     said = _NEGATED_WORD.sub(" ", _NO_VOICES.sub(" ", text))
     found = {name for name, pattern in _PATTERNS.items() if pattern.search(said)}
@@ -158,7 +158,7 @@ def named_prompts(name: str) -> list[ControlPrompt]:
 
 
 def load_prompts(path: Path) -> list[ControlPrompt]:
-    """Read prompts, one a line, and find what each asks for.
+    """Read prompts, one per line, and the concepts of each.
 
     Raises:
         DataError: if the file holds none, or is no text of at most 1 MiB.
@@ -172,7 +172,7 @@ def load_prompts(path: Path) -> list[ControlPrompt]:
     texts = [line.strip() for line in lines if line.strip()]
     if not texts:
         raise DataError(f"{path} holds no prompt; expected one a line")
-    return [ControlPrompt(text=text, concepts=asked_concepts(text)) for text in texts]
+    return [ControlPrompt(text=text, concepts=requested_concepts(text)) for text in texts]
 
 
 def prompt_numbers(names: Sequence[str], num_prompts: int) -> list[int]:
@@ -196,5 +196,5 @@ def prompt_numbers(names: Sequence[str], num_prompts: int) -> list[int]:
         return list(range(num_prompts))
     raise DataError(
         f"got {len(names)} clips for {num_prompts} prompts; expected names that begin with the "
-        "prompt's number, as 'bandtok generate --prompts' writes them, or one clip a prompt"
+        "prompt's number, as 'bandtok generate --prompts' writes them, or one clip per prompt"
     )

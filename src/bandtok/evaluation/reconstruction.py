@@ -166,8 +166,8 @@ def log_mel(config: MelConfig) -> LogMel:
 def stft_distance(reference: Audio, estimate: Audio) -> StftDistance:
     """Compare two recordings by the multi-resolution STFT distance, at the reference's rate.
 
-    FFT sizes 1024, 2048 and 512 with auraloss's default hops and windows, so that the figure can be
-    set beside published ones.
+    FFT sizes 1024, 2048 and 512 with auraloss's default hops and windows, so that the figure is
+    comparable with published ones.
 
     Raises:
         AudioError: if the durations differ or the recordings are too short.
@@ -193,8 +193,8 @@ def stft_distance(reference: Audio, estimate: Audio) -> StftDistance:
 def si_sdr_db(reference: Audio, estimate: Audio) -> float | None:
     """Return the scale-invariant signal-to-distortion ratio in dB; None where either is silent.
 
-    It compares waveforms sample by sample, so it says something of codecs that keep the phase and
-    nothing of those that make it anew from a mel: these stand far below 0 dB however they sound.
+    It compares waveforms sample by sample, so it is meaningful for codecs that keep the phase and
+    not for those that resynthesize it from a mel: these are far below 0 dB whatever their quality.
 
     Source: Le Roux et al. (1811.02508), means taken off.
 

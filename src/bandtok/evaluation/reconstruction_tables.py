@@ -80,7 +80,7 @@ def mean_tables(report: ReconstructionReport) -> list[tuple[str, Table]]:
 def system_rows(report: ReconstructionReport) -> Table:
     """Return what each system is; the first row is the heading."""
     rows = [["system", "what it is"]]
-    rows += [[system.name, system.does] for system in named_systems(report.settings.systems)]
+    rows += [[system.name, system.description] for system in named_systems(report.settings.systems)]
     return rows + [
         [other.name, f"another program's reconstructions, from {other.folder}"]
         for other in report.settings.system_audio

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from bandtok.api.tokenizer import Tokenizer
+from bandtok.evaluation.clip_sets import SetMeasures
+from bandtok.evaluation.comparison_sets import MeasuredSet
 from bandtok.evaluation.copies import Copies
-from bandtok.evaluation.corpus import ModelFacts, ReconstructionReport
+from bandtok.evaluation.corpus import ModelSummary, ReconstructionReport
 from bandtok.evaluation.excerpts import load_excerpt
-from bandtok.evaluation.generation import GenerationReport, MeasuredSet
+from bandtok.evaluation.generation import GenerationReport
 from bandtok.evaluation.html_page import Section, Table, document, paragraph, plot, table
-from bandtok.evaluation.judged import SetMeasures
 from bandtok.evaluation.measured_clips import ClipRow
 from bandtok.evaluation.plots import (
     plot_areas,
@@ -139,9 +140,9 @@ def write_generation_report(report: GenerationReport, folder: str | os.PathLike[
     """Write report.json, report.md, report.html and pictures; return the files."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    plot_tags(target / "tags.png", report.tags, title="Tags heard, mean over clips")
-    pictures = {"tags.png": "Tags heard: clips beside the reference"}
-    tables = [("Clips beside real music", generation_rows(report))]
+    plot_tags(target / "tags.png", report.tags, title="Tags, mean over clips")
+    pictures = {"tags.png": "Tags: clips and reference"}
+    tables = [("Clips and real music", generation_rows(report))]
     if report.coded:
         tables.append(("Both sides through the tokenizer", coded_rows(report)))
     tables.append(("Sound", _sound_rows(report)))
@@ -165,12 +166,12 @@ def write_generation_report(report: GenerationReport, folder: str | os.PathLike[
 
 
 def generation_rows(report: GenerationReport) -> Table:
-    """Return the clips and the baselines beside the reference; the first row is the heading."""
+    """Return clips and baselines compared with the reference; the first row is the heading."""
     return _set_rows(report.sets, report.settings.embedder)
 
 
 def coded_rows(report: GenerationReport) -> Table:
-    """Return the same of the clips beside the reference through the tokenizer."""
+    """Return the same of the clips compared with the reference through the tokenizer."""
     return _set_rows(report.coded, report.settings.embedder)
 
 
@@ -198,7 +199,7 @@ def _set_rows(sets: Sequence[MeasuredSet], embedder: str) -> Table:
                 "–" if found.diversity is None else f"{found.diversity:.2f}",
                 str(found.silent),
                 str(found.frozen),
-                item.does,
+                item.description,
             ]
         )
     return rows
@@ -206,10 +207,10 @@ def _set_rows(sets: Sequence[MeasuredSet], embedder: str) -> Table:
 
 def control_rows(control: TextControl) -> Table:
     """Return the areas by tag, the mean first; the first row is the heading."""
-    rows = [["tag", "area", "95 % interval", "clips asked for it"]]
+    rows = [["tag", "area", "95 % interval", "clips requesting it"]]
     for name, area in (("mean", control.mean), *control.tags.items()):
         interval = f"[{area.low:.3f}, {area.high:.3f}]"
-        rows.append([name, f"{area.area:.3f}", interval, str(area.asked)])
+        rows.append([name, f"{area.area:.3f}", interval, str(area.requested)])
     return rows
 
 
@@ -249,7 +250,15 @@ def _frechet_cell(found: SetMeasures) -> str:
 
 
 def _sound_rows(report: GenerationReport) -> Table:
-    head = ["set", "level, dBFS", "onsets a second", "movement", "novelty", "continuity", "attack"]
+    head = [
+        "set",
+        "level, dBFS",
+        "onsets per second",
+        "movement",
+        "novelty",
+        "continuity",
+        "attack",
+    ]
     rows = [head]
     named = [("reference", report.reference)]
     named += [(item.name, item.measures) for item in report.sets]
@@ -295,17 +304,17 @@ def _generation_notes(report: GenerationReport) -> list[str]:
         "Movement: mean change of the ln-mel from frame to frame. Novelty: mean difference of two "
         "half seconds. Continuity: how much nearer neighboring moments are than any two; 0 if "
         "their order is random. Attack: above 0 if sounds start faster than they end. Silent, "
-        "frozen: clips of which more than half cannot be heard or stands still.",
+        "frozen: clips of which more than half is inaudible or unchanging.",
     ]
     if report.settings.baselines:
         notes.append(
             "Noise and token baselines are made of the reference's own clips, which makes them "
-            "nearer to it than other music can be: read them beside the row of real music. "
-            "Embeddings of a tagger hardly mind the order of time; look at continuity and attack."
+            "nearer to it than other music can be: compare them with the row of real music. "
+            "Embeddings of a tagger hardly depend on the order of time; see continuity and attack."
         )
     if report.control:
         notes.append(
-            "Text control: area under the ROC curve, clips whose prompt asks for a tag against all "
+            "Text control: area under the ROC curve, clips whose prompt requests a tag against all "
             "others; 0.5 is chance. Intervals are over prompts. MSD tags captioned training music."
         )
     if report.clap:
@@ -326,11 +335,11 @@ def _copy_notes(copies: Copies) -> list[str]:
     return [f"{text}. Silence is shared by all and counts."]
 
 
-def _row_name(model: ModelFacts) -> str:
+def _row_name(model: ModelSummary) -> str:
     return "band" if model.rows_are_bands else "layer"
 
 
-def _model_lines(model: ModelFacts) -> list[str]:
+def _model_lines(model: ModelSummary) -> list[str]:
     return [
         f"Model {model.name or 'bundled'}, fingerprint {model.fingerprint}: {model.num_bands} "
         f"{_row_name(model)}s, codebook of {model.codebook_size:,}, "

@@ -2,7 +2,7 @@
 
     two ln-mels -> flicker, grain (1 is right);  waveforms [samples] -> dB
 
-Needs numpy only. None stands for what is undefined: silence, or too short a signal.
+Needs numpy only. None means undefined: silence, or too short a signal.
 """
 
 from __future__ import annotations

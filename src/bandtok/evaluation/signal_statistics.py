@@ -1,10 +1,10 @@
-"""Plain facts of a sound: how loud it is, how much it moves, whether it is silent or stands still.
+"""Statistics of a signal: level, onsets, change over time, silence.
 
-    Audio -> level, onsets a second, movement, novelty, continuity, attack
+    Audio -> level, onsets per second, movement, novelty, continuity, attack
 
-Needs no pretrained network. Continuity and attack mind the order of time, which embeddings of a
-tagger hardly do: the first tells music whose moments were shuffled, the second music played
-backwards.
+Needs no pretrained network. Continuity and attack depend on the order of time, which embeddings of
+a tagger hardly do: the first detects music whose moments were shuffled, the second music in
+reverse.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from bandtok.signal.mel import LogMel, MelConfig
 _SILENT_DBFS = -60.0
 _LEAST_DBFS = -200.0
 _BLOCK_SECONDS = 0.5
-_RANGE = 6.9  # ln units (60 dB) below the loudest; what is softer is not heard beside it
+_RANGE = 6.9  # ln units (60 dB) below the loudest; what is softer is inaudible next to it
 _MOMENT = 8  # mel frames, 93 ms
 _LEAST_SPREAD = 1e-3
-_STILL = 0.05  # ln units of change a mel frame; recorded music moves by several tenths
+_STILL = 0.05  # ln units of change per mel frame; recorded music moves by several tenths
 
 
 @dataclass(frozen=True, kw_only=True)
-class Liveliness:
+class SignalStatistics:
     """What is measured of one sound.
 
     Attributes:
@@ -57,16 +57,16 @@ class Liveliness:
 
     @property
     def is_silent(self) -> bool:
-        """Most of it cannot be heard."""
+        """Most of it is inaudible."""
         return self.silent_share > 0.5
 
     @property
     def is_frozen(self) -> bool:
-        """Most of it stands still."""
+        """Most of it does not change."""
         return self.still_share > 0.5
 
 
-def liveliness(audio: Audio) -> Liveliness:
+def measure_signal(audio: Audio) -> SignalStatistics:
     """Measure one sound of at least half a second.
 
     Raises:
@@ -87,7 +87,7 @@ def liveliness(audio: Audio) -> Liveliness:
     frames = min(mel.shape[1], round(_BLOCK_SECONDS * config.sample_rate / config.hop_length))
     by_block = mel[:, : mel.shape[1] // frames * frames].reshape(len(mel), -1, frames)
     changes = np.abs(np.diff(by_block, axis=2)).mean(axis=(0, 2))
-    return Liveliness(
+    return SignalStatistics(
         level_dbfs=float(_decibels(np.square(samples.astype(np.float64)).mean())),
         silent_share=float((levels < _SILENT_DBFS).mean()),
         onsets_per_second=_onsets(mel, config) / (len(samples) / config.sample_rate),

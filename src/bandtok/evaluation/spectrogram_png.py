@@ -17,7 +17,7 @@ from bandtok.colormaps import Colormap, colors
 from bandtok.evaluation.picture_scales import DECIBELS, RANGE_DB, narrowed, token_colors
 
 MEL_LEVELS = 64
-"""Colours of a spectrogram: 1.4 dB each, and half the bytes of 256."""
+"""Colors of a spectrogram: 1.4 dB each, and half the bytes of 256."""
 
 
 def bare_mel(mel: np.ndarray, *, top: float, bottom: float) -> bytes:
@@ -35,7 +35,7 @@ def bare_mel(mel: np.ndarray, *, top: float, bottom: float) -> bytes:
 
 
 def bare_tokens(codes: np.ndarray) -> bytes:
-    """Draw int codes [rows, frames], neither of them 0; one color a code, as far as they go."""
+    """Draw int codes [rows, frames], neither of them 0; one color per code, as far as they go."""
     return _palette_png(np.floor(token_colors(codes) * 256), "turbo", 256)
 
 

@@ -25,7 +25,7 @@ class Estimate:
 def bootstrap_mean(
     values: Sequence[float], groups: Sequence[Hashable] | None = None, seed: int = 0
 ) -> Estimate:
-    """Estimate a mean; whole groups are drawn, as clips of one track are no independent evidence.
+    """Estimate a mean; whole groups are resampled, as clips of one track are not independent.
 
     Args:
         values: finite numbers.

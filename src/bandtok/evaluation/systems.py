@@ -49,7 +49,7 @@ class System:
 
     Attributes:
         name: as written in tables.
-        does: what it does, for the reader of a report.
+        description: what it does, for the reader of a report.
         through_tokens: its mel went through the tokens; False means it is the original's.
         vocoder: the learned vocoder makes a waveform of that mel.
         griffin_lim: Griffin-Lim makes one, or refines the vocoder's.
@@ -57,7 +57,7 @@ class System:
     """
 
     name: str
-    does: str
+    description: str
     through_tokens: bool
     vocoder: bool
     griffin_lim: bool
@@ -71,21 +71,21 @@ class System:
 ALL_SYSTEMS = (
     System(
         name="bandtok",
-        does="tokens, decoded mel, learned vocoder: the whole chain",
+        description="tokens, decoded mel, learned vocoder: the whole chain",
         through_tokens=True,
         vocoder=True,
         griffin_lim=False,
     ),
     System(
         name="griffin-lim",
-        does="the same tokens and decoded mel, Griffin-Lim for the vocoder",
+        description="the same tokens and decoded mel, Griffin-Lim for the vocoder",
         through_tokens=True,
         vocoder=False,
         griffin_lim=True,
     ),
     System(
         name="textbook-griffin-lim",
-        does="the same tokens and decoded mel, Griffin-Lim as librosa has it",
+        description="the same tokens and decoded mel, Griffin-Lim as librosa has it",
         through_tokens=True,
         vocoder=False,
         griffin_lim=True,
@@ -93,28 +93,28 @@ ALL_SYSTEMS = (
     ),
     System(
         name="refined",
-        does="the whole chain, then a few Griffin-Lim rounds towards the decoded mel",
+        description="the whole chain, then a few Griffin-Lim rounds towards the decoded mel",
         through_tokens=True,
         vocoder=True,
         griffin_lim=True,
     ),
     System(
         name="mel-only",
-        does="decoded mel against original mel: the tokenizer's share, no waveform",
+        description="decoded mel against original mel: the tokenizer's share, no waveform",
         through_tokens=True,
         vocoder=False,
         griffin_lim=False,
     ),
     System(
         name="vocoder-only",
-        does="learned vocoder on the original mel: the vocoder's share, no tokens",
+        description="learned vocoder on the original mel: the vocoder's share, no tokens",
         through_tokens=False,
         vocoder=True,
         griffin_lim=False,
     ),
     System(
         name="griffin-lim-only",
-        does="Griffin-Lim on the original mel: no tokens, no learned part",
+        description="Griffin-Lim on the original mel: no tokens, no learned part",
         through_tokens=False,
         vocoder=False,
         griffin_lim=True,
@@ -187,7 +187,7 @@ class PreparedClip:
 
 
 def named_systems(names: Sequence[str]) -> tuple[System, ...]:
-    """Return the systems of these names, in the order asked for.
+    """Return the systems of these names, in the order requested.
 
     Raises:
         ConfigError: for an unknown name.
@@ -250,7 +250,7 @@ def measure_output(
     pitch_and_onsets: bool = False,
     si_sdr: bool = False,
 ) -> ClipMeasures:
-    """Measure a clip's waveform as a system made it; None stands for its decoded mel alone.
+    """Measure a clip's waveform as a system made it; None means its decoded mel alone.
 
     Measures of embeddings are not among them; see :mod:`bandtok.evaluation.embedding_measures`.
 
@@ -316,7 +316,7 @@ def prepare(reference: Audio, tokenizer: Tokenizer) -> PreparedClip:
 
 
 def _vocoded(mel: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
-    """Run the learned vocoder on an ln-mel that stands in silence, as the codec does."""
+    """Run the learned vocoder on an ln-mel padded with silence, as the codec does."""
     codec = tokenizer.codec
     config = tokenizer.config.mel
     reach = codec.vocoder.reach + -(-codec.rumble_filter.context_samples // config.hop_length)

@@ -1,5 +1,5 @@
 """What tag probabilities say of a set of clips: their difference from another set's, and whether
-clips whose prompt asked for a tag have more of it than those whose prompt did not.
+clips whose prompt requests a tag have more of it than those whose prompt does not.
 
     tags [clips, labels] -> divergence;  tags and wanted tags -> areas under the ROC curve
 """
@@ -25,13 +25,13 @@ class Area:
     Attributes:
         area: of all clips.
         low, high: what holds 95 % of its bootstrap resamples over prompts.
-        asked: clips whose prompt asked for it.
+        requested: clips whose prompt requests it.
     """
 
     area: float
     low: float
     high: float
-    asked: int
+    requested: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class TextControl:
     Attributes:
         mean: over the tags.
         tags: by tag.
-        clips: clips judged.
+        clips: clips measured.
         prompts: prompts they came from.
     """
 
@@ -70,24 +70,26 @@ def tag_divergence(reference: np.ndarray, made: np.ndarray) -> float:
     return float((first * np.log(first / second)).sum())
 
 
-def area_under_curve(scores: np.ndarray, asked: np.ndarray) -> float:
-    """Return the chance that an asked one scores higher than one not asked; a tie counts half.
+def area_under_curve(scores: np.ndarray, requested: np.ndarray) -> float:
+    """Return the probability that a requested clip scores higher than another; a tie counts half.
 
     Args:
         scores: [n].
-        asked: bool [n], with both kinds among them.
+        requested: bool [n], with both kinds among them.
 
     Raises:
-        DataError: if all or none were asked.
+        DataError: if all or none were requested.
     """
-    positives, negatives = int(asked.sum()), int((~asked).sum())
+    positives, negatives = int(requested.sum()), int((~requested).sum())
     if not positives or not negatives:
         raise DataError(
-            f"got {positives} asked and {negatives} not asked; expected at least one of each"
+            f"got {positives} requested and {negatives} others; expected at least one of each"
         )
     _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return float((ranks[asked].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    return float(
+        (ranks[requested].sum() - positives * (positives + 1) / 2) / (positives * negatives)
+    )
 
 
 def text_control(
@@ -100,19 +102,19 @@ def text_control(
     min_prompts: int = MIN_PROMPTS,
     seed: int = 0,
 ) -> TextControl:
-    """Judge clips by the tags that their prompts ask for.
+    """Measure clips by the tags that their prompts ask for.
 
     Args:
         tags: probabilities [clips, labels].
         labels: their names.
         prompts: the index of each clip's prompt.
-        wanted: the concepts that each prompt asks for.
+        wanted: the concepts that each prompt requests.
         concepts: tag names that count as one, by concept; their mean probability is its score.
-        min_prompts: least number of prompts with, and without, a concept that is judged.
+        min_prompts: least number of prompts with, and without, a concept that is measured.
         seed: of the resampling.
 
     Raises:
-        DataError: if the lengths do not agree or no concept can be judged.
+        DataError: if the lengths do not agree or no concept can be measured.
     """
     if len(tags) != len(prompts) or (len(prompts) and max(prompts) >= len(wanted)):
         raise DataError(
@@ -121,33 +123,35 @@ def text_control(
         )
     numbers = np.asarray(prompts, dtype=np.int64)
     present = np.unique(numbers)
-    scores, asked = {}, {}
+    scores, requested = {}, {}
     for name, members in concepts.items():
         with_it = np.array([name in wanted[number] for number in present])
         if min(with_it.sum(), (~with_it).sum()) < min_prompts:
             continue
         scores[name] = tags[:, [labels.index(member) for member in members]].mean(axis=1)
-        asked[name] = np.isin(numbers, present[with_it])
+        requested[name] = np.isin(numbers, present[with_it])
     if not scores:
         raise DataError(
-            f"no tag is asked for by at least {min_prompts} of {len(present)} prompts; "
+            f"no tag is requested by at least {min_prompts} of {len(present)} prompts; "
             "use more prompts"
         )
-    areas = {name: area_under_curve(scores[name], asked[name]) for name in scores}
-    resampled = _resampled(scores, asked, numbers, seed)
-    found = {name: _area(areas[name], resampled[name], int(asked[name].sum())) for name in scores}
+    areas = {name: area_under_curve(scores[name], requested[name]) for name in scores}
+    resampled = _resampled(scores, requested, numbers, seed)
+    found = {
+        name: _area(areas[name], resampled[name], int(requested[name].sum())) for name in scores
+    }
     mean = _area(
         float(np.mean(list(areas.values()))),
         _mean_by_resample(np.stack([resampled[name] for name in scores])),
-        int(sum(asked[name].sum() for name in scores)),
+        int(sum(requested[name].sum() for name in scores)),
     )
     return TextControl(mean=mean, tags=found, clips=len(tags), prompts=len(present))
 
 
 def _resampled(
-    scores: dict[str, np.ndarray], asked: dict[str, np.ndarray], numbers: np.ndarray, seed: int
+    scores: dict[str, np.ndarray], requested: dict[str, np.ndarray], numbers: np.ndarray, seed: int
 ) -> dict[str, np.ndarray]:
-    """Return areas [resamples] by concept; NaN where a resample has all or none asked."""
+    """Return areas [resamples] by concept; NaN where a resample has all or none requested."""
     generator = np.random.default_rng(seed)
     present, place = np.unique(numbers, return_inverse=True)
     members = [np.flatnonzero(place == index) for index in range(len(present))]
@@ -156,22 +160,22 @@ def _resampled(
         sampled = generator.integers(0, len(present), len(present))
         clips = np.concatenate([members[index] for index in sampled])
         for name, values in scores.items():
-            chosen = asked[name][clips]
+            chosen = requested[name][clips]
             if 0 < chosen.sum() < len(chosen):
                 areas[name][number] = area_under_curve(values[clips], chosen)
     return areas
 
 
 def _mean_by_resample(areas: np.ndarray) -> np.ndarray:
-    """Average [concepts, resamples] over the concepts that each resample could judge."""
+    """Average [concepts, resamples] over the concepts that each resample has."""
     usable = areas[:, np.isfinite(areas).any(axis=0)]
     means: np.ndarray = np.nanmean(usable, axis=0)
     return means
 
 
-def _area(area: float, resampled: np.ndarray, asked: int) -> Area:
+def _area(area: float, resampled: np.ndarray, requested: int) -> Area:
     low, high = np.nanquantile(resampled, [0.025, 0.975])
-    return Area(area=area, low=float(low), high=float(high), asked=asked)
+    return Area(area=area, low=float(low), high=float(high), requested=requested)
 
 
 def _shares(tags: np.ndarray) -> np.ndarray:

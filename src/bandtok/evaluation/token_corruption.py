@@ -1,9 +1,9 @@
-"""Codes that stand in a wrong place: drawn from those that each row of the grid really uses.
+"""Wrong codes, sampled from those that each row of the grid really uses.
 
     codes [rows, frames] of several pieces, a true column [rows] -> a column that differs everywhere
 
-Drawn evenly from the whole codebook, most codes would be such as a row never has where it uses few,
-and errors would not be equally wrong in systems that use their codes differently.
+Sampled evenly from the whole codebook, most codes would be such as a row never has where it uses
+few, and errors would not be equally wrong in systems that use their codes differently.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TRIES = 32
 
 
 class WrongCodes:
-    """Draws wrong codes as often as the pieces have them.
+    """Samples wrong codes as often as the pieces have them.
 
     Args:
         grids: int [rows, frames] of each piece.
@@ -37,7 +37,7 @@ class WrongCodes:
     def column(self, truth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return int64 [rows], different from `truth` in every row.
 
-        Takes as many numbers from `rng` whatever the codes, so that places drawn after it are the
+        Takes as many numbers from `rng` whatever the codes, so that places sampled after it are the
         same for every system with as many rows and frames. A row that has one code alone gets the
         next one.
         """

@@ -1,12 +1,12 @@
-"""How far a wrong token is heard: some tokens of one frame are replaced, and the ln-mels compared.
+"""Effect of wrong tokens: some tokens of one frame are replaced, and the ln-mels compared.
 
     decoder, codes [rows, frames] of several pieces -> damage by what was replaced, and its place
 
-At places drawn at random, tokens of one frame are replaced by other codes that their rows use, as
+At places sampled at random, tokens of one frame are replaced by other codes that their rows use, as
 often as they use them; all cases at a place share one such column of codes. The damage is the
 absolute difference of the two decoded ln-mels. Rows may be bands (row k is decoded to the k-th
-stripe of the mel) or anything else, such as the layers of a residual code; for the latter nothing
-is said of bands. Knows the decoder as a function only.
+stripe of the mel) or anything else, such as the layers of a residual code; for the latter bands
+are left out. Knows the decoder as a function only.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class SpreadCase:
         damage: sum over all frames of the mean absolute ln-mel difference of a frame; interval over
             pieces. 1 means: as much as one whole frame that is wrong by 1.
         earlier, same_frame, later: share in frames before, at and after the one replaced.
-        own: share in the cells that the replaced tokens stand for; None if rows are no bands.
+        own: share in the cells of the replaced tokens; None if rows are no bands.
         own_bands: share in the bands of the replaced rows, at any time; None if rows are no bands.
         other_bands: share in all other bands; None if rows are no bands.
         first_frame, last_frame: from where to where damage was found, in frames from the one
@@ -68,7 +68,7 @@ class ErrorSpread:
     Attributes:
         num_places: frames in which tokens were replaced.
         seed: of places and codes.
-        context_frames: frames decoded on either side, as far as the piece goes.
+        context_frames: frames decoded on either side, within the piece.
         single: one row replaced, by row.
         first: the first k rows replaced, for k of 2, 4, 8, ... and all rows.
     """
@@ -98,16 +98,16 @@ def error_spread(
         decode: codes to ln-mel; called on `num_places` x (2 rows or fewer) short pieces.
         grids: int [rows, frames] of each piece.
         codebook_size: codes there are, at least 2.
-        num_places: frames in which tokens are replaced, drawn evenly from all.
+        num_places: frames in which tokens are replaced, sampled evenly from all.
         context_frames: frames decoded on either side; more than the decoder reaches.
-        rows_are_bands: whether row k is heard in the k-th of equal stripes of the mel.
+        rows_are_bands: whether row k is decoded to the k-th of equal stripes of the mel.
         num_single: replace only the first so many rows one by one; None means every row.
         seed: of places and codes.
         progress: called with (places done, in all).
 
     Raises:
         GridError: if the codebook has one code, or the mel cannot be cut into rows and frames.
-        DataError: if there is no frame, or no place is asked for.
+        DataError: if there is no frame, or no place is requested.
     """
     wrong = WrongCodes(grids, codebook_size)
     lengths = np.array([grid.shape[1] for grid in grids], dtype=np.int64)
@@ -212,7 +212,7 @@ def _summary(
     shares = total / total.sum() if total.any() else total
     by_offset = shares.sum(axis=0)
     middle = len(by_offset) // 2
-    heard = np.flatnonzero(by_offset) - middle
+    affected = np.flatnonzero(by_offset) - middle
     own = own_bands = None
     if rows_are_bands:
         own = float(shares[list(rows), middle].sum())
@@ -226,7 +226,7 @@ def _summary(
         own=own,
         own_bands=own_bands,
         other_bands=None if own_bands is None else float(shares.sum()) - own_bands,
-        first_frame=int(heard[0]) if len(heard) else 0,
-        last_frame=int(heard[-1]) if len(heard) else 0,
+        first_frame=int(affected[0]) if len(affected) else 0,
+        last_frame=int(affected[-1]) if len(affected) else 0,
         by_offset=tuple(by_offset.tolist()),
     )

@@ -38,7 +38,7 @@ def dependence_notes(found: TokenDependence) -> list[str]:
 
 def language_model_table(report: TokenReport) -> Table:
     """Return nats, perplexity and bits of each row, all rows first; only the heading if none."""
-    rows = [["row", "nats", "perplexity", "bits", "entropy, bits", "bits a second"]]
+    rows = [["row", "nats", "perplexity", "bits", "entropy, bits", "bits per second"]]
     score = report.language_model
     if score is None:
         return rows
@@ -59,12 +59,12 @@ def language_model_notes(report: TokenReport, score: LanguageModelScore) -> list
     return [
         f"Language model {score.name or 'bundled'} ({score.parameters / 1e6:.1f} M parameters), "
         f"without text, {score.num_windows} windows of {score.window_frames} frames: "
-        f"{nats.mean:.3f} nats a token, 95 % interval over tracks [{nats.low:.3f}, "
-        f"{nats.high:.3f}]; {score.bits_per_second:,.0f} bits a second of audio. The entropies of "
+        f"{nats.mean:.3f} nats per token, 95 % interval over tracks [{nats.low:.3f}, "
+        f"{nats.high:.3f}]; {score.bits_per_second:,.0f} bits per second. The entropies of "
         f"the rows alone (of these very tokens, so too low if they are few): {unigram:,.0f} bits a "
         f"second; log2 of the codebook size: "
         f"{report.model.bit_rate_bps:,.0f}. Perplexities of systems with different tokens cannot "
-        "be compared, bits a second can."
+        "be compared, bits per second can."
     ]
 
 

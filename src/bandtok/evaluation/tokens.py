@@ -17,11 +17,11 @@ from bandtok.api.tokenizer import Tokenizer
 from bandtok.data.manifest import manifest_folder
 from bandtok.errors import ConfigError, DataError
 from bandtok.evaluation.corpus import (
-    ModelFacts,
+    ModelSummary,
     Progress,
     Steps,
     encoded_tracks,
-    model_facts,
+    model_summary,
     select_tracks,
 )
 from bandtok.evaluation.mutual_information import TokenDependence, token_dependence
@@ -66,18 +66,18 @@ class TokenReport:
 
     Attributes:
         model: the tokenizer.
-        settings: what was asked for.
+        settings: of the run.
         usage: of the codebook, by row.
         dependence: mutual information by row; None if no track has two frames.
         language_model: its score of the same tokens, if one was given.
-        spread: damage of wrong tokens, if asked for.
+        spread: damage of wrong tokens, if requested.
         frame_rate: token frames per second.
         num_tracks: whole tracks that were encoded.
         seconds: their length.
         left_out: one line for each track that could not be read.
     """
 
-    model: ModelFacts
+    model: ModelSummary
     settings: TokenSettings
     usage: CodebookUsage
     dependence: TokenDependence | None
@@ -110,7 +110,7 @@ def evaluate_tokens(
 
     Raises:
         DataError: if the split is empty, no track of it can be read, or it is too short for what
-            was asked for.
+            was requested.
         ModelMismatch: if the language model was made for other tokens.
     """
     settings = settings or TokenSettings()
@@ -122,7 +122,7 @@ def evaluate_tokens(
     for grid in grids:
         counter.add(grid)
     return TokenReport(
-        model=model_facts(tokenizer),
+        model=model_summary(tokenizer),
         settings=settings,
         usage=counter.usage(),
         dependence=_dependence(grids, settings),

@@ -23,7 +23,7 @@ class CodeStatistics:
         num_tokens: tokens counted.
         used_codes: different codes among them.
         used_share: used_codes / codebook size, in [0, 1].
-        entropy_bits: plug-in entropy of the code distribution, in bits a token. Biased low when
+        entropy_bits: plug-in entropy of the code distribution, in bits per token. Biased low when
             there are few tokens for each code.
         corrected_entropy_bits: the same with the Miller-Madow correction, at most
             log2(codebook size).

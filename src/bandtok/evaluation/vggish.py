@@ -75,8 +75,8 @@ class VggishEmbedder:
     """Embeddings of VGGish: 128 numbers for each 0.96 s.
 
     Patches begin at the start of the recording, side by side; a rest is left out, and a recording
-    shorter than a patch (0.975 s with its last window) stands in silence. The level stays as it is;
-    Google's own Frechet distance first scales each recording to its peak, and other programs
+    shorter than a patch (0.975 s with its last window) is padded with silence. The level stays as
+    it is; Google's own Frechet distance first scales each recording to its peak, and other programs
     resample by other filters, so compare only distances that one program took.
 
     Args:

@@ -39,7 +39,7 @@ def codes_graph(config: RerankerConfig, shapes: Shapes) -> Graph:
     deviation = graph.op("Sqrt", graph.op("Add", variance, floor))
     largest = graph.op("ReduceMax", x, time, keepdims=0)
     pooled = graph.op("Concat", graph.op("Squeeze", mean, time), deviation, largest, axis=1)
-    vector = _unit(graph, dense(graph, pooled, "heard"))
+    vector = _unit(graph, dense(graph, pooled, "output"))
     graph.output("music", vector, np.float32, ["batch", config.match_dim])
     return graph
 

@@ -1,9 +1,9 @@
 """Grouped-query self-attention with rotary positions and normalized queries and keys.
 
 x [batch, length, model_dim]  ->  [batch, length, model_dim]. With a `KeyValueStore` the keys and
-values of earlier calls are seen as well. Knows nothing of what the positions mean.
+values of earlier calls are attended to as well. Knows nothing of what the positions mean.
 
-Bias-free LayerNorm stands where RMSNorm often does: on CPU PyTorch has one fused kernel for it,
+Bias-free LayerNorm instead of RMSNorm: on CPU PyTorch has one fused kernel for it,
 measured 3 times faster on a single token and 15 times on a training batch.
 """
 
@@ -50,7 +50,7 @@ class RotaryTable:
         moved = [torch.from_numpy(table).to(device).transpose(0, 1)[None] for table in tables]
         return cls(cos=moved[0], sin=moved[1])
 
-    def beside(self, other: RotaryTable) -> RotaryTable:
+    def followed_by(self, other: RotaryTable) -> RotaryTable:
         """Return the table of these heads and then those of another."""
         return RotaryTable(
             cos=torch.cat((self.cos, other.cos), dim=1),
@@ -59,7 +59,7 @@ class RotaryTable:
 
 
 def rotate(heads: Tensor, table: RotaryTable) -> Tensor:
-    """Turn queries or keys [batch, heads, length, head_dim] by their positions.
+    """Rotate queries or keys [batch, heads, length, head_dim] by their positions.
 
     Element i is paired with element i + head_dim / 2. Because the first half of `table.sin` is
     negated, one roll and one multiply-add do the whole rotation.
@@ -69,7 +69,7 @@ def rotate(heads: Tensor, table: RotaryTable) -> Tensor:
 
 
 class KeyValueStore(Protocol):
-    """Where one attention layer keeps the keys and values it has seen."""
+    """Where one attention layer keeps the keys and values so far."""
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add [batch, num_kv_heads, length, head_dim] and return all keys and values so far."""
@@ -131,9 +131,9 @@ class Attention(nn.Module):
         batch, length, _ = x.shape
         heads = self.qkv(x).view(batch, length, -1, self.head_dim).transpose(1, 2)
         rotated = self.num_heads + self.num_kv_heads
-        turned = functional.layer_norm(heads[:, :rotated], (self.head_dim,)) * self.gain
-        turned = rotate(turned, rotary)
-        queries, keys = turned[:, : self.num_heads], turned[:, self.num_heads :]
+        normalized = functional.layer_norm(heads[:, :rotated], (self.head_dim,)) * self.gain
+        positioned = rotate(normalized, rotary)
+        queries, keys = positioned[:, : self.num_heads], positioned[:, self.num_heads :]
         values = heads[:, rotated:]
         if store is not None:
             keys, values = store.append(keys, values)

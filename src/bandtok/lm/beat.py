@@ -17,7 +17,7 @@ from bandtok.errors import ConfigError
 
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
 TEMPO_BINS = 48
-"""Tempos that a text can suggest, each 3.8 % faster than the one before; one more stands for music
+"""Tempos that a text can suggest, each 3.8 % faster than the one before; one more is for music
 without a beat."""
 _TEMPO_CLARITY = 2.0
 _DIVISIONS = (1, 2, 3, 4)

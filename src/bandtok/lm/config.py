@@ -1,7 +1,7 @@
 """The shape of a music language model, saved beside its weights.
 
 It knows the tokenizer only through its physics: bands, codebook size, frame rate and sample rate,
-and a fingerprint with which a pipeline can tell whether model and tokenizer belong together.
+and a fingerprint that shows whether model and tokenizer belong together.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ class MusicLMConfig:
         model_dim, num_layers, num_heads, num_kv_heads, mlp_dim: the transformer.
         rope: "2d" turns half of each head by the frame and half by the band; "1d" turns by the
             plain sequence index (the control).
-        order: "raster" reads and writes frame by frame; "delay" as MusicGen does, row k of a frame
+        order: "raster" goes frame by frame; "delay" as MusicGen does, row k of a frame
             with row 0 of the frame k later (see `bandtok.lm.token_order`). Where a window
             is edited, what is known comes first in either.
         rows_share_codes: whether a code means the same in every row, as band tokens' do. If not, as
             with the layers of residual tokens, each row has embeddings and scores of its own.
         time_base, band_base: rotary bases; "1d" uses `time_base` alone.
-        code_dim: width of the code vectors through which a position hears the neighbors of the
+        code_dim: width of the code vectors through which a position sees the neighbors of the
             cell it is to write, and which give codes that sound alike embeddings that are alike. If
             it is that of the tokenizer's codebook, training starts from its entries.
-        text_queries: learned queries that pick states out of a text, beside their mean; 0 hears the
+        text_queries: learned queries that pick states out of a text, besides their mean; 0 uses the
             mean alone.
-        beat_clock: whether positions may be told where in the beat they lie, and texts what tempo
-            they suggest (see `bandtok.lm.beat`).
+        beat_clock: whether positions may carry where in the beat they lie, and texts predict what
+            tempo they suggest (see `bandtok.lm.beat`).
         condition_dim: inner width of the network that turns the text into scales and shifts of
             every norm.
         dropout: probability of dropping an element of a residual branch in training.
@@ -120,7 +120,7 @@ class MusicLMConfig:
 
     @property
     def bos_id(self) -> int:
-        """Entry of what stands before the first code of a window, and of an unknown neighbor."""
+        """Entry of the position before the first code of a window, and of an unknown neighbor."""
         return self.num_entries
 
     def to_dict(self) -> dict[str, Any]:

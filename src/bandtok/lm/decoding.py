@@ -59,7 +59,7 @@ def guidance_branches(
 
 
 class WindowDecoder:
-    """A window of clips that are written side by side.
+    """A window of clips that are generated in a batch.
 
     Args:
         model: the network.

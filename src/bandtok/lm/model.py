@@ -1,8 +1,8 @@
 """The music language model: text and known codes -> the distribution of the next code.
 
 A window is read in an order: raster, delay, or for editing what is known first. Position k is
-told which cell comes k-th (its query is turned to that cell, its input holds the cell's band and
-those of its neighbors that are known by then) and holds the code read before (its key is turned
+given which cell comes k-th (its query is rotated to that cell, its input holds the cell's band and
+those of its neighbors that are known by then) and holds the code read before (its key is rotated
 to that one's cell). In raster order, "the next cell" is one special case of this. The text comes as
 scales and shifts of every norm. The model knows a tokenizer only through `MusicLMConfig`.
 """
@@ -57,7 +57,7 @@ class MusicLM(nn.Module):
         tokens: Tensor,
         text: TextEmbeddings | None = None,
         order: Tensor | None = None,
-        clock: BeatGrid | None = None,
+        beat_grid: BeatGrid | None = None,
     ) -> Tensor:
         """Score every token given the ones before it.
 
@@ -66,17 +66,18 @@ class MusicLM(nn.Module):
             text: states for each row; None means that all rows are unconditional.
             order: int64 [batch or 1, length] raster indices of the tokens' cells; None is the
                 raster order.
-            clock: a beat for each row, from the window's first frame on; None for none.
+            beat_grid: a beat for each row, from the window's first frame on; None for none.
 
         Returns:
             float [batch, length, codebook_size]: logits[:, k] predict tokens[:, k] and depend only
-            on the text, the order, the clock, and tokens[:, :k].
+            on the text, the order, the beat grid, and tokens[:, :k].
 
         Raises:
-            ConfigError: if there is a clock and the model has learned none, or text or clock have
-            another number of rows.
+            ConfigError: if there is a beat grid and the model has learned none, or text or beat
+                grid
+            have another number of rows.
         """
-        hidden, head = self.hidden(tokens, text, order, clock), self.head()
+        hidden, head = self.hidden(tokens, text, order, beat_grid), self.head()
         if head.ndim == 2:
             return functional.linear(hidden, head)
         if order is None:
@@ -93,15 +94,15 @@ class MusicLM(nn.Module):
         tokens: Tensor,
         text: TextEmbeddings | None = None,
         order: Tensor | None = None,
-        clock: BeatGrid | None = None,
+        beat_grid: BeatGrid | None = None,
     ) -> Tensor:
         """Return float [batch, length, model_dim], which `head` turns into the scores."""
         batch, length = tokens.shape
         if order is None:
             order = torch.arange(length, device=tokens.device)[None]
         embedded = self.embed(tokens, order)
-        if clock is not None:
-            embedded = embedded + self.beat_inputs(clock, order.expand(batch, -1))
+        if beat_grid is not None:
+            embedded = embedded + self.beat_inputs(beat_grid, order.expand(batch, -1))
         hidden: Tensor = self.transformer(embedded, self.condition(text, batch), self.rotary(order))
         return hidden
 
@@ -140,11 +141,11 @@ class MusicLM(nn.Module):
             + self.neighbors(self.code_vectors(neighbors).flatten(2))
         )
 
-    def beat_inputs(self, clock: BeatGrid, order: Tensor) -> Tensor:
+    def beat_inputs(self, beat_grid: BeatGrid, order: Tensor) -> Tensor:
         """Return what the beat adds to each position, float [batch, length, model_dim].
 
         Args:
-            clock: a row for each row of `order`.
+            beat_grid: a row for each row of `order`.
             order: int64 [batch, length].
 
         Raises:
@@ -152,10 +153,10 @@ class MusicLM(nn.Module):
         """
         if self.beat_embedding is None:
             raise ConfigError("got a beat grid; this model has learned none, expected no tempo")
-        if len(clock) != len(order):
-            raise ConfigError(f"got {len(clock)} beat grids; expected {len(order)}")
+        if len(beat_grid) != len(order):
+            raise ConfigError(f"got {len(beat_grid)} beat grids; expected {len(order)}")
         frames = order // self.config.num_bands
-        embedded: Tensor = self.beat_embedding(clock.features(self.config.window_frames))
+        embedded: Tensor = self.beat_embedding(beat_grid.features(self.config.window_frames))
         return embedded.gather(1, frames[..., None].expand(-1, -1, embedded.shape[2]))
 
     def tempo_scores(self, text: TextEmbeddings) -> Tensor:
@@ -170,7 +171,7 @@ class MusicLM(nn.Module):
         return scores
 
     def beat_weights(self) -> dict[str, Tensor]:
-        """Return the weights that only a model with a beat clock has, by their names."""
+        """Return the weights that only a model with beat conditioning has, by their names."""
         return {
             name: value
             for name, value in self.state_dict().items()
@@ -206,8 +207,10 @@ class MusicLM(nn.Module):
         """Return the rotations of windows read in `order`, int64 [batch or 1, length]."""
         config = self.config
         queries, keys = rotary_angles(config, order.cpu().numpy())
-        asked = RotaryTable.of_angles(queries, config.num_heads, order.device)
-        return asked.beside(RotaryTable.of_angles(keys, config.num_kv_heads, order.device))
+        query_table = RotaryTable.of_angles(queries, config.num_heads, order.device)
+        return query_table.followed_by(
+            RotaryTable.of_angles(keys, config.num_kv_heads, order.device)
+        )
 
     def make_cache(self, batch: int) -> KeyValueCache:
         """Return an empty cache for one window."""

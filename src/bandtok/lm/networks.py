@@ -1,4 +1,4 @@
-"""What generation asks of its networks: functions from arrays to arrays, whatever computes them.
+"""Networks as generation calls them: functions from arrays to arrays, whatever computes them.
 
 Rows are clips, or a clip and guidance branch each. `bandtok.backends` supplies them.
 """
@@ -22,7 +22,7 @@ class TokenInputs:
     Attributes:
         previous: int64 [rows, length], the entry of the code read before.
         neighbors: int64 [rows, length, len(NEIGHBORS)], entries of the neighbors known by then.
-        bands: int64 [length], of the cells to be written.
+        bands: int64 [length], of the cells to be generated.
         beat: float32 [rows, length, model_dim], what the beat adds to the input; None for nothing.
         cos, sin: float32 [length, num_heads + num_kv_heads, head_dim / 2] of the rotary angles,
             first of the query heads, then of the key heads.

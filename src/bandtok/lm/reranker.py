@@ -1,7 +1,7 @@
 """The reranker: how well codes match a text.
 
 Codes [batch, bands, frames] and text states -> cosines in a space that both are mapped to. Trained
-to tell which of many captions belongs to which music, it recognizes what a prompt asks for far
+to match captions with music, it recognizes what a prompt describes far
 better than the language model that wrote the codes, and so selects among that one's candidates.
 
 Source: contrastive pairs as in CLIP (2103.00020) and CLAP (2206.04769), on codes in place of sound.
@@ -65,7 +65,7 @@ class Reranker(nn.Module):
             )
             for dilation in config.dilations
         )
-        self.heard = nn.Linear(3 * config.model_dim, config.match_dim)
+        self.output = nn.Linear(3 * config.model_dim, config.match_dim)
         self.text_pooling = AttentionPooling(config.text_dim, config.text_queries)
         self.read = nn.Sequential(
             nn.Linear(self.text_pooling.out_dim, 2 * config.match_dim),
@@ -95,7 +95,9 @@ class Reranker(nn.Module):
         for block in self.rhythm:
             x = x + block(x)
         spread = (x.var(dim=2, correction=0) + 1e-6).sqrt()
-        return functional.normalize(self.heard(torch.cat((x.mean(2), spread, x.amax(2)), 1)), dim=1)
+        return functional.normalize(
+            self.output(torch.cat((x.mean(2), spread, x.amax(2)), 1)), dim=1
+        )
 
     def encode_text(self, text: TextEmbeddings) -> Tensor:
         """Map texts to unit vectors [batch, match_dim]; one without any state to any."""

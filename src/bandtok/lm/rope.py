@@ -17,8 +17,8 @@ from bandtok.lm.config import MusicLMConfig
 def rotary_angles(config: MusicLMConfig, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the angles of queries and of keys, float64 [..., length, head_dim / 2] each.
 
-    Queries turn with the cell that is to be written, keys with the cell of the code before; the
-    first position, which holds none, has a key that is not turned.
+    Queries are rotated by the cell that is to be generated, keys with the cell of the code before;
+    the first position, which holds none, has a key that is not rotated.
 
     Args:
         config: shape and rotary bases of the model; "1d" turns by the raster index.

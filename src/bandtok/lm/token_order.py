@@ -57,12 +57,12 @@ def token_order(kind: ReadingOrder, num_bands: int, num_frames: int) -> np.ndarr
 def window_order(keep: np.ndarray, kind: ReadingOrder = "raster") -> np.ndarray:
     """Return the order in which windows are read, each by what is known of it.
 
-    The reading order if that is nothing but whole frames at the beginning, as in a continuation;
+    The token order if that is nothing but whole frames at the beginning, as in a continuation;
     else what is known first (`infill_order`). In raster order these are the same.
 
     Args:
         keep: bool [..., bands, frames], True where the code is known.
-        kind: the reading order.
+        kind: the token order.
 
     Returns:
         int64 [..., bands * frames] raster indices.

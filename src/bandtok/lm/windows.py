@@ -1,4 +1,4 @@
-"""Which frames of a piece are written in which window, and in what order each is read."""
+"""Which frames of a piece are generated in which window, and in what order each is read."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bandtok.lm.token_order import flatten, window_order
 
 @dataclass(frozen=True, kw_only=True)
 class WindowPlan:
-    """Frames that are written in one window.
+    """Frames that are generated in one window.
 
     Attributes:
         start: first frame that the model sees.
-        first, last: it writes what is unknown in frames `first` to `last` - 1.
+        first, last: it generates what is unknown in frames `first` to `last` - 1.
     """
 
     start: int
@@ -32,7 +32,7 @@ class WindowReading:
     Attributes:
         order: int64 [length], raster indices in the window, as far as it has to be read.
         num_known: how many cells at the beginning are known.
-        wanted: of each cell, whether it is to be written.
+        wanted: of each cell, whether it is to be generated.
         frames_done: before each cell, frames of the window that are final by then.
     """
 
@@ -43,16 +43,16 @@ class WindowReading:
 
 
 def plan_windows(unknown: np.ndarray, window: int) -> Iterator[WindowPlan]:
-    """Decide which frames are written in which window, from left to right.
+    """Decide which frames are generated in which window, from left to right.
 
     At an open end, windows begin at multiples of half their length and write their second half (the
     first one all of it), wherever the writing began: a continuation is the same as never having
     stopped. What has something known after it, or in its own frames, lies in the middle of its
-    window; a longer stretch is written half a window at a time, with a quarter of context on either
-    side.
+    window; a longer stretch is generated half a window at a time, with a quarter of context on
+    either side.
 
     Args:
-        unknown: bool [bands, frames], True where a code is to be written.
+        unknown: bool [bands, frames], True where a code is to be generated.
         window: frames the model can see.
     """
     frames = unknown.shape[1]
@@ -91,7 +91,7 @@ def read_window(
     """
     bands = unknown.shape[0]
     view = unknown[:, plan.start : plan.start + window]
-    if view[:, plan.last - plan.start :].all():  # nothing is known beyond what is written now
+    if view[:, plan.last - plan.start :].all():  # nothing is known beyond what is generated now
         view = view[:, : plan.last - plan.start]
     order = window_order(~view, kind)
     here = np.zeros_like(view)

@@ -2,7 +2,7 @@
 
     audio file -> PageClip;  ClipGroup -> Html with a player and pictures for each clip
 
-Clips of a group stand beside one another, and their spectrograms share one scale of colors.
+Clips of a group are shown side by side, and their spectrograms share one scale of colors.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class PageClip:
     """One sound.
 
     Attributes:
-        label: who made it, or what it is.
-        note: a line beside the label; "" for none.
-        audio: what is heard; None where it is missing.
+        label: system or title.
+        note: a line next to the label; "" for none.
+        audio: the sound; None where it is missing.
         grid: its tokens, for as long as the sound is; None draws none.
         picture: PNG or SVG bytes and their media type, shown where there is no grid.
         missing: why there is no sound or picture; shown on the page.
@@ -83,10 +83,10 @@ class ClipGroup:
 
 
 def load_beginning(path: Path, seconds: float) -> tuple[Audio, str]:
-    """Read at most `seconds` of a file, faded out where it goes on.
+    """Read at most `seconds` of a file, faded out where it continues.
 
     Returns:
-        the sound at the file's own rate with at most two channels, and a line that says what was
+        the sound at the file's own rate with at most two channels, and a line about what was
         left out, "" if nothing was.
 
     Raises:

@@ -145,7 +145,7 @@ def _versions(
     try:
         original, where = load_middle(path, samples, first.sample_rate)
     except (BandTokError, OSError) as error:
-        return [PageClip(label=ORIGINAL, missing=f"Cannot be played: {error}")]
+        return [PageClip(label=ORIGINAL, missing=f"Not playable: {error}")]
     clip = prepare(original, first)
     (griffin_lim,) = named_systems(["griffin-lim"])
     sounds = {ORIGINAL: original, GRIFFIN_LIM: reconstruct(griffin_lim, clip, first)}

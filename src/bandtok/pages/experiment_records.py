@@ -36,13 +36,13 @@ class RecordTable:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordClip:
-    """A sound of an experiment; "" and None stand for what was not said.
+    """A sound of an experiment; "" and None if unknown.
 
     Attributes:
         title: what it is.
-        group: clips of one group are shown beside one another.
-        system: who made it.
-        prompt: what was asked for.
+        group: clips of one group are shown side by side.
+        system: what made it.
+        prompt: text it was generated from.
         audio: sound file.
         tokens: token file (.btk) that it was decoded from.
         picture: ready-made picture, shown where no clip of the group has tokens to draw.
@@ -64,9 +64,9 @@ class ExperimentRecord:
     Attributes:
         name: as in the command that makes it.
         title: heading.
-        question, answer: plain text; "" if not said.
-        command: how to make it anew; "" if not said.
-        minutes: that this took; None if not said.
+        question, answer: plain text; "" if unknown.
+        command: how to repeat it; "" if unknown.
+        minutes: that this took; None if unknown.
         seeds: of the runs.
         scale: how large the runs were, in words.
         tables, plots, clips: in the order of the file; plots are SVG or PNG files.

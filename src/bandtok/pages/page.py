@@ -217,15 +217,15 @@ def _record_parts(
 
 
 def _facts(record: ExperimentRecord) -> str:
-    facts = [record.name]
+    parts = [record.name]
     if record.scale:
-        facts.append(f"scale {record.scale}")
+        parts.append(f"scale {record.scale}")
     if record.seeds:
         seeds = ", ".join(map(str, record.seeds))
-        facts.append(f"seed{'s' * (len(record.seeds) > 1)} {seeds}")
+        parts.append(f"seed{'s' * (len(record.seeds) > 1)} {seeds}")
     if record.minutes is not None:
-        facts.append(f"took {_duration(record.minutes)}, with what is shared")
-    return " · ".join(facts)
+        parts.append(f"took {_duration(record.minutes)}, with what is shared")
+    return " · ".join(parts)
 
 
 def _paragraphs(text: str) -> list[str]:
@@ -306,7 +306,7 @@ def _record_groups(record: ExperimentRecord, seconds: float) -> list[ClipGroup]:
 
 
 def _record_clip(clip: RecordClip, group: str, prompt: str, seconds: float) -> PageClip:
-    """Load one clip; what cannot be loaded is told in `missing`."""
+    """Load one clip; what cannot be loaded is listed in `missing`."""
     label = clip.system or clip.title or "clip"
     said = [clip.title if not clip.system and clip.title not in (label, group) else ""]
     said.append(f"prompt: “{clip.prompt}”" if clip.prompt and clip.prompt != prompt else "")
@@ -318,7 +318,7 @@ def _record_clip(clip: RecordClip, group: str, prompt: str, seconds: float) -> P
             said.append(cut)
             shown = replace(shown, audio=audio)
     except (BandTokError, OSError) as error:
-        troubles.append(f"Cannot be played: {error}")
+        troubles.append(f"Not playable: {error}")
     try:
         if clip.tokens:
             _check_there(clip.tokens)

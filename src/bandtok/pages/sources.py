@@ -78,7 +78,7 @@ def generated_groups(
 
     Args:
         folders: of audio, by the label they get on the page.
-        prompts: what was asked for, with names as `bandtok generate --prompts` gives; None takes
+        prompts: the prompts, with names as `bandtok generate --prompts` gives; None takes
             files of the same name to belong together.
         clips: at most this many groups, spread evenly.
         seconds: clips are cut to this length.
@@ -159,7 +159,7 @@ def _generated(path: Path, label: str, seconds: float) -> PageClip:
     try:
         audio, note = load_beginning(path, seconds)
     except (BandTokError, OSError) as error:
-        return PageClip(label=label, missing=f"Cannot be played: {error}")
+        return PageClip(label=label, missing=f"Not playable: {error}")
     clip = PageClip(label=label, audio=audio, note=note)
     if not tokens.is_file():
         return clip
@@ -178,7 +178,7 @@ def _reconstructed(
     try:
         original, note = load_middle(path, frames * first.samples_per_frame, first.sample_rate)
     except (BandTokError, OSError) as error:
-        return [PageClip(label="original", missing=f"Cannot be played: {error}")]
+        return [PageClip(label="original", missing=f"Not playable: {error}")]
     clips = [PageClip(label="original", audio=original, note=note)]
     for label, tokenizer in tokenizers.items():
         grid = tokenizer.encode(original)

@@ -1,4 +1,4 @@
-"""What the server asks of the model: the one module here that uses the public Python functions.
+"""The server's calls of the model: the one module here that uses the public Python functions.
 
 bytes of a piece, settings -> Clip -> bytes of a file, or JSON
 """

@@ -48,7 +48,7 @@ class TimedOut(BandTokError):
 
 @dataclass(frozen=True)
 class Event:
-    """What a client is told while a job is on its way; `data` is JSON."""
+    """What a client receives while a job is running; `data` is JSON."""
 
     name: str
     data: dict[str, Any]
@@ -128,7 +128,7 @@ class Job:
         loop = asyncio.get_running_loop()
 
         def listener(event: Event | None) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(queue.put_nowait, event)
 
         with self._lock:

@@ -56,7 +56,7 @@ class MusicRequest(Request):
         """Return a seed per clip.
 
         Raises:
-            ConfigError: if several clips are asked for in a format that holds one.
+            ConfigError: if several clips are requested in a format that holds one.
         """
         if self.num_samples > 1 and self.response_format not in ("json", "events"):
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Requests as jobs: submitted, followed, canceled when the client goes away, answered."""
+"""Requests as jobs: submitted, followed, canceled when the client disconnects, answered."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ class Service:
         """Answer with what `make` makes.
 
         Args:
-            request: canceled with its job when the client goes away.
+            request: canceled with its job when the client disconnects.
             make: called in the worker's thread.
             suffix: a format of `FORMATS`, "json" or "events".
             timeout: of this request, in seconds.
-            seeds: one per clip, told to the client.
+            seeds: one per clip, sent to the client.
             stream: send the sound of events `audio` as a WAV file of unknown length.
         """
 
@@ -88,9 +88,9 @@ class Service:
                 return self.engine.file(clips[0], suffix)
             if suffix in FORMATS:
                 return None
-            told = [{"seed": seed} for seed in seeds] or [{}]
+            sent = [{"seed": seed} for seed in seeds] or [{}]
             shown = [self.engine.json(clip) for clip in clips if isinstance(clip, bandtok.Clip)]
-            return [fact | clip for fact, clip in zip(told, shown, strict=True)]
+            return [values | clip for values, clip in zip(sent, shown, strict=True)]
 
         job = self.submit(work, timeout)
         if suffix == "events":

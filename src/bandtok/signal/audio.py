@@ -24,7 +24,7 @@ from bandtok.provenance import Provenance, from_comment
 from bandtok.signal.audio_player import player_html
 from bandtok.signal.audio_writer import AudioWriter, ClippingWarning, SampleFormat, limited_note
 from bandtok.signal.container import cut_off, with_true_header
-from bandtok.signal.mixing import mended, mixed, mixing_gains
+from bandtok.signal.mixing import mixed, mixing_gains, repaired
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"}
@@ -113,13 +113,13 @@ class Audio:
         return self.waveform.shape[1] / self.sample_rate
 
     def mono(self) -> Audio:
-        """Return one channel: mended and mixed as described in `bandtok.signal.mixing`.
+        """Return one channel: repaired and mixed as described in `bandtok.signal.mixing`.
 
         Warns:
-            AudioWarning: if something was mended, or the channels cancel each other out.
+            AudioWarning: if something was repaired, or the channels cancel each other out.
         """
         name = "the waveform"
-        blocks = mended([self.waveform], self.sample_rate, name)
+        blocks = repaired([self.waveform], self.sample_rate, name)
         gains = mixing_gains(len(self.waveform))
         return replace(self, waveform=_join(mixed(blocks, gains, name), 1))
 
@@ -176,7 +176,7 @@ class AudioReader:
         read = _file_blocks(self._file, repr(os.path.basename(self.name)))
         if mono:
             gains = mixing_gains(channels, vorbis_order=self._file.format == "OGG")
-            read, channels = mixed(mended(read, rate, self.name), gains, self.name), 1
+            read, channels = mixed(repaired(read, rate, self.name), gains, self.name), 1
         yield from resample_blocks(read, rate, sample_rate, channels)
 
 

@@ -1,4 +1,4 @@
-"""A player with a spectrogram for notebooks; the page holds sound and picture itself."""
+"""A player with a spectrogram for notebooks, self-contained HTML."""
 
 from __future__ import annotations
 

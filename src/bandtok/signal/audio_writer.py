@@ -148,8 +148,8 @@ class AudioWriter:
                 self._file.close()
         except (soundfile.LibsndfileError, OSError) as late:
             failed = self._failure(late)
-        told = error or failed
-        self._cleanup.__exit__(type(told) if told else None, told, trace)
+        raised = error or failed
+        self._cleanup.__exit__(type(raised) if raised else None, raised, trace)
         if error is None and failed is not None:
             raise failed
 

@@ -1,4 +1,4 @@
-"""What an audio file's container says it holds, against what is there.
+"""An audio file's header compared with the file: cut-off and wrongly declared sizes.
 
 libsndfile takes the end of what it sees for the end of the piece: of a file that was cut off, of an
 MP3 without a header (it guesses the length from the first frame), of a WAV whose recorder died
@@ -24,7 +24,7 @@ _LEAST_BYTES = 4096  # that much may follow the samples of an empty file
 _UNKNOWN_SIZE = b"\xff\xff\xff\xff"
 _UNKNOWN_FRAMES = 2**63 - 1
 _BLOCK_FRAMES = 1 << 16
-# libsndfile's log of a file whose parts are shorter than its header says
+# libsndfile's log of a file with parts that are shorter than its header says
 _SIZES = re.compile(r"^\s*(data|SSND|Data Size|Riff size|riff)\s*: (\d+) \(should be (\d+)\)", re.M)
 _CUT_OGG = "Last page lacks an end-of-stream bit"
 _ADVICE = "fetch it again, or convert what is there: ffmpeg -i IN OUT.wav"
@@ -36,7 +36,7 @@ class Spliced(io.RawIOBase):
     Args:
         path: the file.
         head: what it begins with.
-        start: where in the file that goes on.
+        start: where in the file it continues.
     """
 
     def __init__(self, path: bytes, head: bytes, start: int) -> None:
@@ -173,8 +173,8 @@ def _counted_flac(path: bytes, head: bytes) -> Spliced:
     with _OneWay(path) as file:
         while count := len(file.read(_BLOCK_FRAMES, dtype="int16")):
             total += count
-    facts = int.from_bytes(head[18:26], "big") | min(total, 2**36 - 1)
-    return Spliced(path, head[:18] + facts.to_bytes(8, "big"), 26)
+    fields = int.from_bytes(head[18:26], "big") | min(total, 2**36 - 1)
+    return Spliced(path, head[:18] + fields.to_bytes(8, "big"), 26)
 
 
 def _check_ogg(path: bytes, head: bytes, log: str) -> None:

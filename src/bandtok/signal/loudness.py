@@ -106,7 +106,7 @@ def normalize_stream(
 
     The first block with any sound (more than -70 LUFS) settles the gain, at most 20 dB, for all
     that follows; a limiter keeps true peaks below the ceiling. The loudness of the whole is the
-    target only as far as the music goes on as it began.
+    target only as far as the music continues as it began.
 
     Args:
         blocks: float [channels, n] pieces; the first should be seconds long.
@@ -146,7 +146,7 @@ def check_target(target_lufs: float) -> None:
 def k_weighting(sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the K-weighting filter at any sample rate: numerator and denominator [5] in 1/z.
 
-    The Recommendation gives two biquads at 48 kHz. Here they are designed anew by the bilinear
+    The Recommendation gives two biquads at 48 kHz. Here they are redesigned by the bilinear
     transform from the analog filters they come from: a shelf of +4 dB above 1.7 kHz, and a
     high-pass at 38 Hz. The analog parameters that reproduce its coefficients are those of
     libebur128 (Kratochwil).

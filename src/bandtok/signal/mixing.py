@@ -1,7 +1,7 @@
 """What is taken out of recordings before they are encoded, and how channels become one.
 
 Ordinary recordings pass through unchanged, to the last bit, and stereo becomes its mean. Three
-faults that cannot be heard in the source, and would be in what comes back, are mended and said: a
+faults that are inaudible in the source, but audible after decoding, are repaired with a warning: a
 constant offset (it decodes to rumble), a right channel of the wrong polarity (the mean is silence),
 and, by the gains of ITU-R BS.775, a center channel lost among others.
 """
@@ -43,13 +43,13 @@ def mixing_gains(channels: int, vorbis_order: bool = False) -> np.ndarray:
     return np.array([_GAINS[kind] for kind in layout], np.float32)
 
 
-def mended(blocks: Iterable[np.ndarray], sample_rate: int, name: str) -> Iterator[np.ndarray]:
+def repaired(blocks: Iterable[np.ndarray], sample_rate: int, name: str) -> Iterator[np.ndarray]:
     """Take a constant offset out of every channel and give the second of two the right polarity.
 
     Args:
         blocks: float32 [channels, n], cut anywhere.
         sample_rate: Hz.
-        name: of the piece, for what is said.
+        name: of the piece, for messages.
 
     Yields:
         float32 [channels, n]; the same samples where nothing is wrong.
@@ -58,7 +58,7 @@ def mended(blocks: Iterable[np.ndarray], sample_rate: int, name: str) -> Iterato
         AudioError: if the samples are not in a range around -1 to 1.
 
     Warns:
-        AudioWarning: if something was mended.
+        AudioWarning: if something was repaired.
     """
     rest = iter(blocks)
     first: list[np.ndarray] = []
@@ -91,7 +91,7 @@ def mixed(blocks: Iterable[np.ndarray], gains: np.ndarray, name: str) -> Iterato
     Args:
         blocks: cut anywhere.
         gains: float32 [channels], see `mixing_gains`.
-        name: of the piece, for what is said.
+        name: of the piece, for messages.
 
     Warns:
         AudioWarning: at the end, if the channels have cancelled each other out.

@@ -1,4 +1,4 @@
-"""The frames of an MPEG audio stream (MP3), counted: nothing else says for sure how long it is.
+"""The frames of an MPEG audio stream (MP3), counted: the only reliable way to its length.
 
 A Xing, Info or VBRI header holds a count, taken where it fits the size of the file; but many
 files have none, and joined files have that of their first part. Layouts: ISO 11172-3 and 13818-3.

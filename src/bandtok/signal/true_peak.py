@@ -130,9 +130,9 @@ class Limiter:
 class _Stage:
     """One pass of limiting.
 
-    A peak p above the ceiling asks for a reduction of ln(p / ceiling) nepers. Reductions decay
+    A peak p above the ceiling needs a reduction of ln(p / ceiling) nepers. Reductions decay
     exponentially (release), are held backwards for the attack, and averaged with a Hann window
-    over the attack. Every average at a peak is over values that are at least what it asks for, so
+    over the attack. Every average at a peak is over values that are at least what it needs, so
     the gain exp(-reduction) is always small enough. Work is done in blocks at fixed places.
     """
 
@@ -167,8 +167,8 @@ class _Stage:
     def _measure(self, block: np.ndarray, last: bool) -> None:
         """Append the peaks that are known: of each sample and all points up to its neighbors.
 
-        The samples count beside the oversampled points, which miss what lies above 0.45 times the
-        sample rate.
+        The samples count as well as the oversampled points, which miss what lies above 0.45 times
+        the sample rate.
         """
         sizes = np.abs(block).max(axis=0, initial=0.0).astype(np.float64)
         if self._upsampler is None:
@@ -208,11 +208,11 @@ class _Stage:
         if not count or (self._released == -np.inf and peaks.max() <= self._ceiling):
             return np.zeros(count)
         with np.errstate(divide="ignore"):
-            asked = np.log(np.maximum(np.log(np.maximum(peaks / self._ceiling, 1.0)), 0.0))
+            needed = np.log(np.maximum(np.log(np.maximum(peaks / self._ceiling, 1.0)), 0.0))
         slope = self._decay * np.arange(1, count + 1)
-        held = np.maximum.accumulate(np.maximum(asked + slope, self._released))
+        held = np.maximum.accumulate(np.maximum(needed + slope, self._released))
         reductions = np.exp(held - slope)
-        reductions[(reductions < _NEGLIGIBLE) & (asked == -np.inf)] = 0.0
+        reductions[(reductions < _NEGLIGIBLE) & (needed == -np.inf)] = 0.0
         self._released = held[-1] - slope[-1] if reductions[-1] else -np.inf
         return reductions
 

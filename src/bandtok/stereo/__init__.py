@@ -1,1 +1,1 @@
-"""Stereo: pan rows beside the mono grid that say how left and right follow from their mean."""
+"""Stereo: pan rows beside the mono grid from which left and right follow."""

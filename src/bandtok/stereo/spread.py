@@ -94,7 +94,7 @@ class Spread:
     def _over_time(self, values: np.ndarray, symbols: np.ndarray) -> np.ndarray:
         """Hold each symbol's value for its token frame, with ramps between: [bands, mel_frames].
 
-        Where the piece has not begun or is over, its nearest symbol goes on.
+        Where the piece has not begun or is over, its nearest symbol continues.
         """
         known = (symbols != OUTSIDE).astype(values.dtype)
         held = np.stack((values[np.maximum(symbols, 0)] * known, known))

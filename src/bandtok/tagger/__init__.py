@@ -1,7 +1,7 @@
 """Pretrained music taggers (musicnn): waveform -> probabilities of 50 tags, and embeddings.
 
-For judging and captioning music. The weights are those of the `musicnn` package, which has to be
-installed beside this one; nothing of it is imported or run.
+For evaluation and captions. The weights are those of the `musicnn` package, which has to be
+installed; none of its code is imported.
 """
 
 from bandtok.tagger.labels import MSD_LABELS, MTT_LABELS

@@ -50,7 +50,7 @@ class MusicnnNetwork(nn.Module):
         self.output = nn.Linear(EMBEDDING_DIM, num_labels)
 
     def forward(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Judge patches.
+        """Compute tags and embeddings of patches.
 
         Args:
             mel: float [batch, mel_frames, 96], log10(10,000 x + 1) of a power mel.
@@ -79,7 +79,7 @@ class MusicnnNetwork(nn.Module):
             state = state + layer(state)
             levels.append(state)
         over_time = torch.cat(levels, dim=1)
-        # A channel's maximum stands beside its mean.
+        # A channel's maximum, then its mean.
         pooled = torch.stack([over_time.amax(dim=2), over_time.mean(dim=2)], dim=2).flatten(1)
         embedding: Tensor = self.dense_norm(self.dense(self.pool_norm(pooled)).relu())
         return [*levels, embedding]

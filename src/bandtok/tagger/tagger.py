@@ -31,11 +31,11 @@ Waveform = Tensor | np.ndarray
 
 @dataclass(frozen=True, kw_only=True)
 class TagWindows:
-    """What was heard in each window of a recording.
+    """Tags and embeddings of each window of a recording.
 
     Attributes:
         tags: float32 [windows, 50], a probability for each tag.
-        embeddings: float32 [windows, 200], what the last layer sees.
+        embeddings: float32 [windows, 200], input of the last layer.
     """
 
     tags: np.ndarray
@@ -69,8 +69,8 @@ class Tagger:
         sample_rate: int,
         hop_seconds: float = _DEFAULT_HOP_SECONDS,
     ) -> np.ndarray:
-        """Return probabilities, float32 [windows, 50]; see `listen`."""
-        return self.listen(waveform, sample_rate, hop_seconds).tags
+        """Return probabilities, float32 [windows, 50]; see `predict`."""
+        return self.predict(waveform, sample_rate, hop_seconds).tags
 
     def embed(
         self,
@@ -78,11 +78,11 @@ class Tagger:
         sample_rate: int,
         hop_seconds: float = _DEFAULT_HOP_SECONDS,
     ) -> np.ndarray:
-        """Return embeddings, float32 [windows, 200]; see `listen`."""
-        return self.listen(waveform, sample_rate, hop_seconds).embeddings
+        """Return embeddings, float32 [windows, 200]; see `predict`."""
+        return self.predict(waveform, sample_rate, hop_seconds).embeddings
 
     @torch.no_grad()
-    def listen(
+    def predict(
         self,
         waveform: Waveform,
         sample_rate: int,
@@ -93,7 +93,7 @@ class Tagger:
         Args:
             waveform: mono samples [samples], at least one.
             sample_rate: Hz.
-            hop_seconds: from the start of one window to that of the next; 3 puts them side by side.
+            hop_seconds: from the start of one window to that of the next; 3 leaves no overlap.
 
         Raises:
             AudioError: if it is not mono, empty, or holds NaN or infinity.

@@ -145,7 +145,7 @@ class Quantizer(LatentQuantizer):
 
     @torch.no_grad()
     def reset_dead_codes(self, latents: Tensor, generator: torch.Generator) -> int:
-        """Put dead entries on randomly drawn latents; return how many."""
+        """Move dead entries to randomly sampled latents; return how many."""
         rows = rearrange(latents, "b c h w -> (b h w) c")
         fair = self.counts.sum() / len(self.counts)
         dead = (self.counts < self.dead_code_threshold * fair).nonzero()[:, 0]
@@ -156,7 +156,7 @@ class Quantizer(LatentQuantizer):
 
     @torch.no_grad()
     def initialize(self, rows: Tensor, generator: torch.Generator, iterations: int = 10) -> None:
-        """Start from k-means over `rows` [number, code_dim]; needs at least one row an entry."""
+        """Start from k-means over `rows` [number, code_dim]; needs at least one row per entry."""
         size = len(self.codebook)
         assert len(rows) >= size, "k-means needs at least one vector per entry"
         centers = rows[torch.randperm(len(rows), generator=generator)[:size]].clone()
@@ -200,9 +200,9 @@ def rotated(latents: Tensor, entries: Tensor) -> Tensor:
     aim = (entries / target.clamp(min=1e-6)).detach()
     middle = source + aim
     middle = (middle / middle.norm(dim=1, keepdim=True).clamp(min=1e-6)).detach()
-    turned = (
+    mapped = (
         latents
         - 2 * middle * (latents * middle).sum(1, keepdim=True)
         + 2 * aim * (latents * source).sum(1, keepdim=True)
     )
-    return turned * (target / length.clamp(min=1e-6)).detach()
+    return mapped * (target / length.clamp(min=1e-6)).detach()

@@ -1,6 +1,6 @@
 """Write a file so that its name shows either the old content or all of the new, never a part.
 
-The content goes to a hidden file in the same folder, is synchronised to disk and then renamed. That
+The content goes to a hidden file in the same folder, is synchronized to disk and then renamed. That
 file's name follows from the target's, so that what a killed writer left is written over by the next
 one instead of piling up. Knows nothing of what is written.
 """
@@ -81,7 +81,7 @@ def _claim(path: Path) -> int | None:
         return None
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-    except OSError:  # left by another user, or no place to write: the caller's own try will tell
+    except OSError:  # left by another user, or no place to write: the caller's own attempt fails
         return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -128,7 +128,7 @@ class TokenGrid:
 
     @property
     def bit_rate_bps(self) -> float:
-        """Bits per second at log2(codebook_size) bits a token."""
+        """Bits per second at log2(codebook_size) bits per token."""
         return self.num_rows * self.frame_rate * log2(self.codebook_size)
 
     def mono(self) -> TokenGrid:

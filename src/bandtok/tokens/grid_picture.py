@@ -1,4 +1,4 @@
-"""A token grid as a small picture for notebooks."""
+"""A token grid as an image for notebooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_PICTURE_FRAMES = 4096
 
 
 def grid_html(grid: TokenGrid) -> str:
-    """Return an HTML picture of a grid; only a line of text if it has no frames."""
+    """Return an HTML image of a grid; only a line of text if it has no frames."""
     label = f"<code>{html.escape(repr(grid))}</code>"
     if not grid.codes.size:
         return f"<div>{label}</div>"

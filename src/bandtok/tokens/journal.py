@@ -1,4 +1,4 @@
-"""What is known of a long piece whose encoding was stopped: kept beside the output, used next time.
+"""Journal of an interrupted encoding: kept beside the output, so that the next run resumes.
 
 A token file of its own, written now and then while a piece is encoded, and good only for the same
 source (by size and time of change) and the same tokenizer. Knows nothing of how to encode.

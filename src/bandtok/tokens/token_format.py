@@ -53,7 +53,7 @@ class TokenFileHeader:
         codebook_size: number of entries of the codebook, 1 to 2^31 - 1.
         bands: rows of the grid, pan rows included, 1 to 65535.
         sample_rate: Hz of the audio.
-        samples_per_frame: audio samples a frame.
+        samples_per_frame: audio samples per frame.
         num_samples: length of the original in samples at `sample_rate`; None if unknown.
         channels: channels of the audio the grid decodes to.
         model_id: name of the tokenizer.

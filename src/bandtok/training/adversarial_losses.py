@@ -1,4 +1,4 @@
-"""Hinge losses and feature matching over lists of judgements."""
+"""Hinge losses and feature matching over lists of discriminator outputs."""
 
 from __future__ import annotations
 

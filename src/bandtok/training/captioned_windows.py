@@ -56,14 +56,14 @@ class Captioned:
     Attributes:
         codes: int64 [windows, bands, frames].
         captions: of each, "" for none.
-        clock: of each.
-        tempo: int64 [windows], the tempo bin of each, -1 where nothing is known of the window or it
+        beat_grid: of each window.
+        tempo: int64 [windows], the tempo bin of each, -1 where the tempo is unknown or it
             has no caption.
     """
 
     codes: Tensor
     captions: list[str]
-    clock: BeatGrid
+    beat_grid: BeatGrid
     tempo: Tensor
 
 
@@ -74,7 +74,7 @@ class CaptionedWindows:
         corpus: token shards.
         split: of the corpus; a "valid" that is empty takes the last training shard.
         window_frames: length of a window.
-        caption_dropout: share of windows drawn that get no words.
+        caption_dropout: probability that a window gets no caption.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class CaptionedWindows:
         self.windows = WindowSampler(corpus, shards, window_frames)
         self._caption_dropout, self._frame_rate = caption_dropout, corpus.tokenizer.frame_rate
 
-    def rng(self, count: int, rng: np.random.Generator) -> Captioned:
+    def sample(self, count: int, rng: np.random.Generator) -> Captioned:
         """Return random windows, each with one of very many wordings, now and then with none."""
-        windows = self.windows.rng(count, rng)
+        windows = self.windows.sample(count, rng)
         frames = self.windows.window_frames
         captions = [
             window_caption(shard, first, frames, rng)
@@ -121,12 +121,12 @@ class CaptionedWindows:
         return Captioned(
             codes=windows.codes,
             captions=captions,
-            clock=BeatGrid(beats_per_frame=beats[:, 0], beats=beats[:, 1]),
+            beat_grid=BeatGrid(beats_per_frame=beats[:, 0], beats=beats[:, 1]),
             tempo=torch.tensor(tempo),
         )
 
 
-def knows_beats(corpus: TokenCorpus) -> bool:
+def has_beats(corpus: TokenCorpus) -> bool:
     """Return whether the beat of any music is known."""
     return any(
         segment.bpm and segment.beat_seconds is not None

@@ -63,7 +63,7 @@ class EMACodebook:
 
 
 class LearnedCodebook(nn.Module):
-    """Entries are parameters, drawn to the latents by the gradient of their squared distance.
+    """Entries are parameters, moved to the latents by the gradient of their squared distance.
 
     Source: van den Oord et al. 2017, the first of its two rules.
     """

@@ -18,7 +18,7 @@ class DiscriminatorTrainer:
     """A discriminator with its optimizer.
 
     Args:
-        discriminator: judges tensors; returns a list of judgements.
+        discriminator: scores tensors; returns a list of DiscriminatorOutput.
         learning_rate: of its optimizer.
     """
 
@@ -28,7 +28,7 @@ class DiscriminatorTrainer:
             discriminator.parameters(), learning_rate, betas=(0.5, 0.9)
         )
 
-    def play(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def step(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         """Update on the detached fake, then score the fake for the generator.
 
         Returns:
@@ -38,12 +38,12 @@ class DiscriminatorTrainer:
         loss = discriminator_loss(self.discriminator(real), self.discriminator(fake.detach()))
         update(loss, self.discriminator, self.optimizer)
         self.discriminator.requires_grad_(False)
-        judged = self.discriminator(fake)
+        scored = self.discriminator(fake)
         with torch.no_grad():
             reference = self.discriminator(real)
         self.discriminator.requires_grad_(True)
         return {
             "discriminator_loss": loss.detach(),
-            "adversarial_loss": adversarial_loss(judged),
-            "feature_matching_loss": feature_matching_loss(reference, judged),
+            "adversarial_loss": adversarial_loss(scored),
+            "feature_matching_loss": feature_matching_loss(reference, scored),
         }

@@ -17,7 +17,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorOutput:
-    """What one discriminator says of a batch.
+    """Output of one discriminator for a batch.
 
     Attributes:
         scores: [batch, 1, rows, columns], higher means "looks real".
@@ -29,7 +29,7 @@ class DiscriminatorOutput:
 
 
 class PatchDiscriminator(nn.Module):
-    """A small convolutional network that judges overlapping patches of an image.
+    """A small convolutional network that scores overlapping patches of an image.
 
     Source: Isola et al. 2017 (PatchGAN), with spectral normalization instead of batch norm.
     """
@@ -52,7 +52,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class MultiScaleMelDiscriminator(nn.Module):
-    """The same kind of judge at several scales of the mel image, each half the size of the last.
+    """Patch discriminators at several scales of the mel image, each half the size of the last.
 
     Source: the BandTok paper's multi-scale PatchGAN; scales and widths are ours.
     """
@@ -64,17 +64,17 @@ class MultiScaleMelDiscriminator(nn.Module):
         )
 
     def forward(self, mel: Tensor) -> list[DiscriminatorOutput]:
-        """Judge a normalized mel [batch, n_mels, mel_frames], finest scale first."""
+        """Score a normalized mel [batch, n_mels, mel_frames], finest scale first."""
         image = mel[:, None]
         outputs = []
-        for judge in self.discriminators:
-            outputs.append(judge(image))
+        for discriminator in self.discriminators:
+            outputs.append(discriminator(image))
             image = F.avg_pool2d(image, 2)
         return outputs
 
 
 class MultiResolutionSpectrumDiscriminator(nn.Module):
-    """Judges of the complex spectrum of a waveform at several window lengths.
+    """Discriminators of the complex spectrum of a waveform at several window lengths.
 
     Source: the idea of UnivNet / EnCodec spectrogram discriminators, made light for CPU training.
     """
@@ -89,10 +89,10 @@ class MultiResolutionSpectrumDiscriminator(nn.Module):
         self.discriminators = nn.ModuleList(PatchDiscriminator(2, channels) for _ in self.fft_sizes)
 
     def forward(self, waveform: Tensor) -> list[DiscriminatorOutput]:
-        """Judge a waveform [batch, 1, samples]."""
+        """Score a waveform [batch, 1, samples]."""
         return [
-            judge(_compressed_spectrum(waveform[:, 0], n_fft))
-            for judge, n_fft in zip(self.discriminators, self.fft_sizes, strict=True)
+            discriminator(_compressed_spectrum(waveform[:, 0], n_fft))
+            for discriminator, n_fft in zip(self.discriminators, self.fft_sizes, strict=True)
         ]
 
 

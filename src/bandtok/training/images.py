@@ -13,7 +13,7 @@ _GAP = 4
 
 
 def mel_image(mel: Tensor, low: float = -11.5, high: float = 2.0) -> np.ndarray:
-    """Colour an ln-mel [n_mels, mel_frames], low frequencies at the bottom."""
+    """Color an ln-mel [n_mels, mel_frames], low frequencies at the bottom."""
     return _colored((mel.detach().numpy()[::-1] - low) / (high - low), "magma")
 
 

@@ -1,4 +1,4 @@
-"""Pressure on latents to be easy for a language model: smooth, or foreseeable from the past."""
+"""Regularizers for latents that are easy to predict: smooth, or given by the past."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def smoothness_loss(latents: Tensor) -> Tensor:
 
 
 class LatentPredictor(nn.Module):
-    """Foresees each frame's latents from the two before it; trained along with the tokenizer.
+    """Predicts each frame's latents from the two before it; trained along with the tokenizer.
 
     Causal in time, three bands wide on either side, one hidden layer.
     """

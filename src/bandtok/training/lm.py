@@ -1,7 +1,7 @@
-"""The language model's game: score every token of a window given those before it and a caption.
+"""Language model training: predict every token of a window from those before it and a caption.
 
-Windows of token shards are drawn at random, each with one of its track's captions or, now and then,
-none, so that one network learns both halves of guidance. The batch of a step depends only on
+Windows of token shards are sampled at random, each with one of its track's captions or, now and
+then, none, so that one network learns both halves of guidance. The batch of a step depends only on
 (seed, step).
 """
 
@@ -35,18 +35,18 @@ from bandtok.torch_checkpoint import save_network
 from bandtok.training.captioned_windows import (
     CaptionedWindows,
     CaptionStates,
-    knows_beats,
+    has_beats,
     other_captions,
 )
 from bandtok.training.images import stack_images
 from bandtok.training.loop import LoopConfig, apply_gradients
 from bandtok.training.muon import Muon
 from bandtok.training.prefetch import Prefetch
-from bandtok.training.regions import draw_keep, middle_gap
+from bandtok.training.regions import middle_gap, sample_known_cells
 from bandtok.training.token_loss import mean_row_loss, row_losses
 
 CANDIDATE_PREFIX_FRAMES = 16
-"""Frames in which the weight of an opening falls to a third (1/e): 1.5 s of bundled codes."""
+"""Frames in which the extra weight of a prefix falls to a third (1/e): 1.5 s of bundled codes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,25 +56,25 @@ class LMTraining:
     Attributes:
         network: the model; what describes the tokenizer is taken from the shards.
         batch_size: windows that go through the network together.
-        accumulation: batches whose gradients make up one step.
+        grad_accum_steps: batches whose gradients make up one step.
         learning_rate: of embeddings, gains and the text's network (AdamW).
         matrix_lr: of the transformer's matrices (Muon).
         weight_decay: of all matrices.
         tokenizer: whose codebook the code vectors start from: "bundled", a name or folder, or ""
             to start from random ones.
         caption_dropout: share of windows that are trained without their caption.
-        clock_share: share of captioned windows that hear the beat clock where the beat is known; of
-            those without a caption, as large a share does not.
-        tempo_weight: what finding the tempo from the caption counts beside the tokens.
+        beat_prob: probability that a captioned window is conditioned on its beat, where known; for
+            windows without a caption, the probability that it is not.
+        tempo_weight: weight of predicting the tempo from the caption.
         infill_prob: share of windows of which a part is known beforehand.
         known_token_loss_weight: what a known token's own loss counts in such a window.
         prefix_loss_weight: by how much more the first frame of any other window counts, dying away
-            over `CANDIDATE_PREFIX_FRAMES`: that is where nothing but the text says what is to come.
+            over `CANDIDATE_PREFIX_FRAMES`: there the text is the only condition.
         validation_windows: fixed windows of the valid split.
-        sampled_frames: length of the grid drawn at each validation; 0 for none.
+        sampled_frames: length of the grid sampled at each validation; 0 for none.
         device: "auto" takes an accelerator if there is one.
         precision: "bfloat16" runs matrix products on an accelerator in half precision.
-        compiled: let torch compile the transformer: a minute of work that an accelerator pays back.
+        compile: let torch compile the transformer: a minute of work that an accelerator pays back.
     """
 
     network: MusicLMConfig = field(default_factory=MusicLMConfig)
@@ -86,7 +86,7 @@ class LMTraining:
     weight_decay: float = 0.01
     tokenizer: str = "bundled"
     caption_dropout: float = 0.1
-    clock_share: float = 0.7
+    beat_prob: float = 0.7
     tempo_weight: float = 0.1
     infill_prob: float = 0.25
     known_token_loss_weight: float = 0.25
@@ -98,7 +98,7 @@ class LMTraining:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("caption_dropout", "clock_share", "infill_prob", "known_token_loss_weight"):
+        for name in ("caption_dropout", "beat_prob", "infill_prob", "known_token_loss_weight"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"got {name} {getattr(self, name)}; expected 0 to 1")
         if self.precision not in ("float32", "bfloat16"):
@@ -115,20 +115,20 @@ class LMTraining:
 class _Batch:
     """Windows on the training device: [windows, length] each, and a row of text for each.
 
-    Where the model has a beat clock, also a row of it, and the tempo bin int64 [windows] that the
-    caption is to suggest, -1 for none.
+    With beat conditioning also a row of the beat grid, and the tempo bin int64 [windows] that the
+    caption is to predict, -1 for none.
     """
 
     tokens: Tensor
     order: Tensor
     weights: Tensor
     text: TextEmbeddings
-    clock: BeatGrid | None
+    beat_grid: BeatGrid | None
     tempo: Tensor
 
 
 class LMTask:
-    """Plays language model training for the loop; see loop.TrainingTask.
+    """Language model training for the loop; see loop.TrainingTask.
 
     Args:
         recipe: the run.
@@ -162,8 +162,8 @@ class LMTask:
         self.valid = valid.spread(recipe.validation_windows)
         self._batches: Callable[[int], list[_Batch]] = self._make_batches
         if self.device.type == "cuda":
-            self._beside = torch.cuda.Stream(self.device)
-            self._batches = Prefetch(self._make_batches_beside)
+            self._stream = torch.cuda.Stream(self.device)
+            self._batches = Prefetch(self._make_batches_in_stream)
             torch.set_float32_matmul_precision("high")
         if recipe.compile:
             network.transformer.compile(dynamic=False)
@@ -196,17 +196,17 @@ class LMTask:
             "loss_without_text": float(without.mean()),
             "loss_with_wrong_text": float(wrong.mean()),
             "text_log_likelihood_ratio": float(wrong.mean() - with_text.mean()),
-            "text_gain_opening": float((wrong - with_text)[..., :CANDIDATE_PREFIX_FRAMES].mean()),
+            "text_gain_prefix": float((wrong - with_text)[..., :CANDIDATE_PREFIX_FRAMES].mean()),
             "loss_infilled": float(infilled[:, ~gap].mean()),
             "loss_infilled_past_only": float(with_text[:, ~gap].mean()),
             "unigram_loss": self.unigram_loss,
         }
         if self.config.beat_clock:
-            known = torch.from_numpy(self.valid.clock.beats_per_frame > 0)
-            clocked = self._validation_losses(network, captions, raster, self.valid.clock)
-            numbers["loss_with_clock"] = float(clocked.mean())
-            gain = (with_text - clocked)[known]
-            numbers["clock_gain"] = float(gain.mean()) if known.any() else 0.0
+            known = torch.from_numpy(self.valid.beat_grid.beats_per_frame > 0)
+            with_beat = self._validation_losses(network, captions, raster, self.valid.beat_grid)
+            numbers["loss_with_beat"] = float(with_beat.mean())
+            gain = (with_text - with_beat)[known]
+            numbers["beat_gain"] = float(gain.mean()) if known.any() else 0.0
             numbers["tempo_found"] = self._tempos_found(network)
         for band, loss in enumerate(with_text.mean(dim=(0, 2)).tolist()):
             numbers[f"loss_band_{band:02d}"] = loss
@@ -233,34 +233,34 @@ class LMTask:
         save_network(network, folder, LM_SPEC.name)
 
     def _make_batches(self, step: int) -> list[_Batch]:
-        """Draw the batches of a step; the same for the same step."""
+        """Sample the batches of a step; the same for the same step."""
         rng = np.random.default_rng((self.recipe.loop.seed, step))
         return [self._make_batch(rng) for _ in range(self.recipe.grad_accum_steps)]
 
-    def _make_batches_beside(self, step: int) -> list[_Batch]:
-        """Do the same while the accelerator is busy with another step."""
-        with torch.cuda.stream(self._beside):
+    def _make_batches_in_stream(self, step: int) -> list[_Batch]:
+        """Do so while the accelerator is busy with another step."""
+        with torch.cuda.stream(self._stream):
             batches = self._make_batches(step)
-        self._beside.synchronize()
+        self._stream.synchronize()
         return batches
 
     def _make_batch(self, rng: np.random.Generator) -> _Batch:
-        windows = self.train.rng(self.recipe.batch_size, rng)
+        windows = self.train.sample(self.recipe.batch_size, rng)
         codes = windows.codes
         keep = torch.stack([self._keep(codes.shape[1:], rng) for _ in codes])
         tokens, order = _read(codes, keep, self.config.order)
         weights = flatten(self._weights(keep)).gather(1, order)
-        clock = None
+        beat_grid = None
         if self.config.beat_clock:
-            sampled = rng.random(len(codes)) < self.recipe.clock_share
+            sampled = rng.random(len(codes)) < self.recipe.beat_prob
             captioned = np.array([bool(caption) for caption in windows.captions])
-            clock = windows.clock.only(sampled == captioned)
+            beat_grid = windows.beat_grid.only(sampled == captioned)
         return _Batch(
             tokens=tokens.to(self.device),
             order=order.to(self.device),
             weights=weights.to(self.device),
             text=self.captions(windows.captions),
-            clock=clock,
+            beat_grid=beat_grid,
             tempo=windows.tempo.to(self.device),
         )
 
@@ -268,7 +268,7 @@ class LMTask:
         network = self.network
         assert isinstance(network, MusicLM)
         with self._precision():
-            hidden = network.hidden(batch.tokens, batch.text, batch.order, batch.clock)
+            hidden = network.hidden(batch.tokens, batch.text, batch.order, batch.beat_grid)
             loss = mean_row_loss(
                 hidden.flatten(0, 1),
                 network.head(),
@@ -289,7 +289,7 @@ class LMTask:
 
     def _keep(self, shape: torch.Size, rng: np.random.Generator) -> Tensor:
         if rng.random() < self.recipe.infill_prob:
-            return draw_keep(shape[0], shape[1], rng)
+            return sample_known_cells(shape[0], shape[1], rng)
         return torch.zeros(shape, dtype=torch.bool)
 
     def _validation_losses(
@@ -297,7 +297,7 @@ class LMTask:
         network: nn.Module,
         captions: Sequence[str],
         keep: Tensor,
-        clock: BeatGrid | None = None,
+        beat_grid: BeatGrid | None = None,
     ) -> Tensor:
         """Return float [windows, bands, frames] nats of every code, `keep` being known before."""
         assert isinstance(network, MusicLM)
@@ -305,7 +305,7 @@ class LMTask:
         for start in range(0, len(captions), size):
             text = self.captions(captions[start : start + size])
             codes = self.valid.codes[start : start + size]
-            beats = None if clock is None else clock.rows(range(start, start + len(codes)))
+            beats = None if beat_grid is None else beat_grid.rows(range(start, start + len(codes)))
             tokens, order = _read(codes, keep.expand(codes.shape), self.config.order)
             tokens, order = tokens.to(self.device), order.to(self.device)
             with self._precision():
@@ -340,25 +340,25 @@ class LMTask:
 def fit_to_corpus(
     config: MusicLMConfig, corpus: TokenCorpus, encoder: TextEncoder
 ) -> MusicLMConfig:
-    """Return the config with the physics of the corpus and the width of the text encoder.
+    """Return the config with the tokenizer of the corpus and the width of the text encoder.
 
-    Where no beats are known there is nothing to learn a beat clock from, so the model has none.
+    Without known beats there is nothing to train beat conditioning on, so the model has none.
     """
-    facts = corpus.tokenizer
+    spec = corpus.tokenizer
     return replace(
         config,
-        num_bands=facts.num_bands,
-        codebook_size=facts.codebook_size,
-        sample_rate=facts.sample_rate,
-        frame_rate=facts.frame_rate,
-        tokenizer_fingerprint=facts.fingerprint,
+        num_bands=spec.num_bands,
+        codebook_size=spec.codebook_size,
+        sample_rate=spec.sample_rate,
+        frame_rate=spec.frame_rate,
+        tokenizer_fingerprint=spec.fingerprint,
         text_dim=encoder.dim,
-        beat_clock=config.beat_clock and knows_beats(corpus),
+        beat_clock=config.beat_clock and has_beats(corpus),
     )
 
 
 def unigram_loss(counts: np.ndarray, codes: np.ndarray) -> float:
-    """Return the nats a token of a model that only knows how often each band uses each code.
+    """Return the nats per token of a model that only knows how often each band uses each code.
 
     Args:
         counts: int [bands, codebook_size] of the training codes; one is added to each.
@@ -371,7 +371,7 @@ def unigram_loss(counts: np.ndarray, codes: np.ndarray) -> float:
 
 def grid_image(codes: np.ndarray, codebook_size: int, size: int = 8) -> np.ndarray:
     """Draw codes [bands, frames], lowest band at the bottom, each code in a color of its own."""
-    # Neighbouring ids need not sound alike; the golden ratio sets their colors apart.
+    # Neighboring ids need not sound alike; the golden ratio sets their colors apart.
     hues = (codes[::-1] * 0.618034) % 1.0 if codebook_size > 1 else codes
     return colors(hues, "hsv").repeat(size, 0).repeat(size, 1)
 

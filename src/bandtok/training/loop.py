@@ -1,6 +1,6 @@
 """The one training loop: steps, learning rate, averaged weights, validation, state, export.
 
-Knows no network: a :class:`TrainingTask` plays one whole step of its own game. A step depends only
+Knows no network: a :class:`TrainingTask` computes one whole step. A step depends only
 on the state and its number, so that a resumed run equals one that never stopped.
 """
 
@@ -47,7 +47,7 @@ class TrainingTask(Protocol):
     def optimizers(self) -> Mapping[str, Optimizer]: ...
 
     def step(self, step: int) -> dict[str, float]:
-        """Draw the batch of this step, play it, update, and return what is to be logged."""
+        """Sample the batch of this step, update the networks, and return what is to be logged."""
         ...
 
     def validate(self, network: nn.Module) -> dict[str, float]:
@@ -104,9 +104,9 @@ def run_loop(
     """Train until `config.steps`, `max_minutes` or an interrupt; always leaves a state and a model.
 
     Args:
-        task: the game to play.
+        task: what is trained.
         config: length, schedule and intervals.
-        out: run folder: state/, model/ (the averaged network), pictures/, metrics.jsonl, train.log.
+        out: run folder: state/, model/ (the averaged network), images/, metrics.jsonl, train.log.
         resume: go on from the newest state in `out`.
         max_minutes: stop after this many minutes.
         report: called with (steps done, steps in all, numbers) whenever numbers are logged.
@@ -118,9 +118,9 @@ def run_loop(
     """
     averaged = copy.deepcopy(task.network).requires_grad_(False)
     modules = {**task.modules, "averaged": averaged}
-    facts = load_state(out / "state", modules, task.optimizers) if resume else None
-    first = step = facts["step"] if facts else 0
-    minutes = facts["minutes"] if facts else 0.0
+    values = load_state(out / "state", modules, task.optimizers) if resume else None
+    first = step = values["step"] if values else 0
+    minutes = values["minutes"] if values else 0.0
     began = time.monotonic()
     validation: dict[str, float] = {}
 
@@ -138,7 +138,7 @@ def run_loop(
     with Tracker(out) as tracker, _Interrupt() as interrupt:
         line(_start_line(task.network, step, config.steps), True)
         while step < config.steps:
-            if interrupt.asked or (max_minutes is not None and elapsed() >= max_minutes):
+            if interrupt.requested or (max_minutes is not None and elapsed() >= max_minutes):
                 break
             torch.manual_seed(config.seed * 1_000_003 + step)
             scale = rate_scale(step, config)
@@ -245,9 +245,9 @@ def _validate(
         numbers = task.validate(averaged)
         images = task.log_images(averaged)
     tracker.numbers("valid", step, minutes, numbers)
-    (out / "log_images").mkdir(exist_ok=True)
+    (out / "images").mkdir(exist_ok=True)
     for name, image in images.items():
-        Image.fromarray(image).save(out / "log_images" / f"{name}-{step:08d}.png")
+        Image.fromarray(image).save(out / "images" / f"{name}-{step:08d}.png")
         tracker.image(name, step, image)
     task.export(averaged, out / "model")
     return numbers
@@ -257,11 +257,11 @@ class _Interrupt:
     """Turns the first SIGINT or SIGTERM into a request to stop after the step under way."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._before: dict[int, Any] = {}
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
+        self.requested = True
         self._restore()
 
     def _restore(self) -> None:

@@ -74,7 +74,7 @@ def flux_loss(estimate: Tensor, reference: Tensor) -> Tensor:
 def onset_loss(estimate: Tensor, reference: Tensor) -> Tensor:
     """Return 1 - the correlation over time of the rises of two normalized mels.
 
-    Rises are averaged over each quarter of the bins and over all of them: what stands out of the
+    Rises are averaged over each quarter of the bins and over all of them: what rises above the
     texture in many bins at the same frame is an onset. Where `reference` never rises there is
     nothing to correlate with, and the loss is 0.
 

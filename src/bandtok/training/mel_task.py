@@ -108,7 +108,7 @@ class MelTask:
         )
         held_out = CropSampler(valid, samples, recipe.validation_crops, seed=_VALIDATION_SEED)
         self.validation = torch.from_numpy(held_out.batch(0)).to(self.device)
-        self.adversaries: dict[str, DiscriminatorTrainer] = {}
+        self.discriminator_trainers: dict[str, DiscriminatorTrainer] = {}
         torch.manual_seed(seed)
 
     def add_discriminators(self, *kinds: str, num_scales: int = 3) -> None:
@@ -124,15 +124,17 @@ class MelTask:
                 if kind == "mel"
                 else MultiResolutionSpectrumDiscriminator()
             )
-            self.adversaries[kind] = DiscriminatorTrainer(
+            self.discriminator_trainers[kind] = DiscriminatorTrainer(
                 discriminator.to(self.device), self.recipe.discriminator_learning_rate
             )
 
-    def named_adversaries(self) -> dict[str, DiscriminatorTrainer]:
+    def named_trainers(self) -> dict[str, DiscriminatorTrainer]:
         """Return the discriminators by name in the training state; the first has no prefix."""
         return {
             f"{kind}_discriminator" if index else "discriminator": discriminator_trainer
-            for index, (kind, discriminator_trainer) in enumerate(self.adversaries.items())
+            for index, (kind, discriminator_trainer) in enumerate(
+                self.discriminator_trainers.items()
+            )
         }
 
     def waveforms(self, step: int) -> Tensor:
@@ -156,7 +158,7 @@ class MelTask:
             return {}
         with autocast(self.device, recipe.precision):
             found = [
-                self.adversaries[kind].play(reference, estimate)
+                self.discriminator_trainers[kind].step(reference, estimate)
                 for kind, (estimate, reference) in pairs.items()
             ]
         weights = {

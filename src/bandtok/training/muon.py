@@ -1,6 +1,6 @@
 """An optimizer for the weight matrices of hidden layers: momentum whose update is orthogonalised.
 
-Every singular value of an update is drawn towards one, so that rare directions are learned as fast
+Every singular value of an update is moved towards one, so that rare directions are learned as fast
 as common ones. Not for embeddings, heads, gains and biases: those stay with AdamW.
 
 Source: Muon (Jordan et al. 2024), with its quintic Newton-Schulz iteration.
@@ -67,7 +67,7 @@ class Muon(Optimizer):
 
 
 def orthogonalised(matrices: Tensor, rounds: int = 5) -> Tensor:
-    """Draw the singular values of matrices, float [n, rows, columns], to between about 0.7 and 1.2,
+    """Move the singular values of matrices, float [n, rows, columns], to between about 0.7 and 1.2,
     keeping their directions."""
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices

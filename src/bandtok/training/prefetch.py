@@ -14,7 +14,7 @@ Batch = TypeVar("Batch")
 
 
 class Prefetch(Generic[Batch]):
-    """Makes batches in a thread, one step ahead of what is asked for.
+    """Makes batches in a thread, one step ahead.
 
     Args:
         make: step -> its batch; called in another thread.

@@ -1,6 +1,6 @@
-"""Which cells of a window are known when a language model learns to edit.
+"""Which cells of a window are known when a language model is trained to edit.
 
-keep: bool [bands, frames]. A gap in time, a range of bands, rectangles: what users take out.
+keep: bool [bands, frames]. A gap in time, a range of bands, rectangles: what users regenerate.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 
-def draw_keep(num_bands: int, num_frames: int, rng: np.random.Generator) -> Tensor:
-    """Draw what is known of a window: all but a gap in time, some bands, or rectangles.
+def sample_known_cells(num_bands: int, num_frames: int, rng: np.random.Generator) -> Tensor:
+    """Sample which cells of a window are known: all but a gap in time, some bands, or rectangles.
 
     Returns:
         bool [num_bands, num_frames], never all True.
@@ -36,7 +36,7 @@ def middle_gap(num_bands: int, num_frames: int) -> Tensor:
 
 
 def _span(length: int, rng: np.random.Generator) -> slice:
-    """Draw a span of at least one, long ones as likely as short ones."""
+    """Sample a span of at least one, long ones as likely as short ones."""
     size = int(rng.integers(1, length + 1)) if length > 1 else 1
     start = int(rng.integers(length - size + 1))
     return slice(start, start + size)

@@ -1,6 +1,6 @@
-"""The listener's game: of many captions, which belongs to this music, and the other way round.
+"""Contrastive training of the reranker: match music with captions, and captions with music.
 
-Windows of token shards are drawn at random, each with one of its captions. The batch of a step
+Windows of token shards are sampled at random, each with one of its captions. The batch of a step
 depends only on (seed, step).
 """
 
@@ -30,16 +30,16 @@ from bandtok.training.loop import LoopConfig, apply_gradients
 
 @dataclass(frozen=True, kw_only=True)
 class RerankerTraining:
-    """A complete run of a listener.
+    """A complete run of a reranker.
 
     Attributes:
         network: the model; what describes the tokenizer is taken from the shards.
-        batch_size: pairs of music and caption that are told apart in a step.
-        frames: shortest and longest window; each step draws a length.
+        batch_size: pairs of music and caption contrasted in a step.
+        frames: shortest and longest window; each step samples a length.
         learning_rate, weight_decay: of AdamW.
         tokenizer: whose codebook the code vectors start from: "bundled", a name or folder, or ""
             to start from random ones.
-        validation_windows: fixed windows of the valid split, told apart `batch_size` at a time.
+        validation_windows: fixed windows of the valid split, contrasted `batch_size` at a time.
         device: "auto" takes an accelerator if there is one.
     """
 
@@ -64,7 +64,7 @@ class RerankerTraining:
 
 
 class RerankerTask:
-    """Plays a listener's training for the loop; see loop.TrainingTask.
+    """Reranker training for the loop; see loop.TrainingTask.
 
     Args:
         recipe: the run.
@@ -83,12 +83,12 @@ class RerankerTask:
     ) -> None:
         self.recipe = recipe
         self.device = torch.device(choose_device(recipe.device))
-        facts = corpus.tokenizer
+        spec = corpus.tokenizer
         self.config = replace(
             recipe.network,
-            num_bands=facts.num_bands,
-            codebook_size=facts.codebook_size,
-            tokenizer_fingerprint=facts.fingerprint,
+            num_bands=spec.num_bands,
+            codebook_size=spec.codebook_size,
+            tokenizer_fingerprint=spec.fingerprint,
             text_dim=encoder.dim,
         )
         torch.manual_seed(recipe.loop.seed)
@@ -108,7 +108,7 @@ class RerankerTask:
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         rng = np.random.default_rng((self.recipe.loop.seed, step))
-        windows = self.train.rng(self.recipe.batch_size, rng)
+        windows = self.train.sample(self.recipe.batch_size, rng)
         frames = int(rng.integers(self.recipe.frames[0], windows.codes.shape[2] + 1))
         scores = self._scores(self.network, windows.codes[:, :, :frames], windows.captions)
         loss = choice_loss(scores)
@@ -119,7 +119,7 @@ class RerankerTask:
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         size, losses, right = self.recipe.batch_size, [], []
-        # Spread over the batches, so that windows of one track are not told apart from each other.
+        # Spread over the batches, so that windows of one track are not contrasted with each other.
         batches = max(1, len(self.valid.captions) // size)
         for first in range(batches):
             chosen = slice(first, None, batches)
@@ -137,7 +137,7 @@ class RerankerTask:
         save_network(network, folder, RERANKER_SPEC.name)
 
     def _scores(self, network: nn.Module, codes: Tensor, captions: list[str]) -> Tensor:
-        """Return float [windows, captions], how well each goes with each."""
+        """Return float [windows, captions], the similarity of each pair."""
         assert isinstance(network, Reranker)
         text = self.captions(captions)
         music = network.encode_codes(codes.to(self.device))

@@ -1,4 +1,4 @@
-"""The residual tokenizer's game: the band tokenizer's, and quantizer dropout."""
+"""Residual tokenizer training: as the band tokenizer's, with quantizer dropout."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ResidualTraining(TokenizerTraining):
 
 
 class ResidualTask(TokenizerTask):
-    """Plays residual tokenizer training for the loop; see loop.TrainingTask."""
+    """Residual tokenizer training for the loop; see loop.TrainingTask."""
 
     recipe: ResidualTraining
 
@@ -44,11 +44,11 @@ class ResidualTask(TokenizerTask):
         super().__init__(recipe, train, valid)
 
     def step(self, step: int) -> dict[str, float]:
-        """Draw how many layers each item of the batch gets; then as for band tokens."""
+        """Sample how many layers each item of the batch gets; then as for band tokens."""
         recipe, quantizer = self.recipe, self.network.quantizer
         assert isinstance(quantizer, ResidualQuantizer)
         if recipe.layer_dropout:
-            quantizer.kept_layers = draw_kept_layers(
+            quantizer.kept_layers = sample_num_layers(
                 recipe.batch_size,
                 recipe.network.num_layers,
                 recipe.layer_dropout,
@@ -57,10 +57,10 @@ class ResidualTask(TokenizerTask):
         return super().step(step)
 
 
-def draw_kept_layers(
+def sample_num_layers(
     batch_size: int, num_layers: int, dropout: float, generator: torch.Generator
 ) -> Tensor:
-    """Draw how many layers each item keeps, int64 [batch_size], 1 to `num_layers`."""
+    """Sample how many layers each item keeps, int64 [batch_size], 1 to `num_layers`."""
     sampled = torch.randint(1, num_layers + 1, (batch_size,), generator=generator)
     dropped = torch.rand(batch_size, generator=generator) < dropout
     return torch.where(dropped, sampled, num_layers)

@@ -29,7 +29,7 @@ from bandtok.training.joint import JointTask, JointTraining
 from bandtok.training.lm import LMTask
 from bandtok.training.loop import LoopResult, TrainingTask, run_loop
 from bandtok.training.recipes import lm as music_lm_recipes
-from bandtok.training.recipes import reranker as listener_recipes
+from bandtok.training.recipes import reranker as reranker_recipes
 from bandtok.training.recipes import tokenizer as tokenizer_recipes
 from bandtok.training.recipes import vocoder as vocoder_recipes
 from bandtok.training.reranker import RerankerTask
@@ -44,7 +44,7 @@ CACHE_FOLDER = ".bandtok-cache"
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """Where a run tells how it goes; every part may be None.
+    """Where a run reports its progress; every part may be None.
 
     Attributes:
         preparing: called with (tracks ready, tracks in all).
@@ -65,7 +65,7 @@ def recipe_modules() -> dict[str, ModuleType]:
         "tokenizer": tokenizer_recipes,
         "vocoder": vocoder_recipes,
         "lm": music_lm_recipes,
-        "reranker": listener_recipes,
+        "reranker": reranker_recipes,
     }
 
 
@@ -139,8 +139,8 @@ def train(
     if init is not None and not (resume and has_state(out / "state")):
         start = load_network(_NETWORK_KINDS[kind], _name(init))
         _start_from(task, start)
-    facts = {"kind": kind, "recipe": recipe, "settings": describe(complete)}
-    write_text(out / "recipe.json", json.dumps(facts, indent=2) + "\n")
+    values = {"kind": kind, "recipe": recipe, "settings": describe(complete)}
+    write_text(out / "recipe.json", json.dumps(values, indent=2) + "\n")
     return run_loop(
         task,
         complete.loop,
@@ -155,7 +155,7 @@ def train(
 def _start_from(task: TrainingTask, start: nn.Module) -> None:
     """Take over weights; not a codebook that this run will start by k-means anyway.
 
-    A beat clock or optional parts of the decoder that the weights lack are learned from nothing.
+    Beat conditioning or optional parts of the decoder that the weights lack start untrained.
     """
     weights, target = start.state_dict(), task.network
     if isinstance(task, JointTask):
@@ -243,7 +243,7 @@ def _music_lm_task(recipe: Any, data: Sequence[Path], report: RunReport) -> Trai
     return LMTask(recipe, corpus, encoder, codebook)
 
 
-def _listener_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
+def _reranker_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
     corpus, codebook = _shards(data), None
     encoder = load_text_encoder(
         recipe.network.text_encoder, Runtime(device=choose_device(recipe.device), backend="torch")
@@ -293,7 +293,7 @@ _BUILDERS: dict[str, Callable[[Any, Sequence[Path], RunReport], TrainingTask]] =
     "tokenizer": _tokenizer_task,
     "vocoder": _vocoder_task,
     "lm": _music_lm_task,
-    "reranker": _listener_task,
+    "reranker": _reranker_task,
 }
 _NETWORK_KINDS = {
     "tokenizer": TOKENIZER_SPEC,

@@ -39,7 +39,7 @@ def describe(recipe: Any) -> dict[str, Any]:
 
 
 def meanings(recipe: Any, prefix: str = "") -> dict[str, str]:
-    """Return what the docstrings of a nested dataclass say of its settings, by dotted path."""
+    """Return the descriptions of settings from docstrings of nested dataclasses, by path."""
     found = {}
     for owner in reversed(type(recipe).__mro__):
         attributes = (inspect.getdoc(owner) or "").partition("Attributes:\n")[2]

@@ -35,7 +35,7 @@ def save_state(
     step: int,
     modules: Mapping[str, nn.Module],
     optimizers: Mapping[str, Optimizer],
-    facts: Mapping[str, Any],
+    values: Mapping[str, Any],
     keep: int = 2,
 ) -> Path:
     """Write the state after `step` steps and remove all but the `keep` newest."""
@@ -49,7 +49,7 @@ def save_state(
         for key, tensor in _named(modules, optimizers)
     }
     save_file(tensors, partial / _TENSORS)
-    (partial / _STATE).write_text(json.dumps({"step": step, **facts}))
+    (partial / _STATE).write_text(json.dumps({"step": step, **values}))
     for path in partial.iterdir():
         with open(path, "rb+") as file:
             os.fsync(file.fileno())
@@ -80,7 +80,7 @@ def load_state(
         return None
     newest = states[-1]
     try:
-        facts: dict[str, Any] = json.loads((newest / _STATE).read_text())
+        values: dict[str, Any] = json.loads((newest / _STATE).read_text())
         tensors = load_file(newest / _TENSORS)
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise CheckpointError(
@@ -94,7 +94,7 @@ def load_state(
     with torch.no_grad():
         for key, tensor in expected.items():
             tensor.copy_(found[key])
-    return facts
+    return values
 
 
 def _remove(state: Path) -> None:

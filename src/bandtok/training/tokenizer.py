@@ -48,7 +48,7 @@ class TokenizerTraining(MelTraining):
         rotation: gradients pass the codebook by rotation instead of straight through.
         check_dead_codes_every: steps between replacements of dead entries; None for never.
         smoothness_weight: of how far latents move from frame to frame, in their own spread.
-        predictability_weight: of how well a small causal network foresees the next frame's latents.
+        predictability_weight: of how well a small causal network predicts the next frame's latents.
         freeze_codes: train only the decoder, so that every code stays what it is. `precision` then
             applies to the decoder; without it, to the discriminators alone.
     """
@@ -106,7 +106,7 @@ class TokenizerTask(MelTask):
         )
         if recipe.freeze_codes:
             self.network.encoder.requires_grad_(False)
-        discriminator_trainer = self.adversaries["mel"]
+        discriminator_trainer = self.discriminator_trainers["mel"]
         self.modules: dict[str, nn.Module] = {
             "network": self.network,
             "discriminator": discriminator_trainer.discriminator,

@@ -59,9 +59,9 @@ class VocoderTraining(MelTraining):
         tagger_weight: of the hidden layers of a pretrained tagger (`TaggerFeatureLoss`).
         discriminators: "spectrum" (complex, of the waveform), "mel" (its ln-mel) or
             "mel+spectrum".
-        tokenizer: model whose decoded mels stand in for real ones: a run folder, "bundled" for the
+        tokenizer: model whose decoded mels replace real ones: a run folder, "bundled" for the
             bundled one, "" for real mels only.
-        decoded_mel_prob: share of each batch that goes through that tokenizer.
+        decoded_mel_prob: share of each batch that is replaced.
     """
 
     network: VocoderConfig = field(default_factory=VocoderConfig)
@@ -119,12 +119,12 @@ class VocoderTask(MelTask):
         if "mel" in kinds and recipe.discriminator_start_step is not None:
             check_mel_frames(recipe.crop_mel_frames)
         self.add_discriminators(*kinds)
-        adversaries = self.named_adversaries()
+        discriminator_trainers = self.named_trainers()
         self.modules: Mapping[str, nn.Module] = {
             "network": self.network,
             **{
                 name: discriminator_trainer.discriminator
-                for name, discriminator_trainer in adversaries.items()
+                for name, discriminator_trainer in discriminator_trainers.items()
             },
         }
         self.optimizers: Mapping[str, Optimizer] = {
@@ -133,7 +133,7 @@ class VocoderTask(MelTask):
             ),
             **{
                 name: discriminator_trainer.optimizer
-                for name, discriminator_trainer in adversaries.items()
+                for name, discriminator_trainer in discriminator_trainers.items()
             },
         }
         self.resolutions = MultiResolutionMelLoss(self.log_mel.config.sample_rate).to(self.device)
@@ -201,7 +201,7 @@ class VocoderTask(MelTask):
     def discriminator_pairs(self, pair: SoundPair) -> dict[str, tuple[Tensor, Tensor]]:
         """Return what each kind of discriminator compares."""
         inputs = {"mel": pair.normalized, "spectrum": pair.waveforms}
-        return {kind: inputs[kind] for kind in self.adversaries}
+        return {kind: inputs[kind] for kind in self.discriminator_trainers}
 
     def update_network(self, table: LossTable) -> dict[str, float]:
         """Compute the losses, take one step, and return what is to be logged."""

@@ -20,7 +20,8 @@ class VocoderConfig:
     """Shape of the vocoder: `num_blocks` ConvNeXt blocks of width `model_dim` at the mel's rate.
 
     Attributes:
-        num_corrections: how often the waveform is analysed and its magnitudes drawn to the mel.
+        num_corrections: how often the waveform is analyzed and its magnitudes moved towards the
+            mel.
     """
 
     mel: MelConfig = field(default_factory=MelConfig)

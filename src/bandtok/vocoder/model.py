@@ -21,7 +21,7 @@ class Vocoder(nn.Module):
     """ConvNeXt blocks at the mel's frame rate, then magnitude and phase of a short-time spectrum.
 
     The overlapping pieces of such a spectrum do not quite agree with one another, so the waveform's
-    own mel is off. It is analysed again and its magnitudes are drawn to the mel wanted, a few
+    own mel is off. It is analyzed again and its magnitudes are moved towards the target mel, a few
     times, within the same forward pass and trained through; the network learns phases for which
     that works, and by how much the mel it was given should be sharpened.
 
@@ -115,7 +115,7 @@ class OverlapAdd(nn.Module):
 
 
 class MelCorrection(nn.Module):
-    """Analyses a waveform and draws the magnitudes of its spectrum to a mel, keeping the phases."""
+    """Moves the magnitudes of a waveform's spectrum towards a mel and keeps the phases."""
 
     spread: Tensor
 

@@ -15,7 +15,7 @@ from bandtok.vocoder.config import MAX_CORRECTION, MAX_LOG_MAGNITUDE, VocoderCon
 
 
 class Synthesis:
-    """Magnitudes and phases to a waveform whose mel is drawn to a target a few times."""
+    """Magnitudes and phases to a waveform whose mel is moved towards a target a few times."""
 
     def __init__(self, config: VocoderConfig) -> None:
         self._log_mel, self._num_corrections = LogMel(config.mel), config.num_corrections
@@ -38,7 +38,7 @@ class Synthesis:
         return waveform
 
     def _corrected_blocks(self, waveform: np.ndarray, target: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the spectrum of a padded waveform with its magnitudes drawn to the target."""
+        """Yield the spectrum of a padded waveform with its magnitudes moved towards the target."""
         first = 0
         for block in self._log_mel.spectrum_blocks(waveform):
             excess = target[first : first + len(block)] - self._log_mel.of_spectrum(block)

@@ -11,10 +11,11 @@ import pytest
 
 from bandtok.api.clip import Clip
 from bandtok.api.music_model import MusicModel
-from bandtok.data.captions import vary, window_facts
+from bandtok.data.captions import vary
 from bandtok.data.manifest import Track, save_manifest
 from bandtok.data.segments import Segment, save_attributes
 from bandtok.data.shards import Shard
+from bandtok.data.window_attributes import window_attributes
 from bandtok.errors import ConfigError, DataError
 from bandtok.signal.audio import Audio
 from research.analysis import attribute_control
@@ -27,7 +28,7 @@ from research.analysis.attribute_control import (
     evaluate_attributes,
 )
 from research.analysis.attributes import (
-    AttributeJudge,
+    AttributeClassifier,
     Attributes,
     Described,
     describe,
@@ -73,13 +74,13 @@ def examples(first_seed: int, count: int) -> tuple[list[Audio], list[Attributes]
 
 def test_judges_learn_sound_and_pace_from_examples() -> None:
     audio, truth = examples(0, 5)
-    judge = AttributeJudge([describe(one, FlatTagger()) for one in audio], truth)
-    assert judge.families == ("keyboard", "woodwind")
+    classifier = AttributeClassifier([describe(one, FlatTagger()) for one in audio], truth)
+    assert classifier.families == ("keyboard", "woodwind")
     others, expected = examples(100, 3)
-    found = judge.judge([describe(one, FlatTagger()) for one in others])
+    found = classifier.classify([describe(one, FlatTagger()) for one in others])
     assert sum(a.family == b.family for a, b in zip(found, expected, strict=True)) >= 11
     assert sum(a.pace == b.pace for a, b in zip(found, expected, strict=True)) >= 11
-    assert judge.judge([]) == []
+    assert classifier.classify([]) == []
 
 
 def test_silence_and_a_moment_can_be_described() -> None:
@@ -97,7 +98,7 @@ def test_one_family_cannot_be_judged() -> None:
     clip = Described(sound=np.zeros(3, np.float32), pace=np.zeros(3, np.float32))
     truth = [Attributes(family="keyboard", pace="slow"), Attributes(family="keyboard", pace="fast")]
     with pytest.raises(DataError, match="1 families; expected at least two"):
-        AttributeJudge([clip, clip], truth)
+        AttributeClassifier([clip, clip], truth)
 
 
 def test_the_lead_is_the_first_instrument() -> None:
@@ -111,13 +112,13 @@ def test_the_lead_is_the_first_instrument() -> None:
 def test_prompts_ask_for_each_pair_once_and_were_never_captions() -> None:
     prompts = attribute_prompts(60, seed=1)
     assert attribute_prompts(60, seed=1) == prompts
-    pairs = [(prompt.instrument, prompt.asked.pace) for prompt in prompts]
+    pairs = [(prompt.instrument, prompt.requested.pace) for prompt in prompts]
     assert len(set(pairs)) == len(prompts)
     assert any(prompt.held_out for prompt in attribute_prompts(500))
     assert is_held_out("solo", "piano", "slow") == any(
         prompt.held_out
         for prompt in attribute_prompts(500)
-        if (prompt.instrument, prompt.asked.pace) == ("piano", "slow")
+        if (prompt.instrument, prompt.requested.pace) == ("piano", "slow")
     )
     segment = Segment(
         start_seconds=0.0,
@@ -137,18 +138,18 @@ def test_prompts_ask_for_each_pair_once_and_were_never_captions() -> None:
         segments=(segment,),
     )
     rng = np.random.default_rng(0)
-    captions = {vary(window_facts(shard, 0, 64), rng).lower() for _ in range(500)}
+    captions = {vary(window_attributes(shard, 0, 64), rng).lower() for _ in range(500)}
     assert not captions & {prompt.text.lower() for prompt in attribute_prompts(500)}
 
 
 def test_accuracy_is_the_share_that_agrees() -> None:
-    asked = [Attributes(family="flute", pace="slow")] * 4
+    requested = [Attributes(family="flute", pace="slow")] * 4
     found = [
-        *asked[:2],
+        *requested[:2],
         Attributes(family="flute", pace="fast"),
         Attributes(family="organ", pace="fast"),
     ]
-    result = accuracy("clips", found, asked, None)
+    result = accuracy("clips", found, requested, None)
     assert (result.family.mean, result.pace.mean) == (0.75, 0.5)
     with pytest.raises(DataError):
         accuracy("clips", [], [], None)
@@ -199,7 +200,7 @@ def test_a_model_that_obeys_is_found_to_obey(
         AttributePrompt(
             text=f"{name}, {pace}",
             instrument=name,
-            asked=Attributes(family=SOUNDS[name][0], pace=pace),
+            requested=Attributes(family=SOUNDS[name][0], pace=pace),
             held_out=False,
         )
         for name, pace in pairs
@@ -227,7 +228,7 @@ def test_a_model_that_obeys_is_found_to_obey(
     assert made.family.mean >= 0.75
     assert made.pace.mean >= 0.75
     assert kept == [0, 1, 2, 3]
-    assert report.taught == (16, 32)
+    assert report.training == (16, 32)
     files = write_attribute_report(replace(report, model="x"), tmp_path / "report")
     content = json.loads(files[0].read_text())
     assert len(content["clips"]) == 4

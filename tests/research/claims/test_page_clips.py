@@ -111,9 +111,9 @@ def pictures(text: str) -> list[np.ndarray]:
 
 
 def test_what_is_missing_is_told() -> None:
-    clip = PageClip(label="other", missing="Cannot be played: <gone>")
+    clip = PageClip(label="other", missing="Not playable: <gone>")
     text = group_html(ClipGroup(title="t", clips=[clip]), Coding.FLAC)
-    assert "Cannot be played: &lt;gone&gt;" in text
+    assert "Not playable: &lt;gone&gt;" in text
     assert "<audio" not in text
     short = PageClip(label="short", audio=tone(0.01), picture=(b"<svg/>", "image/svg+xml"))
     text = group_html(ClipGroup(title="t", clips=[short]), Coding.FLAC)

@@ -117,7 +117,7 @@ def test_damaged_clips_and_tokens_are_told(tmp_path: Path) -> None:
     assert first.clips[0].audio is not None
     assert first.clips[0].missing.startswith("Tokens cannot be shown: ")
     assert second.clips[0].audio is None
-    assert second.clips[0].missing.startswith("Cannot be played: ")
+    assert second.clips[0].missing.startswith("Not playable: ")
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_copyright_names_single_files_only() -> None:
     assert len(entries) == 3
     found = copyright_of("usr/share/games/x/0music.pk3.unpacked/music/two.ogg", entries)
     assert found is not None
-    assert found.licence == "public-domain"
+    assert found.license == "public-domain"
     assert found.holders == ('Ann "A" Author', "Bo")
     assert copyright_of("usr/share/games/x/music/three.ogg", entries) is None
 

@@ -23,7 +23,7 @@ needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-d
 GAME = MusicPackage(
     name="game-music",
     music="game/music",
-    licence="GPL-2+",
+    license="GPL-2+",
     author="The Team",
     style=("upbeat",),
     drop=frozenset({"unfit"}),
@@ -33,7 +33,7 @@ GAME = MusicPackage(
 BAND = MusicPackage(
     name="band-songs",
     music="songs",
-    licence="Expat",
+    license="Expat",
     author="The Band",
     style=("rock",),
     unseen=True,
@@ -105,7 +105,7 @@ def test_corpus_from_packages(tmp_path: Path, debs: Path) -> None:
     names = {Path(track.path).name: track for track in corpus.tracks}
     assert set(names) == {"kept.wav", "loop_2s.flac", "packed.wav", "anthem.flac"}
     assert names["kept.wav"].split == "test"
-    assert names["kept.wav"].licence == "GPL-2+"
+    assert names["kept.wav"].license == "GPL-2+"
     assert names["loop_2s.flac"].seconds == 1.5
     assert names["anthem.flac"].split == "unseen"
     assert names["anthem.flac"].title == "The Anthem"

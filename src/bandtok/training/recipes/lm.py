@@ -26,9 +26,9 @@ def default() -> LMTraining:
 def bundled() -> LMTraining:
     """The bundled model: 13 M parameters, windows of 96 frames (8.9 s).
 
-    Hardware: one accelerator with 80 GB for ten minutes. Music is scarce beside what such a machine
-    can read, hence the drop-out and the variants. The weights in the box are of two such runs, the
-    second with `--init bundled` and three quarters of the rates (see the log).
+    Hardware: one accelerator with 80 GB for ten minutes. Music is scarce compared with what such a
+    machine can read, hence the drop-out and the variants. The bundled weights are of two such runs,
+    the second with `--init bundled` and three quarters of the rates (see the log).
 
         bandtok data rendered --output SOLOS --hours 24 --seed 1 --style solo \\
             --style solo-with-chords --style duet
@@ -62,7 +62,7 @@ def bundled() -> LMTraining:
 
 
 def control_1d() -> LMTraining:
-    """The default run with plain 1D positions; bands are told apart by their embedding alone.
+    """The default run with plain 1D positions; bands differ by their embedding alone.
 
     bandtok train lm control_1d --data SHARDS --output runs/lm-1d --max-minutes 120
     """
@@ -71,7 +71,7 @@ def control_1d() -> LMTraining:
 
 
 def delay() -> LMTraining:
-    """The default run in MusicGen's delay pattern: row k of a frame beside row 0, k frames on.
+    """The default run in MusicGen's delay pattern: row k of a frame comes k frames after row 0.
 
     Meant for residual tokens, whose rows are layers.
 

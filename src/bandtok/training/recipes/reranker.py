@@ -1,4 +1,4 @@
-"""Complete runs of the listener, by name."""
+"""Complete runs of the reranker, by name."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from bandtok.training.reranker import RerankerTraining
 
 
 def bundled() -> RerankerTraining:
-    """The bundled listener: 1.6 M parameters, on the shards of the language model.
+    """The bundled reranker: 1.6 M parameters, on the shards of the language model.
 
-    Hardware: one CPU core for half an hour. The weights in the box went on from such a run
-    for 2,004 steps on more music (see the log).
+    Hardware: one CPU core for half an hour. The bundled weights are such a run,
+    continued for 2,004 steps on more music (docs/lab/LOG.md).
 
-        bandtok train reranker bundled --data SHARDS --output runs/listener
+        bandtok train reranker bundled --data SHARDS --output runs/reranker
     """
     return RerankerTraining(
         loop=LoopConfig(

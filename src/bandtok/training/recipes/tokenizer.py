@@ -13,11 +13,12 @@ from bandtok.training.tokenizer import TokenizerTraining
 
 
 def default() -> TokenizerTraining:
-    """The first legs of the bundled tokenizer: 5.7 M parameters, 4,096 codes, plain L1.
+    """The first part of the bundled tokenizer: 5.7 M parameters, 4,096 codes, plain L1.
 
-    Expected: mel_loss_below_15_khz .2975 on the valid split of the open-music corpus, 3,232 codes
-    used by 48 crops. Hardware: one CPU core, about 1 GB of memory; 128 minutes (beside another
-    run), in two legs, 1,900 steps and then on to 5,400 (experiment log). `lm_friendly` follows.
+    Expected: mel_loss_below_15_khz 0.2975 on the valid split of the open-music corpus, 3,232 codes
+    used by 48 crops. Hardware: one CPU core, about 1 GB of memory; 128 minutes (with another
+    run on the machine), in two parts, to step 1,900 and then to 5,400 (docs/lab/LOG.md).
+    `lm_friendly` follows.
 
         bandtok train tokenizer default --data CORPUS --output runs/tokenizer
     """
@@ -30,15 +31,15 @@ def default() -> TokenizerTraining:
 
 
 def lm_friendly() -> TokenizerTraining:
-    """The last leg of the bundled tokenizer: codes that a language model finds easier.
+    """The last part of the bundled tokenizer: codes that are easier to predict.
 
-    Start it from a trained tokenizer; the codebook begins anew. Expected: mel_loss_below_15_khz
-    .302 on the valid split of the open-music corpus, .004 more than before, and .35 nats a token
-    less for a small language model (docs/lab/codes-for-generation.md). The bundled weights
-    took rendered music in beside the corpus from step 561; their decoder was then trained on by
-    `train vocoder joint`. Hardware: one CPU core; 54 minutes beside another run.
+    Start it from a trained tokenizer; the codebook is re-initialized. Expected:
+    mel_loss_below_15_khz 0.302 on the valid split of the open-music corpus, 0.004 more than before,
+    and 0.35 nats per token less for a small language model (docs/lab/codes-for-generation.md). The
+    bundled weights also used rendered music from step 561; their decoder was then trained further
+    by `train vocoder joint`. Hardware: one CPU core; 54 minutes with another run on the machine.
 
-        bandtok train tokenizer foreseeable --data CORPUS --init runs/tokenizer --output runs/codes
+        bandtok train tokenizer lm_friendly --data CORPUS --init runs/tokenizer --output runs/codes
     """
     return replace(
         default(),
@@ -80,7 +81,7 @@ def sharpen() -> TokenizerTraining:
 
 
 def probe() -> TokenizerTraining:
-    """A quarter of the default's arithmetic a step and 300 steps, to compare levers.
+    """A quarter of the default's arithmetic per step and 300 steps, for ablations.
 
     `python -m research.benchmarks.ablations` runs it with one setting changed at a time.
     Hardware: one CPU core, 3 to 4 minutes.

@@ -14,9 +14,9 @@ from bandtok.vocoder.config import DEBUG_VOCODER
 def default() -> VocoderTraining:
     """The bundled vocoder: 8.3 M parameters, three corrections, half of each batch decoded mels.
 
-    The bundled weights came in legs (docs/lab/LOG.md): 2,620 steps on real mels without
+    The bundled weights were trained in parts (docs/lab/LOG.md): 2,620 steps on real mels without
     corrections, 1,449 with the settings below, 851 on decoded mels alone, then `joint`.
-    Hardware: one CPU core, 1.7 GB of memory; about 1.1 s a step.
+    Hardware: one CPU core, 1.7 GB of memory; about 1.1 s per step.
 
         bandtok train vocoder default --data CORPUS --output runs/vocoder
     """
@@ -29,7 +29,7 @@ def default() -> VocoderTraining:
 
 
 def adversarial() -> VocoderTraining:
-    """A second phase against three spectrum judges; start it from a trained vocoder.
+    """A second phase against three spectrum discriminators; start it from a trained vocoder.
 
     Not part of the bundled weights: 15 minutes of it made every measure a little worse.
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from research.corpus.rendered.abc import Tune, read_tune, split_tunes
 
 
-def tune(body: str, metre: str = "4/4", unit: str = "1/8", key: str = "C") -> Tune | None:
-    return read_tune(f"X:1\nT:A Tune.\nM:{metre}\nL:{unit}\nK:{key}\n{body}\n", "Book/1")
+def tune(body: str, meter: str = "4/4", unit: str = "1/8", key: str = "C") -> Tune | None:
+    return read_tune(f"X:1\nT:A Tune.\nM:{meter}\nL:{unit}\nK:{key}\n{body}\n", "Book/1")
 
 
 def notes(bar: int, found: Tune | None) -> list[tuple[float, float, int]]:
@@ -29,7 +29,7 @@ def test_pitches_lengths_and_octaves() -> None:
     assert [pitch for _, _, pitch in notes(2, found)] == [67, 69, 71, 72, 74, 72]
     assert notes(2, found)[2][:2] == (0.5, 0.75)
     assert found is not None
-    assert (found.title, found.metre, found.tonic, found.minor) == ("A Tune", "4/4", 0, False)
+    assert (found.title, found.meter, found.tonic, found.minor) == ("A Tune", "4/4", 0, False)
 
 
 def test_signature_accidentals_and_their_end_at_the_bar() -> None:
@@ -71,11 +71,11 @@ def test_upbeats_complete_the_short_bar_before_them() -> None:
 
 
 def test_two_four_becomes_four_four() -> None:
-    sixteenths = tune("|".join(["CDEFGABc"] * 8), metre="2/4", unit="1/16")
-    eighths = tune("|".join(["CDEF"] * 16), metre="2/4")
+    sixteenths = tune("|".join(["CDEFGABc"] * 8), meter="2/4", unit="1/16")
+    eighths = tune("|".join(["CDEF"] * 16), meter="2/4")
     for found in (sixteenths, eighths):
         assert found is not None
-        assert found.metre == "4/4"
+        assert found.meter == "4/4"
         assert len(found.bars) == 8
         assert [float(note.start) for note in found.bars[0]] == [n / 2 for n in range(8)]
 
@@ -83,7 +83,7 @@ def test_two_four_becomes_four_four() -> None:
 def test_what_is_not_understood_is_left_out() -> None:
     assert tune(f"[V:1]{EIGHT}|") is None
     assert tune(f"{EIGHT}|\nK:G\n{EIGHT}|") is None
-    assert tune(f"{EIGHT}|", metre="none") is None
+    assert tune(f"{EIGHT}|", meter="none") is None
     assert tune("C8|D8|") is None
     assert tune("|".join(["C5"] * 12)) is None
 

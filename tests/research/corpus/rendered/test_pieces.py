@@ -24,9 +24,9 @@ PLANS = [plan_piece(0, number) for number in range(400)]
 ONE_OF_EACH = list({plan.style: plan for plan in PLANS}.values())
 
 
-def tune_in(metre: str) -> Tune:
+def tune_in(meter: str) -> Tune:
     bars = {"4/4": "C2E2G2c2|G2B2d2B2|", "3/4": "C2E2G2|G2B2d2|", "6/8": "CEGcGE|GBdBGB|"}
-    text = f"X:1\nT:t\nM:{metre}\nL:1/8\nK:C\n{bars[metre] * 6}\n"
+    text = f"X:1\nT:t\nM:{meter}\nL:1/8\nK:C\n{bars[meter] * 6}\n"
     tune = read_tune(text, "x")
     assert tune is not None
     return tune
@@ -43,7 +43,7 @@ def test_plans_depend_on_seed_and_number_alone() -> None:
 def test_every_style_can_be_played() -> None:
     assert len(ONE_OF_EACH) == len(STYLES)
     for plan in ONE_OF_EACH:
-        score = arrange(tune_in(plan.metre), plan)
+        score = arrange(tune_in(plan.meter), plan)
         assert score.notes
         assert all(0 <= note.pitch <= 127 and 1 <= note.velocity <= 127 for note in score.notes)
         assert max(note.start for note in score.notes) < score.seconds
@@ -59,7 +59,7 @@ def test_instruments_named_by_the_styles_are_known() -> None:
 
 def _piece(style: str) -> tuple[PiecePlan, Score]:
     plan = next(plan for plan in PLANS if plan.style == style)
-    return plan, arrange(tune_in(plan.metre), plan)
+    return plan, arrange(tune_in(plan.meter), plan)
 
 
 def test_the_kick_of_techno_is_on_every_beat() -> None:
@@ -72,7 +72,7 @@ def test_the_kick_of_techno_is_on_every_beat() -> None:
 
 def test_truth_follows_the_plan() -> None:
     for plan in ONE_OF_EACH:
-        tune = tune_in(plan.metre)
+        tune = tune_in(plan.meter)
         score = arrange(tune, plan)
         truth = known_segment(plan, score, tune, score.seconds, -20.0)
         assert truth.words["tempo"] == {plan.tempo: 1.0}
@@ -89,7 +89,7 @@ def test_truth_follows_the_plan() -> None:
 
 def test_transposition_moves_the_key_and_the_notes_alike() -> None:
     plan, score = _piece("solo-with-chords")
-    tune = tune_in(plan.metre)
+    tune = tune_in(plan.meter)
     truth = known_segment(plan, score, tune, score.seconds, -20.0)
     counts = Counter(note.pitch % 12 for note in score.notes)
     names = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")

@@ -25,12 +25,12 @@ def _entries() -> tuple[TuneEntry, ...]:
     bars = {"4/4": "C2E2G2c2|", "3/4": "C2E2G2|", "6/8": "CEGcGE|"}
     return tuple(
         TuneEntry(
-            text=f"X:1\nT:Tune {name}\nM:{metre}\nL:1/8\nK:C\n{bar * 8}\n",
+            text=f"X:1\nT:Tune {name}\nM:{meter}\nL:1/8\nK:C\n{bar * 8}\n",
             source=f"Book/{name}",
             title=f"Tune {name}",
-            metre=metre,
+            meter=meter,
         )
-        for metre, bar in bars.items()
+        for meter, bar in bars.items()
         for name in "abcdefgh"
     )
 
@@ -111,7 +111,7 @@ def test_all_arrangements_of_a_tune_are_in_one_split(tmp_path: Path, calls: list
 
 def test_a_tune_has_one_split_under_each_of_its_names() -> None:
     def entry(title: str) -> TuneEntry:
-        return TuneEntry(text="", source="x", title=title, metre="4/4")
+        return TuneEntry(text="", source="x", title=title, meter="4/4")
 
     names = [f"{first} {second} tune" for first in "bcdefghi" for second in "jklmnopq"]
     assert len({entry(name).split for name in names}) > 1

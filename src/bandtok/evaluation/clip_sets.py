@@ -1,6 +1,6 @@
-"""Clips as the judges hear them, and one set of clips compared with another.
+"""Clips as evaluators measure them, and one set of clips compared with another.
 
-    Audio -> JudgedClip;  two lists of JudgedClip -> SetMeasures
+    Audio -> AnalyzedClip;  two lists of AnalyzedClip -> SetMeasures
 
 Knows nothing of files, prompts or tokens.
 """
@@ -16,7 +16,7 @@ from bandtok.errors import DataError
 from bandtok.evaluation.embedders import Embedder
 from bandtok.evaluation.frechet import MIN_SAMPLES, Frechet, frechet_distance
 from bandtok.evaluation.precision_recall import NEAREST, Coverage, coverage, diversity
-from bandtok.evaluation.signal_statistics import Liveliness, liveliness
+from bandtok.evaluation.signal_statistics import SignalStatistics, measure_signal
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
 from bandtok.evaluation.tag_measures import tag_divergence
 from bandtok.signal.audio import Audio
@@ -26,8 +26,8 @@ _RESAMPLES = 40
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgedClip:
-    """What the judges say of one clip.
+class AnalyzedClip:
+    """Measurements of one clip.
 
     Attributes:
         name: of its file.
@@ -39,12 +39,12 @@ class JudgedClip:
     name: str
     tags: np.ndarray
     embeddings: np.ndarray
-    sound: Liveliness
+    sound: SignalStatistics
 
 
 @dataclass(frozen=True, kw_only=True)
 class SetMeasures:
-    """One set of clips beside the reference.
+    """One set of clips compared with the reference.
 
     Attributes:
         clips: in the set.
@@ -57,7 +57,7 @@ class SetMeasures:
         diversity: mean distance of two clips' mean embeddings, over the reference's; None for
             fewer than two clips.
         level_dbfs, onsets_per_second, movement, novelty, continuity, attack: means over clips; see
-            Liveliness.
+            SignalStatistics.
         silent, frozen: clips that are mostly so.
     """
 
@@ -77,7 +77,7 @@ class SetMeasures:
     frozen: int
 
 
-class Judge:
+class ClipAnalyzer:
     """The MTT tagger, and an embedder that may be the same.
 
     Args:
@@ -89,29 +89,29 @@ class Judge:
         self._tagger, self._embedder = tagger, embedder
         self.labels = tagger.labels
 
-    def hear(self, name: str, audio: Audio) -> JudgedClip:
-        """Judge one clip of at least half a second.
+    def analyze(self, name: str, audio: Audio) -> AnalyzedClip:
+        """ClipAnalyzer one clip of at least half a second.
 
         Raises:
             AudioError: if it is shorter.
         """
         samples = audio.mono().waveform[0]
-        sound = liveliness(audio)
-        heard = self._tagger.listen(samples, audio.sample_rate)
+        sound = measure_signal(audio)
+        windows = self._tagger.predict(samples, audio.sample_rate)
         embeddings = (
-            heard.embeddings
+            windows.embeddings
             if self._embedder is self._tagger
             else self._embedder.embed(samples, audio.sample_rate)
         )
-        return JudgedClip(
-            name=name, tags=heard.tags.mean(axis=0), embeddings=embeddings, sound=sound
+        return AnalyzedClip(
+            name=name, tags=windows.tags.mean(axis=0), embeddings=embeddings, sound=sound
         )
 
 
 def compare_sets(
-    reference: Sequence[JudgedClip], made: Sequence[JudgedClip], min_samples: int = MIN_SAMPLES
+    reference: Sequence[AnalyzedClip], made: Sequence[AnalyzedClip], min_samples: int = MIN_SAMPLES
 ) -> SetMeasures:
-    """Measure a set of clips beside a reference set.
+    """Compare a set of clips with a reference set.
 
     Raises:
         DataError: if either set is empty.
@@ -144,7 +144,7 @@ def compare_sets(
 
 
 def _frechet(
-    reference: Sequence[JudgedClip], made: Sequence[JudgedClip], min_samples: int
+    reference: Sequence[AnalyzedClip], made: Sequence[AnalyzedClip], min_samples: int
 ) -> tuple[Frechet | None, float | None]:
     windows = min(sum(len(clip.embeddings) for clip in clips) for clips in (reference, made))
     if windows < min_samples:
@@ -153,19 +153,19 @@ def _frechet(
     generator = np.random.default_rng(0)
     resampled = [
         frechet_distance(
-            *_windows(*(_drawn(clips, generator) for clips in (reference, made))), min_samples=2
+            *_windows(*(_resampled(clips, generator) for clips in (reference, made))), min_samples=2
         ).distance
         for _ in range(_RESAMPLES)
     ]
     return whole, float(np.std(resampled, ddof=1))
 
 
-def _drawn(clips: Sequence[JudgedClip], generator: np.random.Generator) -> list[JudgedClip]:
+def _resampled(clips: Sequence[AnalyzedClip], generator: np.random.Generator) -> list[AnalyzedClip]:
     return [clips[index] for index in generator.integers(0, len(clips), len(clips))]
 
 
 def _windows(
-    reference: Sequence[JudgedClip], made: Sequence[JudgedClip]
+    reference: Sequence[AnalyzedClip], made: Sequence[AnalyzedClip]
 ) -> tuple[np.ndarray, np.ndarray]:
     first, second = (
         np.concatenate([clip.embeddings for clip in clips]) for clips in (reference, made)
@@ -190,5 +190,7 @@ def _relative_diversity(reference: np.ndarray, made: np.ndarray) -> float | None
     return diversity(made) / whole if whole > 0 else None
 
 
-def _mean_over(clips: Sequence[JudgedClip], value: Callable[[Liveliness], float]) -> Estimate:
+def _mean_over(
+    clips: Sequence[AnalyzedClip], value: Callable[[SignalStatistics], float]
+) -> Estimate:
     return bootstrap_mean([value(clip.sound) for clip in clips])
