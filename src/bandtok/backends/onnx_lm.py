@@ -183,10 +183,11 @@ class _DecoderRows:
         condition: np.ndarray,
     ) -> None:
         self._session, self._config = session, config
-        self._condition = np.ascontiguousarray(condition)
+        self._condition = np.ascontiguousarray(condition.swapaxes(0, 1)[:, :, None])
+        self._num_rows = len(condition)
         self.length = self._capacity = 0
         self._keys: np.ndarray = np.zeros(0, np.int8)
-        self._values: np.ndarray = np.zeros(0, np.float32)
+        self._values: np.ndarray = np.zeros(0, np.int8)
         self.logits = np.empty((len(condition), config.codebook_size), np.float32)
         self._bound: tuple[int, bool] = (0, False)
 
@@ -203,11 +204,10 @@ class _DecoderRows:
         arrays["bands"][:] = inputs.bands[now]
         if inputs.beat is not None:
             arrays["beat"][:] = inputs.beat[rows, now]
-        arrays["cos"][:] = inputs.cos[now].reshape(arrays["cos"].shape)
-        arrays["sin"][:] = inputs.sin[now].reshape(arrays["sin"].shape)
-        past = arrays["mask"][:, : self._capacity]
-        past[:, : self.length] = 0
-        past[:, self.length :] = _UNSEEN
+        arrays["query_cos"][:], arrays["key_cos"][:] = inputs.cos[:, now]
+        arrays["query_sin"][:], arrays["key_sin"][:] = inputs.sin[:, now]
+        arrays["past_mask"][: self.length] = 0
+        arrays["past_mask"][self.length :] = _UNSEEN
         self._session.run_with_iobinding(self._binding)
         end = self.length + length
         self._keys[..., self.length : end] = self._new_keys.swapaxes(-1, -2)
@@ -220,9 +220,9 @@ class _DecoderRows:
         capacity = _FIRST_CAPACITY
         if length > capacity:
             capacity = -(-length // _CAPACITY_STEP) * _CAPACITY_STEP
-        shape = (config.num_layers, len(self._condition), config.num_kv_heads)
+        shape = (config.num_layers, self._num_rows, config.num_kv_heads)
         keys = np.zeros((*shape, config.head_dim, capacity), np.int8)
-        values = np.zeros((*shape, capacity, config.head_dim), np.float32)
+        values = np.zeros((*shape, capacity, config.head_dim), np.int8)
         if kept:
             keys[..., :kept] = self._keys[..., :kept]
             values[..., :kept, :] = self._values[..., :kept, :]
@@ -231,26 +231,26 @@ class _DecoderRows:
 
     def _bind(self, length: int, with_beat: bool) -> None:
         """Make arrays for so many positions at a time and bind them."""
-        config, rows = self._config, len(self._condition)
-        rotations = length * (config.num_heads + config.num_kv_heads)
+        config, rows = self._config, self._num_rows
         group = config.num_heads // config.num_kv_heads
         beat = (rows, length) if with_beat else (1, 1)
-        mask = np.zeros((group * length, self._capacity + length), np.float32)
         causal = np.triu(np.full((length, length), _UNSEEN, np.float32), 1)
-        mask[:, self._capacity :] = np.tile(causal, (group, 1))
+        half = config.head_dim // 2
         self._arrays: dict[str, Any] = {
             "previous": np.zeros((rows, length), np.int64),
             "neighbors": np.zeros((rows, length, len(NEIGHBORS)), np.int64),
             "bands": np.zeros(length, np.int64),
             "beat": np.zeros((*beat, config.model_dim), np.float32),
-            "condition": self._condition,
-            "cos": np.zeros((rotations, config.head_dim // 2), np.float32),
-            "sin": np.zeros((rotations, config.head_dim // 2), np.float32),
-            "mask": mask,
+            "query_cos": np.zeros((length, half), np.float32),
+            "query_sin": np.zeros((length, half), np.float32),
+            "key_cos": np.zeros((length, half), np.float32),
+            "key_sin": np.zeros((length, half), np.float32),
+            "past_mask": np.zeros(self._capacity, np.float32),
+            "new_mask": np.tile(causal, (group, 1)),
             "lengths": np.array([self._capacity, length]),
         }
         shape = (config.num_layers, rows, config.num_kv_heads, length, config.head_dim)
-        self._new_keys, self._new_values = np.zeros(shape, np.int8), np.zeros(shape, np.float32)
+        self._new_keys, self._new_values = np.zeros(shape, np.int8), np.zeros(shape, np.int8)
         binding = self._session.io_binding()
         layers = range(config.num_layers)
         inputs = self._arrays | {
@@ -258,6 +258,7 @@ class _DecoderRows:
             for name, cache in (("keys", self._keys), ("values", self._values))
             for layer in layers
         }
+        inputs |= {f"condition{part}": array for part, array in enumerate(self._condition)}
         outputs = {"logits": self.logits} | {
             f"{name}{layer}": new[layer]
             for name, new in (("new_keys", self._new_keys), ("new_values", self._new_values))

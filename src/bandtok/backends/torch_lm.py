@@ -70,7 +70,14 @@ class _TorchDecoder:
         x = network.embed_entries(previous, neighbors, bands, self._code_matrix)
         if inputs.beat is not None:
             x = x + torch.from_numpy(inputs.beat).to(self._device)
-        rotary = RotaryTable.of_waves(inputs.cos, inputs.sin, self._device)
+        config = network.config
+        queries, keys = (
+            RotaryTable.of_waves(cos[None], sin[None], heads, self._device)
+            for cos, sin, heads in zip(
+                inputs.cos, inputs.sin, (config.num_heads, config.num_kv_heads), strict=True
+            )
+        )
+        rotary = queries.followed_by(keys)
         hidden = network.transformer(x, self._condition, rotary, self._cache)[:, -1]
         head = self._head if self._head.ndim == 2 else self._head[int(inputs.bands[-1])]
         return _array(functional.linear(hidden, head))

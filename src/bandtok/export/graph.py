@@ -33,6 +33,7 @@ class Graph:
         self._initializers: dict[str, TensorProto] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
+        self._names: dict[str, str] = {}
 
     def input(self, name: str, kind: type, shape: Sequence[int | str]) -> str:
         """Declare an input of numpy type `kind`; axes named by strings may have any length."""
@@ -40,8 +41,8 @@ class Graph:
         return name
 
     def output(self, name: str, value: str, kind: type, shape: Sequence[int | str]) -> None:
-        """Give a value out under a name."""
-        self._nodes.append(helper.make_node("Identity", [value], [name]))
+        """Give the value of an operator out under a name."""
+        self._names[value] = name
         self._outputs.append(helper.make_tensor_value_info(name, _type(kind), shape))
 
     def weight(self, key: str, kind: type = np.float32) -> str:
@@ -88,6 +89,9 @@ class Graph:
         Args:
             config: of the model, kept in the metadata.
         """
+        for node in self._nodes:
+            for values in (node.input, node.output):
+                values[:] = [self._names.get(value, value) for value in values]
         graph = helper.make_graph(
             self._nodes, self.name, self._inputs, self._outputs, list(self._initializers.values())
         )

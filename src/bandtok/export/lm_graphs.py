@@ -3,8 +3,8 @@
 The step serves both the codes that are known when a window starts (many positions, nothing cached)
 and each later position. It attends over a cache that is an input and returns only the keys and
 values of its own positions, which the caller adds to the cache, so nothing is copied. Products with
-weights take int8 (`MatMulNBits`, a scale for 128 inputs each), attention scores take int8 queries
-and keys, everything else is float32.
+weights take int8 (`MatMulNBits`, a scale for 128 inputs each), attention to the cache takes int8
+queries, keys, shares and values, everything else is float32.
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ def step_graph(config: MusicLMConfig, shapes: Shapes) -> Graph:
     graph = Graph("step", {name: array.shape for name, array in weights.items()})
     _declare_step_inputs(graph, config)
     x = _embedding(graph, config)
-    parts = graph.ops(
-        "Split", "condition", outputs=2 * config.num_norms, axis=1, num_outputs=2 * config.num_norms
-    )
+    parts = [f"condition{part}" for part in range(2 * config.num_norms)]
     for layer in range(config.num_layers):
         scales = parts[4 * layer : 4 * layer + 4]
         mixed = _attention(graph, config, _norm(graph, x, *scales[:2]), layer)
@@ -70,16 +68,18 @@ def _declare_step_inputs(graph: Graph, config: MusicLMConfig) -> None:
     graph.input("neighbors", np.int64, ["rows", "length", len(NEIGHBORS)])
     graph.input("bands", np.int64, ["length"])
     graph.input("beat", np.float32, ["beat_rows", "beat_length", dim])
-    graph.input("condition", np.float32, ["rows", 2 * config.num_norms, dim])
-    graph.input("cos", np.float32, ["rotations", half])
-    graph.input("sin", np.float32, ["rotations", half])
-    graph.input("mask", np.float32, ["grouped", "seen"])
+    for part in range(2 * config.num_norms):
+        graph.input(f"condition{part}", np.float32, ["rows", 1, dim])
+    for wave in ("query_cos", "query_sin", "key_cos", "key_sin"):
+        graph.input(wave, np.float32, ["length", half])
+    graph.input("past_mask", np.float32, ["cached"])
+    graph.input("new_mask", np.float32, ["grouped", "length"])
     graph.input("lengths", np.int64, [2])
     for layer in range(config.num_layers):
         cached: list[int | str] = ["rows", config.num_kv_heads, config.head_dim, "cached"]
         graph.input(f"keys{layer}", np.int8, cached)
         cached = ["rows", config.num_kv_heads, "cached", config.head_dim]
-        graph.input(f"values{layer}", np.float32, cached)
+        graph.input(f"values{layer}", np.int8, cached)
 
 
 def _embedding(graph: Graph, config: MusicLMConfig) -> str:
@@ -96,41 +96,74 @@ def _embedding(graph: Graph, config: MusicLMConfig) -> str:
 def _attention(graph: Graph, config: MusicLMConfig, x: str, layer: int) -> str:
     """Attend over the cache and the new positions: [rows, length, model_dim] -> the same shape."""
     heads, groups, size = config.num_heads, config.num_kv_heads, config.head_dim
-    rotated = heads + groups
-    x = graph.reshape(_linear(graph, x, f"layer{layer}.qkv"), 0, 0, rotated + groups, size)
-    x, values = _split(graph, x, rotated, groups, axis=2)
-    x = _norm(graph, x, graph.weight(f"layer{layer}.gain"))
-    # Each head of each position is a position of its own, as queries and keys turn differently.
-    x = graph.reshape(x, 0, 1, -1, size)
-    zero = graph.constant([0], np.int64)
-    x = graph.op("RotaryEmbedding", x, zero, "cos", "sin", domain=MICROSOFT)
-    x = graph.transpose(graph.reshape(x, 0, -1, rotated, size), 0, 2, 1, 3)
-    queries, keys = _split(graph, x, heads, groups, axis=1)
-    scale, middle = graph.weight(f"layer{layer}.scale"), graph.constant(128, np.uint8)
-    queries = graph.op("QuantizeLinear", queries, scale, middle)
-    queries = graph.reshape(queries, 0, groups, -1, size)
-    keys = graph.op("QuantizeLinear", keys, scale, graph.constant(0, np.int8))
-    values = graph.transpose(values, 0, 2, 1, 3)
-    new: list[int | str] = ["rows", groups, "length", size]
-    graph.output(f"new_keys{layer}", keys, np.int8, new)
-    graph.output(f"new_values{layer}", values, np.float32, new)
-    score_scale, one = graph.weight(f"layer{layer}.score_scale"), graph.constant(1, np.float32)
-    scores = [
-        graph.op("MatMulIntegerToFloat", queries, own, score_scale, one, middle, domain=MICROSOFT)
-        for own in (f"keys{layer}", graph.transpose(keys, 0, 1, 3, 2))
-    ]
-    scores = [graph.op("Add", graph.op("Concat", *scores, axis=3), "mask")]
-    shares = graph.op("Softmax", *scores, axis=3)
-    past, present = graph.ops("Split", shares, "lengths", outputs=2, axis=3)
-    mixed = graph.op(
-        "Add", graph.op("MatMul", past, f"values{layer}"), graph.op("MatMul", present, values)
+    name, zero = f"layer{layer}", graph.constant([0], np.int64)
+    x = graph.reshape(_linear(graph, x, f"{name}.qkv"), 0, 0, heads + 2 * groups, size)
+    queries, keys, values = _split(graph, graph.transpose(x, 0, 2, 1, 3), heads, groups, groups)
+    queries, keys = (
+        graph.op(
+            "RotaryEmbedding",
+            _norm(graph, part, graph.weight(gain)),
+            zero,
+            f"{which}_cos",
+            f"{which}_sin",
+            domain=MICROSOFT,
+        )
+        for part, which, gain in (
+            (queries, "query", f"{name}.query_gain"),
+            (keys, "key", f"{name}.key_gain"),
+        )
     )
+    queries = graph.reshape(queries, 0, groups, -1, size)
+    _output_cache_entries(graph, config, layer, keys, values)
+
+    middle, one = graph.constant(128, np.uint8), graph.constant(1, np.float32)
+    past_scores = graph.op(
+        "MatMulIntegerToFloat",
+        graph.op("QuantizeLinear", queries, graph.weight(f"{name}.scale"), middle),
+        f"keys{layer}",
+        graph.weight(f"{name}.score_scale"),
+        one,
+        middle,
+        "",
+        "past_mask",
+        domain=MICROSOFT,
+    )
+    new_scores = graph.op(
+        "FusedMatMul", queries, keys, domain=MICROSOFT, transB=1, alpha=size**-0.5
+    )
+    new_scores = graph.op("Add", new_scores, "new_mask")
+    shares = graph.op("Softmax", graph.op("Concat", past_scores, new_scores, axis=3), axis=3)
+    # Shares of a query are quantized relative to the largest of them.
+    largest = graph.op("ReduceMax", shares, graph.constant([3], np.int64), keepdims=1)
+    past, new = graph.ops("Split", graph.op("Div", shares, largest), "lengths", outputs=2, axis=3)
+    share_scale = graph.constant(1 / 255, np.float32)
+    mixed = graph.op(
+        "MatMulIntegerToFloat",
+        graph.op("QuantizeLinear", past, share_scale, graph.constant(0, np.uint8)),
+        f"values{layer}",
+        share_scale,
+        graph.weight(f"{name}.value_scale"),
+        domain=MICROSOFT,
+    )
+    mixed = graph.op("Mul", graph.op("Add", mixed, graph.op("MatMul", new, values)), largest)
     mixed = graph.transpose(graph.reshape(mixed, 0, heads, -1, size), 0, 2, 1, 3)
     return graph.reshape(mixed, 0, 0, heads * size)
 
 
-def _split(graph: Graph, x: str, first: int, second: int, axis: int) -> list[str]:
-    return graph.ops("Split", x, graph.constant([first, second], np.int64), outputs=2, axis=axis)
+def _output_cache_entries(
+    graph: Graph, config: MusicLMConfig, layer: int, keys: str, values: str
+) -> None:
+    """Give out keys and values float32 [rows, num_kv_heads, length, head_dim] in int8."""
+    shape: list[int | str] = ["rows", config.num_kv_heads, "length", config.head_dim]
+    zero = graph.constant(0, np.int8)
+    for kind, value, scale in (("keys", keys, "scale"), ("values", values, "value_scale")):
+        quantized = graph.op("QuantizeLinear", value, graph.weight(f"layer{layer}.{scale}"), zero)
+        graph.output(f"new_{kind}{layer}", quantized, np.int8, shape)
+
+
+def _split(graph: Graph, x: str, *sizes: int, axis: int = 1) -> list[str]:
+    lengths = graph.constant(sizes, np.int64)
+    return graph.ops("Split", x, lengths, outputs=len(sizes), axis=axis)
 
 
 def _norm(graph: Graph, x: str, *scale_and_shift: str) -> str:

@@ -36,19 +36,19 @@ class RotaryTable:
     def of_angles(cls, angles: np.ndarray, heads: int, device: torch.device) -> RotaryTable:
         """Return the table of angles [batch or 1, length, head_dim / 2], the same for all heads."""
         cos, sin = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+        return cls.of_waves(cos, sin, heads, device)
+
+    @classmethod
+    def of_waves(
+        cls, cos: np.ndarray, sin: np.ndarray, heads: int, device: torch.device
+    ) -> RotaryTable:
+        """Return the table of float32 cosines and sines [batch or 1, length, head_dim / 2]."""
         tables = (np.concatenate((cos, cos), -1), np.concatenate((-sin, sin), -1))
         expanded = (
             torch.from_numpy(table).to(device)[:, None].expand(-1, heads, -1, -1)
             for table in tables
         )
         return cls(cos=next(expanded), sin=next(expanded))
-
-    @classmethod
-    def of_waves(cls, cos: np.ndarray, sin: np.ndarray, device: torch.device) -> RotaryTable:
-        """Return the table of cosines and sines [length, heads, head_dim / 2], for every row."""
-        tables = (np.concatenate((cos, cos), -1), np.concatenate((-sin, sin), -1))
-        moved = [torch.from_numpy(table).to(device).transpose(0, 1)[None] for table in tables]
-        return cls(cos=moved[0], sin=moved[1])
 
     def followed_by(self, other: RotaryTable) -> RotaryTable:
         """Return the table of these heads and then those of another."""

@@ -122,7 +122,8 @@ class WindowDecoder:
         own = 0 if config.rows_share_codes else config.codebook_size
         self._first_entries = self._bands * own
         self._sources = neighbor_steps(order[None], config.num_bands, NEIGHBORS)[0] + 1
-        self._cos, self._sin = self._rotations(order)
+        angles = np.stack(rotary_angles(config, order))
+        self._cos, self._sin = (wave(angles).astype(np.float32) for wave in (np.cos, np.sin))
         self._beat_inputs = self._embedded_beat(order, first_frame)
         self._seen = np.full((rows, length + 1), config.bos_id)
         self._seen[:, 1 : count + 1] = np.tile(
@@ -157,28 +158,13 @@ class WindowDecoder:
             neighbors=self._seen[:, self._sources[now]],
             bands=self._bands[now],
             beat=None if self._beat_inputs is None else self._beat_inputs[:, now],
-            cos=self._cos[now],
-            sin=self._sin[now],
+            cos=self._cos[:, now],
+            sin=self._sin[:, now],
         )
         logits = self._decoder.extend(inputs)
         self._logits = logits.reshape(len(self.branches), self.clips, -1)
         guided: np.ndarray = self._weights @ self._logits.reshape(len(self.branches), -1)
         return guided.reshape(self.clips, -1)
-
-    def _rotations(self, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        config = self.model.config
-        queries, keys = rotary_angles(config, order)
-        cos, sin = (
-            np.concatenate(
-                [
-                    wave(queries)[:, None].repeat(config.num_heads, axis=1),
-                    wave(keys)[:, None].repeat(config.num_kv_heads, axis=1),
-                ],
-                axis=1,
-            ).astype(np.float32)
-            for wave in (np.cos, np.sin)
-        )
-        return cos, sin
 
     def _embedded_beat(self, order: np.ndarray, first_frame: int) -> np.ndarray | None:
         """Return what the beat adds to each position, float32 [rows, length, model_dim]."""

@@ -24,8 +24,7 @@ class TokenInputs:
         neighbors: int64 [rows, length, len(NEIGHBORS)], entries of the neighbors known by then.
         bands: int64 [length], of the cells to be generated.
         beat: float32 [rows, length, model_dim], what the beat adds to the input; None for nothing.
-        cos, sin: float32 [length, num_heads + num_kv_heads, head_dim / 2] of the rotary angles,
-            first of the query heads, then of the key heads.
+        cos, sin: float32 [2, length, head_dim / 2] of the rotary angles, of queries and of keys.
     """
 
     previous: np.ndarray
