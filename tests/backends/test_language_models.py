@@ -124,3 +124,30 @@ def test_generating_and_editing_import_no_torch() -> None:
         "sys.exit('torch' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("backend", "tolerance"), [("onnx", 0.05), ("torch", 1e-4)])
+def test_a_window_that_begins_like_the_one_before_is_read_from_there(
+    backend: str, tolerance: float
+) -> None:
+    model = load_language_model("debug", Runtime(backend=backend))
+    config = model.config
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, config.codebook_size, (3, 24))
+    other = tokens.copy()
+    other[:, 12:] = rng.integers(0, config.codebook_size, (3, 12))
+    order = np.arange(24)
+    decoder = WindowDecoder(model, 3)
+    decoder.begin(order[:20], tokens[:, :16])
+    decoder.step(tokens[:, 16])
+    lengths: list[int] = []
+    chosen = decoder.rows([2, 0])
+    extend = chosen._decoder.extend
+    chosen._decoder.extend = lambda inputs: (  # type: ignore[method-assign]
+        lengths.append(inputs.previous.shape[1]) or extend(inputs)  # type: ignore[func-returns-value]
+    )
+    for codes, first_frame, read in ((tokens, 0, 3), (other, 0, 8), (other, 1, 21)):
+        found = chosen.begin(order, codes[[2, 0], :20], first_frame)
+        fresh = WindowDecoder(model, 2).begin(order, codes[[2, 0], :20], first_frame)
+        assert np.abs(found - fresh).max() < tolerance * np.abs(fresh).max()
+        assert lengths.pop() == read

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -81,8 +81,7 @@ class OnnxLanguageModel:
         return embedded
 
     def decoder(self, condition: np.ndarray) -> _OnnxDecoder:
-        parts = min(self._threads, len(condition))
-        return _OnnxDecoder(self._step, self.config, np.array_split(condition, parts))
+        return _OnnxDecoder(self._step, self.config, condition, self._threads)
 
     @cached_property
     def _condition(self) -> onnxruntime.InferenceSession:
@@ -108,17 +107,29 @@ class _OnnxDecoder:
         self,
         session: onnxruntime.InferenceSession,
         config: MusicLMConfig,
-        conditions: list[np.ndarray],
+        condition: np.ndarray,
+        threads: int,
     ) -> None:
-        self._parts = [_DecoderRows(session, config, condition) for condition in conditions]
-        bounds = np.cumsum([0, *(len(condition) for condition in conditions)]).tolist()
+        self._session, self._config = session, config
+        self._condition, self._threads = condition, threads
+        conditions = np.array_split(condition, min(threads, len(condition)))
+        self._parts = [_DecoderRows(session, config, part) for part in conditions]
+        bounds = np.cumsum([0, *(len(part) for part in conditions)]).tolist()
         self._rows = [slice(*pair) for pair in pairwise(bounds)]
-        self._logits = np.empty((bounds[-1], config.codebook_size), np.float32)
+        self._logits = np.empty((len(condition), config.codebook_size), np.float32)
         self._helpers = [_Helper() for _ in conditions[1:]]
 
-    def reset(self) -> None:
+    def truncate(self, length: int) -> None:
         for part in self._parts:
-            part.length = 0
+            part.length = length
+
+    def rows(self, indices: Sequence[int]) -> _OnnxDecoder:
+        condition = self._condition[list(indices)]
+        decoder = _OnnxDecoder(self._session, self._config, condition, self._threads)
+        held = [cached for part in self._parts for cached in part.cached_rows()]
+        for part, rows in zip(decoder._parts, decoder._rows, strict=True):
+            part.restore([held[index] for index in indices[rows]])
+        return decoder
 
     def extend(self, inputs: TokenInputs) -> np.ndarray:
         for helper, index in zip(self._helpers, range(1, len(self._parts)), strict=True):
@@ -213,6 +224,22 @@ class _DecoderRows:
         self._keys[..., self.length : end] = self._new_keys.swapaxes(-1, -2)
         self._values[..., self.length : end, :] = self._new_values
         self.length = end
+
+    def cached_rows(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return keys int8 [num_layers, num_kv_heads, head_dim, length] and values int8 [...,
+        length, head_dim] of each row.
+        """
+        keys, values = self._keys[..., : self.length], self._values[..., : self.length, :]
+        return [(keys[:, row], values[:, row]) for row in range(self._num_rows)]
+
+    def restore(self, rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Fill an empty cache with what `cached_rows` returned of as many rows."""
+        length = rows[0][0].shape[-1]
+        self._grow(length)
+        for row, (keys, values) in enumerate(rows):
+            self._keys[:, row, ..., :length] = keys
+            self._values[:, row, ..., :length, :] = values
+        self.length = length
 
     def _grow(self, length: int) -> None:
         """Make room in the cache; what it holds stays."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -57,8 +59,17 @@ class _TorchDecoder:
         with torch.inference_mode():
             self._code_matrix, self._head = network.code_matrix(), network.head()
 
-    def reset(self) -> None:
-        self._cache.truncate(0)
+    def truncate(self, length: int) -> None:
+        self._cache.truncate(length)
+
+    @torch.inference_mode()
+    def rows(self, indices: Sequence[int]) -> _TorchDecoder:
+        chosen, cache = list(indices), self._cache
+        decoder = _TorchDecoder(self._network, self._condition[chosen].cpu().numpy())
+        decoder._cache.keys.copy_(cache.keys[:, chosen])
+        decoder._cache.values.copy_(cache.values[:, chosen])
+        decoder._cache.length = cache.length
+        return decoder
 
     @torch.inference_mode()
     def extend(self, inputs: TokenInputs) -> np.ndarray:

@@ -111,7 +111,6 @@ class Attention(nn.Module):
         self,
         x: Tensor,
         rotary: RotaryTable,
-        mask: Tensor | None = None,
         store: KeyValueStore | None = None,
     ) -> Tensor:
         """Attend.
@@ -120,9 +119,6 @@ class Attention(nn.Module):
             x: float [batch, length, model_dim].
             rotary: rotations of these positions, first of the query heads, then of the key heads.
                 The cell that a query stands for may be another than that of its key.
-            mask: bool [batch, 1, length or 1, seen] of the keys each query may see, or None for
-                plain causal attention. With a store that already holds something, and `length`
-                above one, a mask is needed.
             store: keeps keys and values between calls.
 
         Returns:
@@ -138,8 +134,13 @@ class Attention(nn.Module):
         if store is not None:
             keys, values = store.append(keys, values)
         if length == 1:
-            mixed = self._attend_single(queries, keys, values, mask)
+            mixed = self._attend_single(queries, keys, values)
         else:
+            seen, mask = keys.shape[2], None
+            if seen > length:
+                mask = torch.ones(length, seen, dtype=torch.bool, device=x.device).tril(
+                    seen - length
+                )
             mixed = functional.scaled_dot_product_attention(
                 queries,
                 keys,
@@ -151,10 +152,8 @@ class Attention(nn.Module):
         out: Tensor = self.out(mixed.reshape(batch, length, -1))
         return out
 
-    def _attend_single(
-        self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
-    ) -> Tensor:
+    def _attend_single(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         # One position sees everything stored, so a group's heads can stand where the query length
         # does: no causal mask, no copy of the shared keys.
         grouped = queries.view(queries.shape[0], self.num_kv_heads, self.group, self.head_dim)
-        return functional.scaled_dot_product_attention(grouped, keys, values, attn_mask=mask)
+        return functional.scaled_dot_product_attention(grouped, keys, values)

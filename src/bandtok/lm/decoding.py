@@ -7,6 +7,8 @@ Embeds nothing itself: it keeps track of positions, neighbors, rotary angles and
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,6 +95,8 @@ class WindowDecoder:
             sampling.guidance_scale,
             sampling.beat_guidance_scale,
         )
+        self._order = self._seen = np.zeros((0, 0), np.int64)
+        self._first_frame, self._position = 0, -1  # the position read last
         self._weights = np.array([branch.weight for branch in self.branches], np.float32)
         unconditional = model.condition(None, clips)
         conditional = unconditional if text is None else model.condition(text, clips)
@@ -102,8 +106,22 @@ class WindowDecoder:
             )
         )
 
+    def rows(self, clips: Sequence[int]) -> WindowDecoder:
+        """Return a decoder of these clips that has read what this one has."""
+        chosen = list(clips)
+        rows = [
+            branch * self.clips + clip for branch in range(len(self.branches)) for clip in chosen
+        ]
+        decoder = copy.copy(self)
+        decoder.clips, decoder._seen = len(chosen), self._seen[rows]
+        decoder._beat = None if self._beat is None else self._beat.rows(chosen)
+        decoder._decoder = self._decoder.rows(rows)
+        return decoder
+
     def begin(self, order: np.ndarray, known: np.ndarray, first_frame: int = 0) -> np.ndarray:
         """Start a window: read the codes that are known and score the next ones.
+
+        The codes at its beginning that the window before had in the same places are not read again.
 
         Args:
             order: int64 [length], raster indices of the cells in the order they are read.
@@ -125,13 +143,25 @@ class WindowDecoder:
         angles = np.stack(rotary_angles(config, order))
         self._cos, self._sin = (wave(angles).astype(np.float32) for wave in (np.cos, np.sin))
         self._beat_inputs = self._embedded_beat(order, first_frame)
-        self._seen = np.full((rows, length + 1), config.bos_id)
-        self._seen[:, 1 : count + 1] = np.tile(
+        seen = np.full((rows, length + 1), config.bos_id)
+        seen[:, 1 : count + 1] = np.tile(
             known + self._first_entries[:count], (len(self.branches), 1)
         )
-        self._decoder.reset()
+        unchanged = self._unchanged_positions(order, seen[:, :count], first_frame)
+        self._order, self._seen, self._first_frame = order, seen, first_frame
+        self._decoder.truncate(unchanged)
         self._position = count
-        return self._read(0, count + 1)
+        return self._read(unchanged, count + 1)
+
+    def _unchanged_positions(self, order: np.ndarray, seen: np.ndarray, first_frame: int) -> int:
+        """Return how many positions at the beginning of a window are as those read last."""
+        count = min(self._position + 1, seen.shape[1])
+        if not count or first_frame != self._first_frame:
+            return 0
+        same = (self._order[:count] == order[:count]) & np.all(
+            self._seen[:, :count] == seen[:, :count], axis=0
+        )
+        return count if same.all() else int(same.argmin())
 
     def step(self, codes: np.ndarray) -> np.ndarray:
         """Read the codes, int64 [clips], of the cells scored last; score the next ones."""

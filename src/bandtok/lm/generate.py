@@ -186,12 +186,14 @@ class _BatchState:
         codes: int64 [clips, bands, frames], what each has so far.
         rngs: what each is sampled with.
         beat: a row per clip, or None.
+        decoder: that has read these codes; None if there is none yet.
     """
 
     text: TextEmbeddings | None
     codes: np.ndarray
     rngs: Sequence[np.random.Generator]
     beat: BeatGrid | None
+    decoder: WindowDecoder | None = None
 
     def rows(self, indices: Sequence[int]) -> _BatchState:
         """Return these clips, in this order."""
@@ -200,6 +202,7 @@ class _BatchState:
             codes=self.codes[list(indices)],
             rngs=[self.rngs[index] for index in indices],
             beat=None if self.beat is None else self.beat.rows(indices),
+            decoder=None if self.decoder is None else self.decoder.rows(indices),
         )
 
 
@@ -236,9 +239,11 @@ class _Generator:
     ) -> _BatchState:
         """Write candidates, `num_candidates` per clip, and return the best of each."""
         count = len(candidates.rngs)
-        codes, scores = [], []
+        codes, scores, decoders = [], [], []
         for first in range(0, count, _BATCH):
             part = candidates.rows(range(first, min(first + _BATCH, count)))
+            part = replace(part, decoder=self.decoder(part))
+            decoders.append(part.decoder)
             ratios = np.zeros(len(part.rngs)) if reranker is None else None
             columns = list(self.extend(part, num_frames, ratios))
             codes.append(np.stack(columns, axis=2))
@@ -249,7 +254,12 @@ class _Generator:
             scores.append(ratios)
         best = np.concatenate(scores).reshape(-1, num_candidates).argmax(axis=1)
         chosen = (np.arange(len(best)) * num_candidates + best).tolist()
-        return replace(candidates, codes=np.concatenate(codes)).rows(chosen)
+        decoder = decoders[0] if len(decoders) == 1 else None
+        return replace(candidates, codes=np.concatenate(codes), decoder=decoder).rows(chosen)
+
+    def decoder(self, state: _BatchState) -> WindowDecoder:
+        """Return a decoder of clips that has read nothing."""
+        return WindowDecoder(self.model, len(state.rngs), state.text, state.beat, self.sampling)
 
     def extend(
         self, state: _BatchState, num_frames: int, ratios: np.ndarray | None = None
@@ -278,7 +288,7 @@ class _Generator:
         clips, num_bands, num_frames = state.codes.shape
         tokens, unknown = flatten(state.codes).copy(), ~keep
         config, done = self.model.config, 0
-        decoder = WindowDecoder(self.model, clips, state.text, state.beat, self.sampling)
+        decoder = state.decoder or self.decoder(state)
         for plan in plan_windows(unknown, config.window_frames):
             reading = read_window(unknown, plan, config.window_frames, config.order)
             cells = (reading.order + plan.start * num_bands).tolist()

@@ -5,6 +5,7 @@ Rows are clips, or a clip and guidance branch each. `bandtok.backends` supplies 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,8 +39,12 @@ class TokenInputs:
 class TokenDecoder(Protocol):
     """A language model in the middle of a window: it keeps the keys and values of what it read."""
 
-    def reset(self) -> None:
-        """Start a new window."""
+    def truncate(self, length: int) -> None:
+        """Forget all but the first `length` positions; 0 starts a new window."""
+        ...
+
+    def rows(self, indices: Sequence[int]) -> TokenDecoder:
+        """Return a decoder of these rows that has read what this one has."""
         ...
 
     def extend(self, inputs: TokenInputs) -> np.ndarray:

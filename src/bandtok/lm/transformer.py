@@ -82,13 +82,11 @@ class Transformer(nn.Module):
             x: float [batch, length, model_dim].
             condition: float [batch, 2 * num_norms, model_dim], scale and shift of each norm.
             rotary: rotations of these positions.
-            cache: to which these positions' keys and values are added; if it is not empty, x is a
-                single position.
+            cache: of the positions before, to which keys and values of these are added.
 
         Returns:
             float [batch, length, model_dim].
         """
-        assert cache is None or not cache.length or x.shape[1] == 1
         parts = list(condition.unsqueeze(2).unbind(1))
         x = self.input_norm(x)
         for index, block in enumerate(self.blocks):
