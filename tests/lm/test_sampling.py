@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandtok.errors import ConfigError
-from bandtok.lm.sampling import SamplingConfig, filter_logits, sample_code
+from bandtok.lm.sampling import SamplingConfig, filter_logits, sample_codes
 
 
 def _brute_force(
@@ -36,19 +36,36 @@ def _brute_force(
 def test_filtered_logits_equal_brute_force(
     seed: int, temperature: float, top_k: int, top_p: float
 ) -> None:
-    logits = np.random.default_rng(seed).standard_normal(12).astype(np.float32) * 2
+    logits = np.random.default_rng(seed).standard_normal((3, 12)).astype(np.float32) * 2
     config = SamplingConfig(temperature=temperature, top_k=top_k, top_p=top_p)
     codes, probabilities = filter_logits(logits, config)
-    expected = _brute_force(logits.tolist(), temperature, top_k, top_p)
-    got = dict(zip(codes.tolist(), probabilities.tolist(), strict=True))
-    assert got.keys() == expected.keys()
-    assert got == pytest.approx(expected, abs=1e-5)
+    for clip, scores in enumerate(logits):
+        expected = _brute_force(scores.tolist(), temperature, top_k, top_p)
+        pairs = zip(codes[clip].tolist(), probabilities[clip].tolist(), strict=True)
+        got = {code: probability for code, probability in pairs if probability}
+        assert got.keys() == expected.keys()
+        assert got == pytest.approx(expected, abs=1e-5)
+
+
+def _sample(logits: np.ndarray, config: SamplingConfig, rng: np.random.Generator) -> int:
+    return int(sample_codes(logits[None], config, [rng])[0])
+
+
+def test_codes_of_a_clip_do_not_depend_on_the_others() -> None:
+    logits = np.random.default_rng(0).standard_normal((3, 50))
+    for config in (SamplingConfig(), SamplingConfig(top_k=7), SamplingConfig(top_p=0.6)):
+        rngs = [np.random.default_rng(seed) for seed in range(3)]
+        together = [sample_codes(logits, config, rngs) for _ in range(20)]
+        for clip in range(3):
+            rng = np.random.default_rng(clip)
+            alone = [_sample(logits[clip], config, rng) for _ in range(20)]
+            assert alone == [codes[clip] for codes in together]
 
 
 def test_draws_follow_the_probabilities() -> None:
     logits = np.log([0.5, 0.3, 0.15, 0.05])
     generator = np.random.default_rng(0)
-    draws = [sample_code(logits, SamplingConfig(top_k=4), generator) for _ in range(4000)]
+    draws = [_sample(logits, SamplingConfig(top_k=4), generator) for _ in range(4000)]
     shares = np.bincount(draws, minlength=4) / 4000
     np.testing.assert_allclose(shares, [0.5, 0.3, 0.15, 0.05], atol=0.03)
 
@@ -57,14 +74,14 @@ def test_codes_outside_top_k_are_never_drawn() -> None:
     logits = np.array([1.0, 1.1, 0.9, 1.2])
     generator = np.random.default_rng(0)
     config = SamplingConfig(top_k=2, temperature=5.0)
-    assert {sample_code(logits, config, generator) for _ in range(200)} == {1, 3}
+    assert {_sample(logits, config, generator) for _ in range(200)} == {1, 3}
 
 
 def test_temperature_zero_is_the_argmax_and_takes_one_number() -> None:
     logits = np.array([1.0, 3.0, 2.0])
     first, second = np.random.default_rng(4), np.random.default_rng(4)
-    assert sample_code(logits, SamplingConfig(temperature=0.0), first) == 1
-    sample_code(logits, SamplingConfig(), second)
+    assert _sample(logits, SamplingConfig(temperature=0.0), first) == 1
+    _sample(logits, SamplingConfig(), second)
     assert first.random() == second.random()
 
 

@@ -18,7 +18,7 @@ from bandtok.lm.beat import BeatGrid, check_tempo, sample_tempo
 from bandtok.lm.config import MusicLMConfig
 from bandtok.lm.decoding import WindowDecoder
 from bandtok.lm.networks import LanguageModel, RerankerNetwork
-from bandtok.lm.sampling import SamplingConfig, sample_code
+from bandtok.lm.sampling import SamplingConfig, sample_codes
 from bandtok.lm.text_embeddings import TextEmbeddings
 from bandtok.lm.token_order import flatten
 from bandtok.lm.windows import plan_windows, read_window
@@ -285,7 +285,7 @@ class _Generator:
         Yields:
             int64 [clips, bands] columns, in order, each once no code of it will change.
         """
-        clips, num_bands, num_frames = state.codes.shape
+        num_bands, num_frames = state.codes.shape[1:]
         tokens, unknown = flatten(state.codes).copy(), ~keep
         config, done = self.model.config, 0
         decoder = state.decoder or self.decoder(state)
@@ -319,15 +319,6 @@ class _Generator:
         given_rows = np.any(text.mask, axis=1)
         rows = zip(self.model.tempo_scores(text), given_rows, rngs, strict=True)
         return [sample_tempo(scores, rng) if given else 0.0 for scores, given, rng in rows]
-
-
-def sample_codes(
-    logits: np.ndarray, sampling: SamplingConfig, rngs: Sequence[np.random.Generator]
-) -> np.ndarray:
-    """Sample a code per clip, int64 [clips], each with its own generator."""
-    return np.array(
-        [sample_code(row, sampling, rng) for row, rng in zip(logits, rngs, strict=True)]
-    )
 
 
 def _columns(tokens: np.ndarray, num_bands: int, first: int, last: int) -> Iterator[np.ndarray]:

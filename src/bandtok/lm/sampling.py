@@ -1,11 +1,11 @@
-"""Choosing one code from the model's scores: logits [codebook_size] -> code.
+"""Sampling a code per clip from the model's scores: logits [clips, codebook_size] -> codes [clips].
 
-Guidance first, then temperature, then top-k, then top-p. Randomness comes only from the generator
-handed in.
+Temperature first, then top-k, then top-p. Randomness comes only from the generators handed in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,48 +49,56 @@ class SamplingConfig:
 
 
 def filter_logits(logits: np.ndarray, config: SamplingConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Return the codes that may be sampled and their probabilities, likeliest first.
+    """Return the codes of each clip that may be sampled, and their probabilities.
 
     Args:
-        logits: float [codebook_size].
+        logits: float [clips, codebook_size].
         config: temperature above 0, top_k and top_p.
 
     Returns:
-        int64 [n] codes and float64 [n] probabilities that sum to 1; all codes in their own order if
-        neither top_k nor top_p leaves any out.
+        int64 [clips, n] codes and float64 [clips, n] probabilities that sum to 1 per clip; 0 where
+        top_p leaves a code out.
     """
-    size = len(logits)
+    size = logits.shape[1]
     count = min(config.top_k or size, size)
-    codes = np.arange(size)
     if count < size:
-        codes = np.argpartition(logits, size - count)[size - count :]
-    if count < size or config.top_p < 1.0:
-        codes = codes[np.lexsort((codes, -logits[codes]))]  # equal scores: the lower code first
-    scaled = logits[codes].astype(np.float64) / config.temperature
-    probabilities = np.exp(scaled - scaled.max())
-    probabilities /= probabilities.sum()
+        codes = np.argpartition(logits, size - count, axis=1)[:, size - count :]
+        codes.sort(axis=1)  # so that rounding of a score does not change the order
+        logits = np.take_along_axis(logits, codes, axis=1)
+    else:
+        codes = np.broadcast_to(np.arange(size), logits.shape)
+    scaled = logits.astype(np.float64) / config.temperature
+    probabilities = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
     if config.top_p < 1.0:
+        order = np.argsort(-probabilities, axis=1, kind="stable")  # equal: the lower code first
+        ordered = np.take_along_axis(probabilities, order, axis=1)
         # A code stays while those before it have not yet reached top_p; the first always stays.
-        before = probabilities.cumsum() - probabilities
-        keep = max(1, int((before < config.top_p).sum()))
-        codes, probabilities = codes[:keep], probabilities[:keep]
-        probabilities = probabilities / probabilities.sum()
+        before = ordered.cumsum(axis=1) - ordered
+        ordered[:, 1:][before[:, 1:] >= config.top_p] = 0
+        np.put_along_axis(probabilities, order, ordered, axis=1)
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
     return codes, probabilities
 
 
-def sample_code(logits: np.ndarray, config: SamplingConfig, rng: np.random.Generator) -> int:
-    """Sample one code.
+def sample_codes(
+    logits: np.ndarray, config: SamplingConfig, rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
+    """Sample a code per clip, int64 [clips].
 
     Args:
-        logits: float [codebook_size].
+        logits: float [clips, codebook_size].
         config: how to sample.
-        rng: the only source of randomness; one number is taken from it per call, so that streams
-            stay in step whatever the settings.
+        rngs: one per clip, the only source of randomness; one number is taken from each per call,
+            so that streams stay in step whatever the settings.
     """
-    chance = rng.random()
+    chances = np.array([rng.random() for rng in rngs])
     if config.temperature == 0.0:
-        return int(logits.argmax())
+        return logits.argmax(axis=1)
     codes, probabilities = filter_logits(logits, config)
-    cumulative = probabilities.cumsum()
-    place = int(np.searchsorted(cumulative, chance * cumulative[-1], side="right"))
-    return int(codes[min(place, len(codes) - 1)])
+    cumulative = probabilities.cumsum(axis=1)
+    wanted = chances[:, None] * cumulative[:, -1:]
+    # A code of no probability is never the first that exceeds what is wanted.
+    places = (cumulative <= wanted).sum(axis=1)
+    last = probabilities.shape[1] - 1 - (probabilities[:, ::-1] > 0).argmax(axis=1)
+    return codes[np.arange(len(codes)), np.minimum(places, last)]
