@@ -11,14 +11,13 @@ from pathlib import Path
 
 from tests.budget import functions, sources
 
-LINES_IN_WHEEL = 33_560  # the goal is 20,000
+LINES_IN_WHEEL = 33_880  # the goal is 20,000
 LINES_PER_FILE, LINES_PER_FUNCTION, ARGUMENTS = 400, 60, 8
 
 # path: (lines today, reason)
 LONG_FILES = {
     "data/shards.py": (494, "writing and reading shards; to be split"),
     "evaluation/plots.py": (434, "one function per plot"),
-    "evaluation/report.py": (424, "three reports; to be split"),
     "tokens/token_format.py": (408, "one format, readable in one place"),
     "training/lm.py": (409, "settings with their meaning take a third"),
 }

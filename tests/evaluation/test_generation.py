@@ -22,6 +22,7 @@ from bandtok.evaluation.generation import (
     GenerationSettings,
     evaluate_generation,
 )
+from bandtok.evaluation.long_clips import clip_drift
 from bandtok.evaluation.prompts import ControlPrompt
 from bandtok.evaluation.report import write_generation_report
 from bandtok.evaluation.signal_statistics import measure_signal
@@ -46,9 +47,9 @@ class LevelAnalyzer(ClipAnalyzer):
         )
         tags = np.full(len(MTT_LABELS), 0.1)
         tags[LOUD] = min(1.0, float(samples.std()))
-        return AnalyzedClip(
-            name=name, tags=tags, embeddings=embeddings, sound=measure_signal(audio)
-        )
+        drift = clip_drift(audio, lambda part: np.abs(part.waveform[:, :100]))
+        signal = measure_signal(audio)
+        return AnalyzedClip(name=name, tags=tags, embeddings=embeddings, sound=signal, drift=drift)
 
 
 def sound(seed: int, level: float, seconds: float = 1.0) -> Audio:
@@ -245,6 +246,24 @@ def test_reports_are_written_and_agree(report: GenerationReport, tmp_path: Path)
     text = (tmp_path / "report.md").read_text()
     assert f"{report.coded[1].measures.frechet.distance:.3f}" in text  # type: ignore[union-attr]
     assert f"{report.sets[1].measures.frechet.distance:.3f}" in text  # type: ignore[union-attr]
+
+
+def test_ends_of_long_clips_are_compared_with_their_beginnings(tmp_path: Path) -> None:
+    for folder, gain in (("steady", 1.0), ("growing", 4.0)):
+        (tmp_path / folder).mkdir()
+        part = sound(1, 0.1, 11.0).waveform
+        audio = Audio(np.concatenate([part, gain * part], axis=1), RATE)
+        audio.save(tmp_path / folder / "1.wav")
+    found = evaluate_generation(tmp_path / "growing", tmp_path / "steady")
+    made, real = found.sets[0].measures.drift, found.reference.drift
+    assert made is not None
+    assert real is not None
+    assert made.level_db == pytest.approx(12.04, abs=0.1)
+    assert real.level_db == pytest.approx(0, abs=0.1)
+    files = write_generation_report(found, tmp_path / "report")
+    page = next(file for file in files if file.suffix == ".md").read_text(encoding="utf-8")
+    assert "| reference | 1 | 0.0 | 100 % |" in page
+    assert "| clips | 1 | 12.0 | 0 % |" in page
 
 
 def test_two_folders_without_a_manifest(tmp_path: Path) -> None:

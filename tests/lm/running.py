@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from bandtok.backends.torch_lm import TorchLanguageModel
-from bandtok.lm import generate
+from bandtok.lm import generate, inpainting
 from bandtok.lm.decoding import WindowDecoder
 from bandtok.lm.generate import CodeRequest
+from bandtok.lm.inpainting import InpaintRequest
 from bandtok.lm.model import MusicLM
 from bandtok.lm.sampling import SamplingConfig
 from bandtok.lm.text_embeddings import TextEmbeddings
@@ -45,10 +46,8 @@ def inpaint_codes(
 ) -> Tensor:
     """Return int64 [bands, frames], every column that `stream_inpainted` gives."""
     language_model = TorchLanguageModel(model)
-    columns = generate.stream_inpainted(
-        language_model, codes.numpy(), keep.numpy(), text=text, **more
-    )
-    return torch.stack([torch.from_numpy(column) for column in columns], dim=1)
+    request = InpaintRequest(codes=codes.numpy(), keep=keep.numpy(), text=text, **more)
+    return torch.from_numpy(inpainting.inpaint_codes(language_model, request))
 
 
 def scores(

@@ -19,7 +19,8 @@ from tests.lm.running import (
 
 from bandtok.errors import ConfigError, GridError
 from bandtok.lm import generate as generation
-from bandtok.lm.generate import candidate_seeds, stream_codes, stream_inpainted
+from bandtok.lm.generate import candidate_seeds, stream_codes
+from bandtok.lm.inpainting import InpaintRequest, stream_inpainted
 from bandtok.lm.model import MusicLM
 from bandtok.lm.sampling import SamplingConfig
 from bandtok.lm.text_embeddings import HashTextEncoder, TextEmbeddings
@@ -307,7 +308,8 @@ def test_columns_of_an_edit_come_once_and_in_order(model: MusicLM) -> None:
     codes = generate_codes(model, None, 9, seed=1)
     keep = torch.ones(3, 9, dtype=torch.bool)
     keep[1, 2:4] = keep[:, 7] = False
-    columns = list(stream_inpainted(TorchLanguageModel(model), codes.numpy(), keep.numpy()))
+    request = InpaintRequest(codes=codes.numpy(), keep=keep.numpy())
+    columns = list(stream_inpainted(TorchLanguageModel(model), request))
     assert len(columns) == 9
     for frame in (0, 1, 4, 5, 6, 8):
         assert columns[frame].tolist() == codes[:, frame].tolist()

@@ -43,7 +43,8 @@ from bandtok.backends import (
 )
 from bandtok.checkpoint import holds_network
 from bandtok.errors import CheckpointError, ConfigError, GridError
-from bandtok.lm.generate import CodeRequest, check_bpm, stream_codes, stream_inpainted
+from bandtok.lm.generate import CodeRequest, check_bpm, stream_codes
+from bandtok.lm.inpainting import InpaintRequest, stream_inpainted
 from bandtok.lm.networks import LanguageModel, RerankerNetwork
 from bandtok.lm.text_embeddings import TextEmbeddings, TextEncoder
 from bandtok.model_specs import RERANKER_SPEC, TOKENIZER_SPEC
@@ -250,15 +251,14 @@ class MusicModel:
         for part in regions:
             keep &= ~part.cells(grid, centers)
         codes = grid.codes.astype(np.int64)
-        columns = stream_inpainted(
-            self.network,
-            codes[: grid.num_bands],
-            keep,
+        request = InpaintRequest(
+            codes=codes[: grid.num_bands],
+            keep=keep,
             text=self._text([text]),
             sampling=sampling,
             seed=seed,
         )
-        for index, column in enumerate(columns):
+        for index, column in enumerate(stream_inpainted(self.network, request, self.reranker)):
             codes[: grid.num_bands, index] = column
             if on_progress:
                 on_progress(index + 1, grid.num_frames)

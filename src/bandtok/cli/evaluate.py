@@ -12,6 +12,7 @@ import typer
 from bandtok.cli import options
 from bandtok.cli.console import print_json, progress_bars
 from bandtok.cli.group import Command, Group
+from bandtok.cli.suffixes import TOKEN_SUFFIX
 
 if TYPE_CHECKING:
     from bandtok.evaluation.excerpts import Excerpt
@@ -205,12 +206,13 @@ def generation(
     """Compare generated clips with real music and with their prompts, and look for copies."""
     from bandtok.api.tokenizer import Tokenizer
     from bandtok.evaluation.generation import GenerationSettings, evaluate_generation
-    from bandtok.evaluation.report import (
+    from bandtok.evaluation.generation_tables import (
         coded_rows,
         control_rows,
+        drift_rows,
         generation_rows,
-        write_generation_report,
     )
+    from bandtok.evaluation.report import write_generation_report
 
     settings = GenerationSettings(
         split=None if split == "all" else split,
@@ -221,7 +223,8 @@ def generation(
         clap=clap,
         seed=seed,
     )
-    tokenizer = Tokenizer.from_pretrained(model, device=device.value) if baselines else None
+    needed = baselines or any(clips.rglob(f"*{TOKEN_SUFFIX}"))
+    tokenizer = Tokenizer.from_pretrained(model, device=device.value) if needed else None
     with progress_bars(quiet) as bars, bars.task("measuring") as advance:
         report = evaluate_generation(
             clips,
@@ -240,6 +243,8 @@ def generation(
     print_table([row[:-1] for row in generation_rows(report)])
     if report.coded:
         print_table([row[:-1] for row in coded_rows(report)], "Both sides through the tokenizer")
+    if drift := drift_rows(report):
+        print_table(drift, "Long clips: the end compared with the beginning")
     if report.control:
         print_table(control_rows(report.control), "Text control")
     if report.control_msd:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from bandtok.api.tokenizer import Tokenizer
 from bandtok.data.manifest import MANIFEST_NAME, Track, load_manifest
 from bandtok.errors import AudioError, DataError
 from bandtok.evaluation.clip_sets import AnalyzedClip, ClipAnalyzer
 from bandtok.evaluation.embedders import ClapEmbedder
 from bandtok.evaluation.excerpts import Excerpt, choose_excerpts, load_excerpt, spread
+from bandtok.evaluation.long_clips import before_limiter
 from bandtok.evaluation.prompts import ControlPrompt, prompt_numbers
 from bandtok.signal.audio import Audio, find_audio_files, load_audio, probe_audio
 from bandtok.tagger import Tagger, load_tagger
@@ -114,9 +116,12 @@ def analyze_files(
     seconds: float,
     analyzer: ClipAnalyzer,
     clap_name: str | None,
+    tokenizer: Tokenizer | None,
     left_out: list[str],
     steps: Steps,
-) -> Iterator[AnalyzedFile]:
+) -> list[AnalyzedFile]:
+    """Measure clips; DataError if none can be used."""
+    analyzed = []
     clap = ClapEmbedder(clap_name) if clap_name else None
     msd = load_tagger("msd") if any(wanted.text for wanted in requested) else None
     for path, wanted in zip(files, requested, strict=True):
@@ -127,13 +132,20 @@ def analyze_files(
                 if clap and wanted.text
                 else None
             )
-            yield AnalyzedFile(
-                analysis=analyzer.analyze(path.name, audio),
-                msd_tags=None if msd is None else _mean_tag_row(msd, audio),
-                requested=wanted,
-                clap=score,
+            analysis = analyzer.analyze(path.name, audio)
+            drift = before_limiter(analysis.drift, path, tokenizer)
+            analyzed.append(
+                AnalyzedFile(
+                    analysis=replace(analysis, drift=drift),
+                    msd_tags=None if msd is None else _mean_tag_row(msd, audio),
+                    requested=wanted,
+                    clap=score,
+                )
             )
         steps.one_more()
+    if not analyzed:
+        raise DataError(f"none of {len(files)} clips could be used; first reason: {left_out[0]}")
+    return analyzed
 
 
 def _mean_tag_row(tagger: Tagger, audio: Audio) -> np.ndarray:

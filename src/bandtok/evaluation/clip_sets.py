@@ -15,6 +15,7 @@ import numpy as np
 from bandtok.errors import DataError
 from bandtok.evaluation.embedders import Embedder
 from bandtok.evaluation.frechet import MIN_SAMPLES, Frechet, frechet_distance
+from bandtok.evaluation.long_clips import ClipDrift, SetDrift, clip_drift, set_drift
 from bandtok.evaluation.precision_recall import NEAREST, Coverage, coverage, diversity
 from bandtok.evaluation.signal_statistics import SignalStatistics, measure_signal
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
@@ -34,12 +35,14 @@ class AnalyzedClip:
         tags: MTT probabilities [50], averaged over its windows.
         embeddings: [windows, dim].
         sound: level, movement and the like.
+        drift: its end compared with its beginning; None of a short clip.
     """
 
     name: str
     tags: np.ndarray
     embeddings: np.ndarray
     sound: SignalStatistics
+    drift: ClipDrift | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,7 @@ class SetMeasures:
         level_dbfs, onsets_per_second, movement, novelty, continuity, attack: means over clips; see
             SignalStatistics.
         silent, frozen: clips that are mostly so.
+        drift: of the long clips; None if there are none.
     """
 
     clips: int
@@ -75,6 +79,7 @@ class SetMeasures:
     attack: Estimate
     silent: int
     frozen: int
+    drift: SetDrift | None
 
 
 class ClipAnalyzer:
@@ -90,7 +95,7 @@ class ClipAnalyzer:
         self.labels = tagger.labels
 
     def analyze(self, name: str, audio: Audio) -> AnalyzedClip:
-        """ClipAnalyzer one clip of at least half a second.
+        """Measure one clip of at least half a second.
 
         Raises:
             AudioError: if it is shorter.
@@ -98,14 +103,17 @@ class ClipAnalyzer:
         samples = audio.mono().waveform[0]
         sound = measure_signal(audio)
         windows = self._tagger.predict(samples, audio.sample_rate)
-        embeddings = (
-            windows.embeddings
-            if self._embedder is self._tagger
-            else self._embedder.embed(samples, audio.sample_rate)
-        )
+        own = self._embedder is self._tagger
         return AnalyzedClip(
-            name=name, tags=windows.tags.mean(axis=0), embeddings=embeddings, sound=sound
+            name=name,
+            tags=windows.tags.mean(axis=0),
+            embeddings=windows.embeddings if own else self._embed(audio),
+            sound=sound,
+            drift=clip_drift(audio, self._embed),
         )
+
+    def _embed(self, audio: Audio) -> np.ndarray:
+        return self._embedder.embed(audio.mono().waveform[0], audio.sample_rate)
 
 
 def compare_sets(
@@ -140,6 +148,7 @@ def compare_sets(
         attack=_mean_over(made, lambda sound: sound.attack),
         silent=sum(clip.sound.is_silent for clip in made),
         frozen=sum(clip.sound.is_frozen for clip in made),
+        drift=set_drift([clip.drift for clip in made]),
     )
 
 

@@ -146,7 +146,7 @@ def evaluate_generation(
         settings: what to measure; None means the defaults.
         prompts: the prompts of the clips, in the order of their numbers.
         train: folder of token shards to look for copies in.
-        tokenizer: makes the baselines of tokens.
+        tokenizer: makes the baselines of tokens, and decodes tokens beside long clips.
         progress: called with (steps done, steps in all).
 
     Raises:
@@ -161,9 +161,9 @@ def evaluate_generation(
     excerpts = spread_excerpts(tracks, len(files), seconds)
     steps = Steps(len(files) + len(excerpts), progress)
     analyzer = _analyzer(settings.embedder)
-    analyzed = list(analyze_files(files, texts, seconds, analyzer, settings.clap, left_out, steps))
-    if not analyzed:
-        raise DataError(f"none of {len(files)} clips could be used; first reason: {left_out[0]}")
+    analyzed = analyze_files(
+        files, texts, seconds, analyzer, settings.clap, tokenizer, left_out, steps
+    )
     real = _analyze_reference(analyzer, excerpts, folder, left_out, steps)
     made = tuple(clip.analysis for clip in analyzed)
     own = AnalyzedSet(name="clips", description="what is measured", clips=made)

@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from bandtok.api.tokenizer import Tokenizer
-from bandtok.evaluation.clip_sets import SetMeasures
-from bandtok.evaluation.comparison_sets import MeasuredSet
-from bandtok.evaluation.copies import Copies
 from bandtok.evaluation.corpus import ModelSummary, ReconstructionReport
 from bandtok.evaluation.excerpts import load_excerpt
 from bandtok.evaluation.generation import GenerationReport
+from bandtok.evaluation.generation_tables import (
+    coded_rows,
+    control_rows,
+    copy_rows,
+    drift_rows,
+    generated_rows,
+    generation_notes,
+    generation_rows,
+    left_out_lines,
+    sound_rows,
+)
 from bandtok.evaluation.html_page import Section, Table, document, paragraph, plot, table
 from bandtok.evaluation.measured_clips import ClipRow
 from bandtok.evaluation.plots import (
@@ -33,13 +40,11 @@ from bandtok.evaluation.plots import (
 )
 from bandtok.evaluation.reconstruction_tables import (
     clip_rows,
-    estimate_cell,
     mean_tables,
     reconstruction_notes,
     system_rows,
 )
 from bandtok.evaluation.systems import named_systems, prepare, reconstruct
-from bandtok.evaluation.tag_measures import TextControl
 from bandtok.evaluation.token_tables import (
     dependence_notes,
     dependence_table,
@@ -90,7 +95,7 @@ def write_reconstruction_report(
     notes = [
         *_model_lines(report.model),
         *reconstruction_notes(report),
-        *_left_out_lines(report.left_out),
+        *left_out_lines(report.left_out),
     ]
     return write_report(target, "Reconstruction report", notes, tables, pictures, asdict(report))
 
@@ -132,7 +137,7 @@ def write_token_report(report: TokenReport, folder: str | os.PathLike[str]) -> l
         pictures["spread.png"] = "Damage of wrong tokens, by row and by time"
         tables.append(("Spread of errors", spread_table(report.spread)))
         notes += spread_notes(report.spread)
-    notes += _left_out_lines(report.left_out)
+    notes += left_out_lines(report.left_out)
     return write_report(target, "Token report", notes, tables, pictures, asdict(report))
 
 
@@ -145,7 +150,9 @@ def write_generation_report(report: GenerationReport, folder: str | os.PathLike[
     tables = [("Clips and real music", generation_rows(report))]
     if report.coded:
         tables.append(("Both sides through the tokenizer", coded_rows(report)))
-    tables.append(("Sound", _sound_rows(report)))
+    tables.append(("Sound", sound_rows(report)))
+    if drift := drift_rows(report):
+        tables.append(("Long clips: the end compared with the beginning", drift))
     if report.control:
         areas = {name: (a.area, a.low, a.high) for name, a in report.control.tags.items()}
         plot_areas(target / "control.png", areas, title="Do clips follow their prompts?")
@@ -153,65 +160,16 @@ def write_generation_report(report: GenerationReport, folder: str | os.PathLike[
         for name, one in (("MTT", report.control), ("MSD", report.control_msd)):
             tables += [(f"Text control, {name} tagger", control_rows(one))] if one else []
     if report.copies:
-        tables.append(("Longest runs shared with the training data", _copy_rows(report.copies)))
-    tables.append(("Clips", _generated_rows(report)))
+        tables.append(("Longest runs shared with the training data", copy_rows(report.copies)))
+    tables.append(("Clips", generated_rows(report)))
     return write_report(
         target,
         "Generation report",
-        _generation_notes(report),
+        generation_notes(report),
         tables,
         pictures,
         asdict(report),
     )
-
-
-def generation_rows(report: GenerationReport) -> Table:
-    """Return clips and baselines compared with the reference; the first row is the heading."""
-    return _set_rows(report.sets, report.settings.embedder)
-
-
-def coded_rows(report: GenerationReport) -> Table:
-    """Return the same of the clips compared with the reference through the tokenizer."""
-    return _set_rows(report.coded, report.settings.embedder)
-
-
-def _set_rows(sets: Sequence[MeasuredSet], embedder: str) -> Table:
-    rows = [
-        [
-            *("set", "clips", f"Frechet, {embedder}", "tag KL", *_COVERAGE),
-            *("diversity", "silent", "frozen", "what it is"),
-        ]
-    ]
-    for item in sets:
-        found = item.measures
-        shares = (
-            [f"{getattr(found.coverage, name):.2f}" for name in _COVERAGE]
-            if found.coverage
-            else ["–"] * len(_COVERAGE)
-        )
-        rows.append(
-            [
-                item.name,
-                str(found.clips),
-                _frechet_cell(found),
-                f"{found.tag_divergence:.3f}",
-                *shares,
-                "–" if found.diversity is None else f"{found.diversity:.2f}",
-                str(found.silent),
-                str(found.frozen),
-                item.description,
-            ]
-        )
-    return rows
-
-
-def control_rows(control: TextControl) -> Table:
-    """Return the areas by tag, the mean first; the first row is the heading."""
-    rows = [["tag", "area", "95 % interval", "clips requesting it"]]
-    for name, area in (("mean", control.mean), *control.tags.items()):
-        interval = f"[{area.low:.3f}, {area.high:.3f}]"
-        rows.append([name, f"{area.area:.3f}", interval, str(area.requested)])
-    return rows
 
 
 def usage_table(usage: CodebookUsage, row_name: str = "band") -> Table:
@@ -239,102 +197,6 @@ def markdown_table(rows: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-_COVERAGE = ("precision", "recall", "density", "coverage")
-
-
-def _frechet_cell(found: SetMeasures) -> str:
-    if found.frechet is None or found.frechet_error is None:
-        return "– (too few windows)"
-    error = 1.96 * found.frechet_error
-    return f"{found.frechet.distance:.3f} ± {error:.3f}, n={found.frechet.count}"
-
-
-def _sound_rows(report: GenerationReport) -> Table:
-    head = [
-        "set",
-        "level, dBFS",
-        "onsets per second",
-        "movement",
-        "novelty",
-        "continuity",
-        "attack",
-    ]
-    rows = [head]
-    named = [("reference", report.reference)]
-    named += [(item.name, item.measures) for item in report.sets]
-    for name, found in named:
-        values = (
-            *(found.level_dbfs, found.onsets_per_second, found.movement),
-            *(found.novelty, found.continuity, found.attack),
-        )
-        rows.append([name, *map(estimate_cell, values)])
-    return rows
-
-
-def _copy_rows(copies: Copies) -> Table:
-    rows = [["clip", "tokens", "seconds", "at, s", "training track", "at, s"]]
-    for run in sorted(copies.clips, key=lambda run: -run.tokens):
-        places = (run.seconds, run.clip_seconds, run.source_seconds)
-        length, mine, theirs = (f"{value:.2f}" for value in places)
-        rows.append([run.clip, str(run.tokens), length, mine, run.source or "–", theirs])
-    return rows
-
-
-def _generated_rows(report: GenerationReport) -> Table:
-    rows = [["clip", "prompt", "tags", "level, dBFS", "movement", "novelty", "remarks"]]
-    for clip in report.clips:
-        remarks = [name for name in ("silent", "frozen") if getattr(clip, name)]
-        numbers = (f"{clip.level_dbfs:.1f}", f"{clip.movement:.3f}", f"{clip.novelty:.3f}")
-        tags = ", ".join(clip.top_tags)
-        rows.append([clip.name, clip.prompt, tags, *numbers, ", ".join(remarks)])
-    return rows
-
-
-def _generation_notes(report: GenerationReport) -> list[str]:
-    found = report.sets[0].measures
-    caveat = found.frechet.caveat if found.frechet else ""
-    notes = [
-        f"{found.clips} clips against {report.reference.clips} of the reference, all cut to "
-        f"{report.seconds:g} s. Frechet: distance of embeddings ({report.settings.embedder}) at "
-        "equal numbers n of windows on either side, ± 1.96 standard errors from resampled clips; "
-        "lower is better. Tag KL: divergence of the mean tags (musicnn MTT) from the reference's, "
-        "nats. Precision, recall, density and coverage: by five nearest neighbors of the clips' "
-        "mean embeddings. Diversity: mean distance of two clips over the reference's; 1 is right. "
-        f"{f'{caveat.capitalize()}.' if caveat else ''}".rstrip(),
-        "Movement: mean change of the ln-mel from frame to frame. Novelty: mean difference of two "
-        "half seconds. Continuity: how much nearer neighboring moments are than any two; 0 if "
-        "their order is random. Attack: above 0 if sounds start faster than they end. Silent, "
-        "frozen: clips of which more than half is inaudible or unchanging.",
-    ]
-    if report.settings.baselines:
-        notes.append(
-            "Noise and token baselines are made of the reference's own clips, which makes them "
-            "nearer to it than other music can be: compare them with the row of real music. "
-            "Embeddings of a tagger hardly depend on the order of time; see continuity and attack."
-        )
-    if report.control:
-        notes.append(
-            "Text control: area under the ROC curve, clips whose prompt requests a tag against all "
-            "others; 0.5 is chance. Intervals are over prompts. MSD tags captioned training music."
-        )
-    if report.clap:
-        notes.append(f"CLAP score of clips and prompts: {estimate_cell(report.clap)}.")
-    if report.copies:
-        notes += _copy_notes(report.copies)
-    return [*notes, *_left_out_lines(report.left_out)]
-
-
-def _copy_notes(copies: Copies) -> list[str]:
-    longest = max(run.tokens for run in copies.clips)
-    text = (
-        f"Longest exact run of tokens shared with {copies.training_tokens:,} training tokens: "
-        f"{longest} in {len(copies.clips)} clips (0: shorter than is looked for)"
-    )
-    if copies.reference:
-        text += f"; {max(copies.reference)} in {len(copies.reference)} reference clips"
-    return [f"{text}. Silence is shared by all and counts."]
-
-
 def _row_name(model: ModelSummary) -> str:
     return "band" if model.rows_are_bands else "layer"
 
@@ -346,10 +208,6 @@ def _model_lines(model: ModelSummary) -> list[str]:
         f"{model.bit_rate_bps / 1000:.2f} kbit/s, "
         f"{model.sample_rate:,} Hz mono."
     ]
-
-
-def _left_out_lines(left_out: Sequence[str]) -> list[str]:
-    return [f"Left out: {line}" for line in left_out]
 
 
 def _draw_clips(
