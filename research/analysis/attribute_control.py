@@ -278,7 +278,7 @@ def _examples(corpora: Sequence[Path], settings: AttributeSettings) -> Iterator[
             if track.path not in known:
                 continue
             alone = Path(track.path).parent.name in ONE_PLAYER_STYLES
-            truth = true_attributes(known[track.path][0])
+            truth = true_attributes(known[track.path].segments[0])
             parts = choose_excerpts([track], settings.seconds, _PARTS if alone else 1)
             found = [_Example(excerpt=part, root=root, truth=truth, alone=alone) for part in parts]
             if alone:

@@ -29,7 +29,8 @@ import transformers
 from transformers import EncodecConfig, EncodecModel, MimiConfig, MimiModel
 
 from bandtok import Tokenizer
-from bandtok.signal.audio import Audio, find_audio_files, load_audio
+from bandtok.signal.audio import Audio, load_audio
+from bandtok.signal.find_files import find_audio_files
 from bandtok.tokens import atomic
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "audio"

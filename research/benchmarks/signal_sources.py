@@ -17,7 +17,8 @@ import numpy as np
 
 from bandtok import Audio
 from bandtok.errors import AudioError, BandTokError, DataError, MissingDependency
-from bandtok.signal.audio import find_audio_files, load_audio
+from bandtok.signal.audio import load_audio
+from bandtok.signal.find_files import find_audio_files
 from research.benchmarks.signal_clips import Clip
 from research.corpus.debian import download_package, find_package, package_version, unpack_deb
 

@@ -23,8 +23,9 @@ from bandtok.data.manifest import (
 )
 from bandtok.data.measured import Measurement, MeasurementLog
 from bandtok.errors import AudioError, DataError
-from bandtok.signal.audio import AUDIO_SUFFIXES, find_audio_files, load_audio, probe_audio
+from bandtok.signal.audio import load_audio, probe_audio
 from bandtok.signal.audio_writer import AudioWriter
+from bandtok.signal.find_files import AUDIO_SUFFIXES, find_audio_files
 from bandtok.tokens.atomic import write_text
 from research.corpus.attribution import ATTRIBUTION_NAME, attribution_table
 from research.corpus.debian import (

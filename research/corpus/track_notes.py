@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bandtok.data.manifest import read_tags
-from bandtok.signal.audio import find_audio_files
+from bandtok.signal.find_files import find_audio_files
 from research.corpus.debian import CopyrightEntry, copyright_of, read_copyright
 from research.corpus.open_packages import MusicPackage
 

@@ -100,5 +100,17 @@ class MissingDependency(BandTokError, ImportError):
     """An optional extra is not installed."""
 
 
-class AudioWarning(UserWarning):
-    """Sound was changed, or may be lost, in a way worth knowing; the message is one line."""
+class BandTokWarning(UserWarning):
+    """Base of what users should know though the work goes on; the message is one line."""
+
+
+class AudioWarning(BandTokWarning):
+    """Sound was changed, or may be lost, in a way worth knowing."""
+
+
+class DataWarning(BandTokWarning):
+    """A corpus is not what its records say."""
+
+
+class PromptWarning(BandTokWarning):
+    """A prompt is not understood as it is meant."""

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 import bandtok
-from bandtok.errors import BandTokError, CheckpointError
+from bandtok.errors import BandTokError, CheckpointError, GridError
 
 NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, 30_000).astype(np.float32)
 
@@ -47,10 +47,22 @@ def test_a_piece_is_taken_in_every_form(
             model.generate("", 0.1, continue_from=source, num_candidates=1).grid.codes
             for source in sources
         ]
+        known = clip.grid.num_frames - (2 if sources is of_audio else 0)
+        assert further[0].shape[1] == known + 2
         for found in (edited, further):
             for other in found[1:]:
                 np.testing.assert_array_equal(other, found[0])
-    assert further[0].shape[1] > clip.grid.num_frames
+
+
+def test_a_continuation_begins_where_the_music_is_whole(model: bandtok.MusicModel) -> None:
+    size = model.tokenizer.samples_per_frame
+    for samples, kept in ((3 * size, 3), (3 * size + 1, 2), (size + 9, 1)):
+        sound = bandtok.Audio(NOISE[:samples], 44_100)
+        longer = model.generate("", 0.1, continue_from=sound, num_candidates=1)
+        new = round(0.1 * 44_100)
+        assert longer.grid.num_samples == kept * size + new
+    with pytest.raises(GridError, match="less than one frame"):
+        model.generate("", 0.1, continue_from=bandtok.Audio(NOISE[:100], 44_100))
 
 
 def test_a_region_is_taken_in_every_form(model: bandtok.MusicModel, clip: bandtok.Clip) -> None:

@@ -18,10 +18,25 @@ def test_manifest_command_writes_and_reports(tmp_path: Path, write_tone: WriteTo
     write_tone(tmp_path / "a.wav", seconds=0.2)
     (tmp_path / "b.mp3").write_bytes(b"nothing")
     result = CliRunner().invoke(app, ["manifest", str(tmp_path)])
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert "skipped b.mp3" in result.stderr
+    assert "1 left out, 1 done" in result.stderr
     assert result.stdout.splitlines()[-1].endswith("manifest.jsonl: 1 tracks")
     assert [track.path for track in load_manifest(tmp_path)] == ["a.wav"]
+
+
+def test_a_manifest_elsewhere_must_be_above_its_music(
+    tmp_path: Path, write_tone: WriteTone
+) -> None:
+    write_tone(tmp_path / "music" / "a.wav", seconds=0.2)
+    arguments = ["manifest", str(tmp_path / "music"), "--output"]
+    above = CliRunner().invoke(app, [*arguments, str(tmp_path / "all.jsonl")])
+    assert above.exit_code == 0
+    assert [track.path for track in load_manifest(tmp_path / "all.jsonl")] == ["music/a.wav"]
+    (tmp_path / "other").mkdir()
+    beside = CliRunner().invoke(app, [*arguments, str(tmp_path / "other" / "m.jsonl")])
+    assert isinstance(beside.exception, DataError)
+    assert not any((tmp_path / "other").iterdir())
 
 
 def test_manifest_command_as_json(tmp_path: Path, write_tone: WriteTone) -> None:

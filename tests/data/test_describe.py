@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,13 @@ import pytest
 import soundfile
 
 from bandtok.data.audio_features import FEATURES_SAMPLE_RATE, AudioFeatures, extract_features
-from bandtok.data.describe import describe_corpus, describe_waveform, segment_words, tempo_bpm
+from bandtok.data.describe import (
+    describe_blocks,
+    describe_corpus,
+    describe_waveform,
+    segment_words,
+    tempo_bpm,
+)
 from bandtok.data.segments import (
     Segment,
     load_attributes,
@@ -135,6 +142,27 @@ def test_segments_cover_the_music() -> None:
     assert [(one.start_seconds, one.end_seconds) for one in segments] == [(0.0, 20.0), (20.0, 43.0)]
 
 
+def test_a_stream_is_described_as_the_whole() -> None:
+    whole = np.tile(clicks(100), 4)
+    parts = [whole[:7], whole[7 : 31 * RATE], whole[31 * RATE :]]
+    assert describe_blocks(parts) == describe_waveform(whole, RATE)
+
+
+def test_what_changed_and_what_a_tagger_adds_is_described_again(tmp_path: Path) -> None:
+    file = tmp_path / "a.wav"
+    soundfile.write(file, clicks(100, 6.0), RATE)
+    soundfile.write(tmp_path / "click.wav", np.ones(1), RATE)
+    lines = []
+    for tagger in (None, None, ConstantTagger, None):
+        assert describe_corpus(tmp_path, load_tagger=tagger).left_out == []
+        lines.append((tmp_path / "attributes.jsonl").read_text().count("\n"))
+    os.utime(file, (1, 1))
+    describe_corpus(tmp_path)
+    lines.append((tmp_path / "attributes.jsonl").read_text().count("\n"))
+    assert lines == [2, 2, 4, 4, 5]
+    assert [one.end_seconds for one in load_attributes(tmp_path)["click.wav"].segments] == [0.001]
+
+
 @pytest.mark.slow
 def test_a_corpus_is_described_once(tmp_path: Path) -> None:
     for name in ("a", "b"):
@@ -146,8 +174,8 @@ def test_a_corpus_is_described_once(tmp_path: Path) -> None:
     done = describe_corpus(tmp_path, load_tagger=ConstantTagger)
     known = load_attributes(tmp_path)
     assert (done.tracks, done.left_out) == (2, [])
-    assert known["a.wav"] == [truth]
-    assert known["b.wav"][0].words["style"] == {"rock": 0.9}
+    assert known["a.wav"].segments == [truth]
+    assert known["b.wav"].segments[0].words["style"] == {"rock": 0.9}
     before = (tmp_path / "attributes.jsonl").read_bytes()
     describe_corpus(tmp_path, load_tagger=ConstantTagger)
     assert (tmp_path / "attributes.jsonl").read_bytes() == before

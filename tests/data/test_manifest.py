@@ -15,7 +15,7 @@ from bandtok.data.manifest import (
     style_words,
     title_from_name,
 )
-from bandtok.errors import DataError
+from bandtok.errors import DataError, DataWarning
 
 WriteTone = Callable[..., Path]
 
@@ -85,21 +85,50 @@ def test_scan_reads_facts_and_skips_what_is_broken(tmp_path: Path, write_tone: W
     write_tone(tmp_path / "b.flac", rate=48_000)
     (tmp_path / "broken.ogg").write_bytes(b"no audio at all")
     (tmp_path / "notes.txt").write_text("not audio")
-    lines: list[str] = []
+    skipped: dict[str, str] = {}
     done: list[tuple[int, int]] = []
     tracks = scan_folder(
-        tmp_path, on_progress=lambda *step: done.append(step), on_skip=lines.append
+        tmp_path, on_progress=lambda *step: done.append(step), on_skip=skipped.__setitem__
     )
     assert [track.path for track in tracks] == ["b.flac", "deep/02_dark-forestTheme.wav"]
     assert tracks[0].sample_rate == 48_000
     assert tracks[1].seconds == 0.5
     assert tracks[1].title == "dark forest Theme"
     assert tracks[1].style == ["dark", "forest", "theme"]
-    assert len(lines) == 1
-    assert lines[0].startswith("skipped broken.ogg: ")
-    assert "\n" not in lines[0]
+    assert list(skipped) == ["broken.ogg"]
+    assert "\n" not in skipped["broken.ogg"]
     assert done == [(0, 3), (1, 3), (2, 3)]
+    with pytest.warns(DataWarning, match=r"left out broken\.ogg"):
+        assert load_manifest(tmp_path) == tracks
+    save_manifest(tracks, tmp_path / "manifest.jsonl", skipped)
     assert load_manifest(tmp_path) == tracks
+
+
+def test_a_manifest_that_is_not_up_to_date_says_so(tmp_path: Path, write_tone: WriteTone) -> None:
+    write_tone(tmp_path / "a.wav", seconds=0.5)
+    save_manifest(scan_folder(tmp_path), tmp_path / "manifest.jsonl")
+    assert len(load_manifest(tmp_path)) == 1
+    write_tone(tmp_path / "a.wav", seconds=0.7)
+    write_tone(tmp_path / "b.wav", seconds=0.5)
+    with pytest.warns(DataWarning, match=r"1 file not in it \(b.wav\), 1 file changed \(a.wav\)"):
+        assert len(load_manifest(tmp_path)) == 1
+
+
+def test_linked_folders_are_scanned_and_what_cannot_be_opened_is_named(
+    tmp_path: Path, write_tone: WriteTone
+) -> None:
+    write_tone(tmp_path / "store" / "album" / "1.wav", seconds=0.5)
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "album").symlink_to(tmp_path / "store" / "album")
+    (library / "album" / "round").symlink_to(library)
+    (library / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    (library / "new.m4a").write_bytes(b"other")
+    skipped: dict[str, str] = {}
+    tracks = scan_folder(library, on_skip=skipped.__setitem__)
+    assert [track.path for track in tracks] == ["album/1.wav"]
+    assert list(skipped) == ["gone.wav", "new.m4a"]
+    assert "ffmpeg" in skipped["new.m4a"]
 
 
 def test_two_tracks_are_enough_to_train_and_validate(tmp_path: Path, write_tone: WriteTone) -> None:

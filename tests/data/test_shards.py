@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,10 @@ import pytest
 import soundfile
 
 from bandtok.data.manifest import Track, save_manifest
-from bandtok.data.segments import Segment, save_attributes
+from bandtok.data.segments import Segment, save_attributes, segment_line
 from bandtok.data.shards import TokenCorpus, Variants, tokenize_corpus
-from bandtok.errors import DataError
-from bandtok.signal.audio import Audio
+from bandtok.data.track_audio import track_blocks
+from bandtok.errors import DataError, DataWarning
 from bandtok.tokens.grid import TokenGrid
 
 RATE, SPACING = 8000, 400
@@ -26,9 +28,9 @@ class LoudnessTokenizer:
         self.calls = 0
         self.fingerprint = fingerprint
 
-    def encode(self, audio: Audio) -> TokenGrid:
+    def encode_samples(self, blocks: Iterable[np.ndarray]) -> TokenGrid:
         self.calls += 1
-        waveform = audio.resampled(RATE).waveform[0]
+        waveform = np.concatenate([np.zeros(0, np.float32), *blocks])
         frames = -(-len(waveform) // SPACING)
         padded = np.pad(waveform, (0, frames * SPACING - len(waveform)))
         loud = np.abs(padded.reshape(frames, SPACING)).max(axis=1)
@@ -111,10 +113,10 @@ def test_another_tokenizer_makes_other_shards(corpus: Path, tmp_path: Path) -> N
 
 def test_an_interrupted_run_is_taken_up(corpus: Path, tmp_path: Path) -> None:
     class Interrupted(LoudnessTokenizer):
-        def encode(self, audio: Audio) -> TokenGrid:
+        def encode_samples(self, blocks: Iterable[np.ndarray]) -> TokenGrid:
             if self.calls == 2:
                 raise KeyboardInterrupt
-            return super().encode(audio)
+            return super().encode_samples(blocks)
 
     with pytest.raises(KeyboardInterrupt):
         tokenize_corpus(corpus, Interrupted(), tmp_path / "out")
@@ -231,3 +233,44 @@ def test_worker_processes_write_the_same_shards(corpus: Path, tmp_path: Path) ->
     assert [line.split(":")[0] for line in lines] == ["left out c.wav"]
     with pytest.raises(DataError, match="way to load the tokenizer"):
         tokenize_corpus(corpus, LoudnessTokenizer(), together, jobs=2)
+
+
+def test_a_track_that_was_replaced_is_encoded_again(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    before = tokenize_corpus(corpus, LoudnessTokenizer(), out)
+    old = before.codes(before.shards[0])
+    audio, _ = soundfile.read(corpus / "a.wav")
+    size = (corpus / "a.wav").stat().st_size
+    soundfile.write(corpus / "a.wav", audio[::-1], RATE, subtype="PCM_16")
+    os.utime(corpus / "a.wav", (1, 1))
+    assert (corpus / "a.wav").stat().st_size == size
+    after = tokenize_corpus(corpus, LoudnessTokenizer(), out)
+    assert not np.array_equal(after.codes(after.shards[0]), old)
+
+
+def test_stems_are_summed_as_they_come(tmp_path: Path) -> None:
+    for name, level, seconds in (("a", 0.25, 1.0), ("b", 0.5, 12.0), ("c", 0.5, 0.0)):
+        wave = np.resize([level, -level], int(RATE * seconds))
+        soundfile.write(tmp_path / f"{name}.wav", wave, RATE, "FLOAT")
+    track = Track(
+        path="a.wav",
+        seconds=1.0,
+        sample_rate=RATE,
+        channels=1,
+        bandwidth_hz=4000.0,
+        stems=["b.wav", "c.wav"],
+    )
+    sound = np.concatenate(list(track_blocks(track, tmp_path, RATE)))
+    assert len(sound) == 12 * RATE
+    np.testing.assert_allclose(np.abs(sound[:RATE]), 0.75)
+    np.testing.assert_allclose(np.abs(sound[RATE:]), 0.5)
+
+
+def test_what_was_described_of_another_file_is_not_taken_over(corpus: Path, tmp_path: Path) -> None:
+    segment = Segment(start_seconds=0.0, end_seconds=1.0, bpm=90.0)
+    (corpus / "attributes.jsonl").write_text(
+        segment_line("a.wav", [segment], "a.wav:1:1|tagged") + segment_line("b.wav", [segment])
+    )
+    with pytest.warns(DataWarning, match=r"a\.wav has changed since it was described"):
+        shards = tokenize_corpus(corpus, LoudnessTokenizer(), tmp_path / "out").shards
+    assert [len(shard.segments) for shard in shards] == [0, 1, 0]

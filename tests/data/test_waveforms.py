@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from bandtok.data.manifest import Track
-from bandtok.data.waveforms import Augmentation, CropSampler, WaveformStore, read_crop
+from bandtok.data.waveforms import Augmentation, CropSampler, SampleFile, WaveformStore, read_crop
 from bandtok.errors import ConfigError, DataError
 
 
@@ -41,7 +41,7 @@ def test_tracks_are_decoded_once_and_broken_ones_left_out(folder: Path) -> None:
         warn=warnings.append,
     )
     assert [t.path for t in store.tracks] == ["a.wav", "b.wav"]
-    assert [len(a) for a in store.arrays] == [44_100, pytest.approx(44_100, abs=2)]
+    assert [len(s) for s in store.samples] == [44_100, pytest.approx(44_100, abs=2)]
     assert [line.split(":")[0] for line in warnings] == ["left out broken.wav", "left out gone.wav"]
     assert seen[-1][1] == 4
     before = {p: p.stat().st_mtime_ns for p in (folder / "cache").iterdir()}
@@ -65,11 +65,31 @@ def test_crops_depend_on_seed_and_step_alone(folder: Path) -> None:
     assert not np.array_equal(first.batch(5), CropSampler(store, 4096, 3, seed=2).batch(5))
 
 
-def test_a_crop_is_silent_outside_its_track() -> None:
-    array = np.full(10, 16_384, np.int16)
-    assert read_crop(array, -2, 5).tolist() == [0, 0, 0.5, 0.5, 0.5]
-    assert read_crop(array, 8, 5).tolist() == [0.5, 0.5, 0, 0, 0]
-    assert read_crop(array, 20, 2).tolist() == [0, 0]
+def test_a_crop_is_silent_outside_its_track(tmp_path: Path) -> None:
+    np.full(10, 16_384, np.int16).tofile(tmp_path / "a.i16")
+    samples = SampleFile(tmp_path / "a.i16")
+    assert read_crop(samples, -2, 5).tolist() == [0, 0, 0.5, 0.5, 0.5]
+    assert read_crop(samples, 8, 5).tolist() == [0.5, 0.5, 0, 0, 0]
+    assert read_crop(samples, 20, 2).tolist() == [0, 0]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts the files that are open")
+def test_no_file_stays_open(folder: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    store = WaveformStore([track("a.wav"), track("b.wav")], folder, folder / "cache", 44_100)
+    CropSampler(store, 4096, 8).batch(0)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_tracks_of_stems_and_of_no_samples(folder: Path) -> None:
+    soundfile.write(folder / "empty.wav", np.zeros(0), 44_100)
+    soundfile.write(folder / "half.wav", np.resize([0.25, -0.25], 44_100), 44_100, "FLOAT")
+    both = dataclasses.replace(track("half.wav"), stems=["half.wav"])
+    warnings: list[str] = []
+    tracks = [both, track("empty.wav")]
+    store = WaveformStore(tracks, folder, folder / "cache", 44_100, warn=warnings.append)
+    np.testing.assert_allclose(store.samples[0].read(2, 4), [16_384, -16_384], atol=2)
+    assert warnings == ["left out empty.wav: it holds no samples"]
 
 
 def test_tracks_with_their_treble_cut_off_are_drawn_less(folder: Path) -> None:

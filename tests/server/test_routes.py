@@ -115,6 +115,8 @@ def test_continue_to_either_side(
     query = {"duration": 1, "side": side, "response_format": "btk"}
     old = grid_of(post(client, "/v1/encode", song), tmp_path).codes
     new = grid_of(post(client, "/v1/continue", song, **query), tmp_path).codes
+    if side == "right":
+        old = old[:, :-2]  # the last frame is not full
     assert new.shape[1] - old.shape[1] == 11
     assert np.array_equal(new[:, : old.shape[1]] if side == "right" else new[:, 11:], old)
 

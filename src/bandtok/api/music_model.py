@@ -148,7 +148,9 @@ class MusicModel:
             seed: 0 or more; same seed, machine, version and back end: same tokens.
             config: how to sample, number of candidates, tempo and loudness.
             continue_from: existing music that the clip begins with: tokens, a clip, audio, or the
-                path of a token file (.btk) or audio file. Of stereo tokens, the mono rows.
+                path of a token file (.btk) or audio file. Of stereo tokens, the mono rows. Of
+                music that was encoded, a last frame that is not full and the one before it are
+                left out: their tokens say that the music ends.
             on_progress: called with (frames done, total frames).
             on_column: called with the codes of each frame, int64 [bands], as soon as they are
                 final; those of `continue_from` come first.
@@ -304,7 +306,7 @@ class MusicModel:
         known_samples = known_frames * size
         grids = [
             marked(
-                self.tokenizer._grid(clip, known_samples + new_samples),
+                replace(self.tokenizer._grid(clip, known_samples + new_samples), extra={}),
                 "generate" if known is None else "continue",
                 text,
                 seed,
@@ -325,7 +327,19 @@ class MusicModel:
         return self.text_encoder.encode(list(texts)) if any(texts) else None
 
     def _start(self, source: MusicSource | None) -> TokenGrid | None:
-        return None if source is None else as_grid(self.tokenizer, source).mono()
+        if source is None:
+            return None
+        known = as_grid(self.tokenizer, source).mono()
+        if "encode_mode" in known.extra:  # generated frames are music to the end
+            whole = known.whole_frames()
+            cut = 1 < whole.num_frames < known.num_frames
+            known = known.part(0, whole.num_frames - cut)
+        if not known.num_frames:
+            raise GridError(
+                "got less than one frame to continue from; expected at least "
+                f"{known.samples_per_frame} samples at {known.sample_rate} Hz"
+            )
+        return known
 
     def _check_regions(self, regions: Sequence[Region]) -> None:
         if self.tokenizer.config.rows_are_bands:

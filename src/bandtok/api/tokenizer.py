@@ -164,6 +164,13 @@ class Tokenizer:
                 return self._encoded(reader, progress, stereo, journal)
         return self._encoded(audio, progress, stereo, journal)
 
+    def encode_samples(self, blocks: Iterable[np.ndarray]) -> TokenGrid:
+        """Encode a stream of mono samples, float32 [n] pieces at the model's rate, cut anywhere."""
+        counter = _SampleCounter()
+        found = self.codec.encode_blocks(counter.counted(blocks))
+        codes = [np.zeros((self.num_bands, 0), np.int64), *found]
+        return self._grid(np.concatenate(codes, axis=1), counter.samples)
+
     def _encoded(
         self,
         source: Audio | AudioReader,
@@ -374,7 +381,7 @@ class _SampleCounter:
 
     def counted(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         for block in blocks:
-            self.samples += block.shape[1]
+            self.samples += block.shape[-1]
             yield block
 
 

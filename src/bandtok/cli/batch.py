@@ -27,7 +27,8 @@ from bandtok.cli.console import (
     silent_codecs,
 )
 from bandtok.cli.group import fail, one_line
-from bandtok.errors import AudioWarning, BandTokError, DataError, printable
+from bandtok.errors import BandTokError, BandTokWarning, DataError, printable
+from bandtok.signal.find_files import find_files
 
 _PIPE = Path("-")
 
@@ -43,10 +44,14 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All jobs of a command; `many` if the output is a folder."""
+    """All jobs of a command; `many` if the output is a folder.
+
+    `unread` are folders below the inputs that cannot be read.
+    """
 
     jobs: list[Job]
     many: bool
+    unread: list[OSError] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +108,12 @@ def plan_jobs(
         raise typer.BadParameter(f"{_PIPE} stands for one file; several need a folder")
     if output.is_file():
         raise typer.BadParameter(f"{output} is a file; several inputs need a folder")
-    jobs = []
-    for source, name in _sources(inputs, output, suffixes):
+    jobs, unread = [], list[OSError]()
+    for source, name in _sources(inputs, output, suffixes, unread):
         jobs.append(Job(source=source, target=output / name.with_suffix(output_suffix)))
     for job in jobs:
         _refuse_own_source(job)
-    return Plan(jobs=jobs, many=True)
+    return Plan(jobs=jobs, many=True, unread=unread)
 
 
 def run_jobs(
@@ -128,11 +133,15 @@ def run_jobs(
         bars.task(f"{verb} files") as report,
     ):
         if options.quiet:
-            warnings.simplefilter("ignore", AudioWarning)
+            warnings.simplefilter("ignore", BandTokWarning)
         for index, job in enumerate(plan.jobs):
             if plan.many:
                 report(index, len(plan.jobs))
             _run_one(job, plan.many, work, options, bars, tally, taken)
+        for error in plan.unread:
+            source, reason = str(error.filename), one_line(error)
+            tally.files.append({"source": source, "status": "failed", "error": reason})
+            _fail_one(tally, reason)
     if options.json and not any(job.piped for job in plan.jobs):
         print_json(vars(tally))
     elif plan.many and not options.quiet:
@@ -174,14 +183,18 @@ def _run_one(
     except (BandTokError, OSError) as error:
         if not many:
             raise
-        tally.failed += 1
         entry.update(status="failed", error=one_line(error))
-        fail(f"{job.source}: {one_line(error)}")
+        _fail_one(tally, f"{job.source}: {one_line(error)}")
         return
     tally.done += 1
     entry.update(status="done", **result.values)
     if not (options.json or options.quiet or job.piped):
         echo(printable(f"{job.source} -> {job.target}: {result.line}"))
+
+
+def _fail_one(tally: _Tally, message: str) -> None:
+    tally.failed += 1
+    fail(message)
 
 
 @contextmanager
@@ -226,7 +239,7 @@ def _single_job(source: Path, output: Path, suffix: str, allowed: Collection[str
 
 
 def _sources(
-    inputs: Sequence[Path], output: Path, suffixes: Collection[str]
+    inputs: Sequence[Path], output: Path, suffixes: Collection[str], unread: list[OSError]
 ) -> list[tuple[Path, Path]]:
     """Return (file, name inside the output folder) of every input."""
     found = []
@@ -234,25 +247,18 @@ def _sources(
         if not entry.is_dir():
             found.append((entry, Path(entry.name)))
             continue
-        inside = [(path, path.relative_to(entry)) for path in _files_in(entry, output, suffixes)]
+        paths = find_files(entry, suffixes, unread.append)
+        made_here = _real(output) if _real(output) != _real(entry) else None
+        inside = [
+            (path, path.relative_to(entry))
+            for path in paths
+            if not (made_here and _real(path).is_relative_to(made_here))
+        ]
         if not inside:
             expected = ", ".join(sorted(suffixes))
             raise DataError(f"{entry} holds no file that ends in {expected}")
         found += inside
     return found
-
-
-def _files_in(folder: Path, output: Path, suffixes: Collection[str]) -> list[Path]:
-    """List files by suffix; hidden ones, and an output folder inside this one, are left out."""
-    made_here = _real(output) if _real(output) != _real(folder) else None
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not (made_here and _real(path).is_relative_to(made_here))
-    )
 
 
 def _refuse_own_source(job: Job) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import bandtok
-from bandtok.cli.console import echo, print_json, progress_bars, progress_steps
+from bandtok.cli.console import echo, print_json, progress_bars, progress_steps, silent_codecs
 from bandtok.cli.group import Command, Group
 from bandtok.cli.options import ChosenDevice, Device, Json, Model, Quiet
 
@@ -39,15 +39,18 @@ def manifest(
     """Describe a folder of your own music: length, bandwidth, tags and split of each track."""
     from bandtok.data.manifest import MANIFEST_NAME, save_manifest, scan_folder
 
-    with progress_steps(quiet) as report:
+    target = out or folder / MANIFEST_NAME
+    skipped: dict[str, str] = {}
+    with silent_codecs(), progress_steps(quiet) as report:
         tracks = scan_folder(
             folder,
+            root=target.parent,
             on_progress=lambda done, total: report("reading", done, total),
-            on_skip=lambda line: echo(line, err=True),
+            on_skip=skipped.__setitem__,
         )
-    target = out or folder / MANIFEST_NAME
-    save_manifest(tracks, target)
+    save_manifest(tracks, target, skipped)
     print_tracks(tracks, target, json)
+    _exit_with([f"skipped {path}: {reason}" for path, reason in skipped.items()], len(tracks))
 
 
 @app.command(cls=Command)
@@ -65,20 +68,19 @@ def describe(
     from bandtok.data.manifest import manifest_folder
     from bandtok.data.segments import ATTRIBUTES_NAME
 
-    with progress_bars(quiet) as bars, bars.task("describing") as report:
+    with silent_codecs(), progress_bars(quiet) as bars, bars.task("describing") as report:
         done = describe_corpus(
             corpus,
             load_tagger=None if no_tagger else _load_tagger,
             jobs=num_workers,
             progress=report,
         )
-    for line in done.left_out:
-        typer.echo(line, err=True)
     file = manifest_folder(corpus) / ATTRIBUTES_NAME
     if json:
         print_json({"attributes": str(file), "tracks": done.tracks})
     else:
         typer.echo(f"{file}: {done.tracks} tracks")
+    _exit_with(done.left_out, done.tracks)
 
 
 @app.command(cls=Command)
@@ -112,7 +114,8 @@ def tokenize(
     variants = Variants(
         count=offsets, gains_db=tuple(gain_db or (0.0,)), semitones=tuple(semitones or (0,))
     )
-    with progress_bars(quiet) as bars, bars.task("encoding") as report:
+    left_out: list[str] = []
+    with silent_codecs(), progress_bars(quiet) as bars, bars.task("encoding") as report:
         shards = tokenize_corpus(
             corpora,
             load(),
@@ -121,13 +124,14 @@ def tokenize(
             jobs=num_workers,
             load_tokenizer=load,
             progress=report,
-            warn=lambda line: echo(line, err=True),
+            warn=left_out.append,
         )
     tokens = sum(shard.num_frames for shard in shards.shards) * shards.tokenizer.num_bands
     if json:
         print_json({"out": str(out), "shards": len(shards.shards), "tokens": tokens})
     else:
         typer.echo(f"{out}: {len(shards.shards)} shards, {tokens:,} tokens")
+    _exit_with(left_out, len(shards.shards))
 
 
 @app.command(cls=Command)
@@ -155,6 +159,15 @@ def captions(
         TokenCorpus(shards), split, count, frames=frames, package=source, seed=vary
     ):
         typer.echo(caption)
+
+
+def _exit_with(left_out: Sequence[str], done: int) -> None:
+    """Name what was left out of a corpus; that fails the command, though the rest is done."""
+    for line in left_out:
+        echo(f"bandtok: {line}", err=True)
+    if left_out:
+        echo(f"bandtok: {len(left_out)} left out, {done} done", err=True)
+        raise typer.Exit(1)
 
 
 def _load_tagger() -> Tagger:

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from bandtok.cli.console import echo
-from bandtok.errors import AudioWarning, BandTokError, printable
+from bandtok.errors import BandTokError, BandTokWarning, printable
 from bandtok.extras import missing
 
 _PLAIN_TYPES = {"bool": "", "int": "INT", "float": "FLOAT", "str": "TEXT", "Path": "PATH"}
@@ -85,7 +85,7 @@ class OneLineErrors(Group):
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
     """Write what a user should know as one line; what is meant for programmers is left out."""
-    if issubclass(category, AudioWarning):
+    if issubclass(category, BandTokWarning):
         echo(printable(f"bandtok: {message}"), err=True)
 
 

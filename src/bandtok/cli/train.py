@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bandtok.cli import options
-from bandtok.cli.console import echo, print_json, status_line
+from bandtok.cli.console import echo, print_json, silent_codecs, status_line
 from bandtok.cli.recipes import recipe_lines
 
 
@@ -101,7 +101,7 @@ def train(
     settings = _settings(set_ or [])
     from bandtok.training import run as runs
 
-    with status_line(quiet) as show:
+    with silent_codecs(), status_line(quiet) as show:
 
         def line(text: str, keep: bool) -> None:
             if keep and not quiet and sys.stderr.isatty():

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from bandtok.errors import AudioError
+from bandtok.signal.audio import AudioReader, open_audio
 
 _EXCERPTS = 8
 _EXCERPT_SECONDS = 3.0
@@ -33,15 +31,12 @@ def measure_bandwidth(path: str | os.PathLike[str]) -> float:
     Raises:
         AudioError: if the file cannot be read or is damaged.
     """
-    try:
-        with soundfile.SoundFile(os.fspath(path)) as file:
-            power = np.zeros(_N_FFT // 2 + 1)
-            for excerpt in _excerpts(file):
-                power += _power_spectrum(excerpt)
-            return round(bandwidth_of_spectrum(power, file.samplerate), 1)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        reason = getattr(error, "error_string", str(error))
-        raise AudioError(f"{Path(path).name!r} is damaged: {reason}") from None
+    with open_audio(path) as reader:
+        power = np.zeros(_N_FFT // 2 + 1)
+        for excerpt in _excerpts(reader):
+            for channel in excerpt:
+                power += _power_spectrum(channel)
+        return round(bandwidth_of_spectrum(power, reader.info.sample_rate), 1)
 
 
 def bandwidth_of_spectrum(power: np.ndarray, sample_rate: int) -> float:
@@ -79,12 +74,13 @@ def _cliff_bin(level: np.ndarray, span: int) -> int:
     return int(np.flatnonzero(level >= level[top] - _CLIFF_DB)[-1])
 
 
-def _excerpts(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    length = min(file.frames, round(_EXCERPT_SECONDS * file.samplerate))
-    last = file.frames - length
+def _excerpts(reader: AudioReader) -> Iterator[np.ndarray]:
+    """Yield [channels, samples] from places spread over the file."""
+    samples = reader.info.samples
+    length = min(samples, round(_EXCERPT_SECONDS * reader.info.sample_rate))
+    last = samples - length
     for start in sorted({last * (2 * k + 1) // (2 * _EXCERPTS) for k in range(_EXCERPTS)}):
-        file.seek(start)
-        yield file.read(length, dtype="float32", always_2d=True).mean(axis=1)
+        yield reader.excerpt(start, length)
 
 
 def _power_spectrum(samples: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,8 @@ from bandtok.data.segments import (
     load_attributes,
     segment_line,
 )
-from bandtok.errors import AudioError, DataError
-from bandtok.signal.audio import load_audio
+from bandtok.data.track_audio import content_key, track_blocks
+from bandtok.errors import AudioError, BandTokError, DataError
 
 SEGMENT_SECONDS = 20.0
 _SHORTEST_SECONDS = 5.0
@@ -120,39 +120,67 @@ def describe_corpus(
     root = manifest_folder(corpus)
     tracks = load_manifest(corpus)
     known = load_attributes(root)
-    missing = [track for track in tracks if track.path not in known]
+    sources = {track.path: _made_from(track, root, load_tagger is not None) for track in tracks}
+    missing = [
+        track
+        for track in tracks
+        if track.path not in known
+        or known[track.path].made_from not in ("", *_also_good(sources[track.path]))
+    ]
     left_out: list[str] = []
     done = len(tracks) - len(missing)
     for track, found in _described(missing, root, load_tagger, jobs):
         if isinstance(found, str):
             left_out.append(found)
         else:
-            _append(root / ATTRIBUTES_NAME, segment_line(track.path, found))
+            line = segment_line(track.path, found, sources[track.path])
+            _append(root / ATTRIBUTES_NAME, line)
         done += 1
         if progress:
             progress(done, len(tracks))
     return Description(tracks=len(tracks) - len(left_out), left_out=left_out)
 
 
+_TAGGED, _MEASURED = "|tagged", "|measured"
+
+
+def _made_from(track: Track, root: Path, tagged: bool) -> str:
+    try:
+        return content_key(track, root) + (_TAGGED if tagged else _MEASURED)
+    except AudioError:  # said when it is opened
+        return ""
+
+
+def _also_good(made_from: str) -> tuple[str, str]:
+    """Return what need not be described again for `made_from`: the same, or with a tagger."""
+    return made_from, made_from.removesuffix(_MEASURED) + _TAGGED
+
+
 def describe_waveform(
     waveform: np.ndarray, sample_rate: int, tagger: AudioTagger | None = None
 ) -> list[Segment]:
-    """Describe mono samples [samples], one segment for every 20 s.
+    """Describe mono samples [samples] as `describe_blocks` does.
 
     Raises:
         DataError: if the rate is not FEATURES_SAMPLE_RATE.
     """
     if sample_rate != FEATURES_SAMPLE_RATE:
         raise DataError(f"got {sample_rate} Hz; expected {FEATURES_SAMPLE_RATE}")
+    return describe_blocks([waveform], tagger)
+
+
+def describe_blocks(
+    blocks: Iterable[np.ndarray], tagger: AudioTagger | None = None
+) -> list[Segment]:
+    """Describe mono samples [n] at FEATURES_SAMPLE_RATE Hz, one segment for every 20 s."""
     segments = []
-    for start, end in _stretches(len(waveform)):
-        part = waveform[start:end]
+    for start, part in _stretches(blocks):
         features = extract_features(part)
         tags: dict[str, float] = {}
         if features is not None and tagger is not None:
-            means = tagger.tag(part, sample_rate, _TAGGED_EVERY_SECONDS).mean(axis=0)
+            means = tagger.tag(part, FEATURES_SAMPLE_RATE, _TAGGED_EVERY_SECONDS).mean(axis=0)
             tags = dict(zip(tagger.labels, means.tolist(), strict=True))
-        segments.append(_segment(start, end, features, tags))
+        segments.append(_segment(start, start + len(part), features, tags))
     return segments
 
 
@@ -225,6 +253,7 @@ def _segment(
     start: int, end: int, features: AudioFeatures | None, tags: Mapping[str, float]
 ) -> Segment:
     begin, finish = (round(place / FEATURES_SAMPLE_RATE, 3) for place in (start, end))
+    finish = max(finish, round(begin + 0.001, 3))
     if features is None:
         return Segment(start_seconds=begin, end_seconds=finish)
     clear = features.pulse > _CLEAR_PULSE
@@ -243,14 +272,18 @@ def _segment(
     )
 
 
-def _stretches(num_samples: int) -> list[tuple[int, int]]:
-    """Return stretches of 20 s; a short rest belongs to the one before it."""
+def _stretches(blocks: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (first sample, samples) of 20 s each; a short rest belongs to the one before it."""
     step = round(SEGMENT_SECONDS * FEATURES_SAMPLE_RATE)
-    starts = list(range(0, num_samples, step))
-    shortest = _SHORTEST_SECONDS * FEATURES_SAMPLE_RATE
-    if len(starts) > 1 and num_samples - starts[-1] < shortest:
-        starts.pop()
-    return list(zip(starts, [*starts[1:], num_samples], strict=True))
+    enough = step + round(_SHORTEST_SECONDS * FEATURES_SAMPLE_RATE)
+    held, start = np.zeros(0, np.float32), 0
+    for block in blocks:
+        held = np.concatenate([held, block])
+        while len(held) >= enough:
+            yield start, held[:step]
+            held, start = held[step:], start + step
+    if len(held):
+        yield start, held
 
 
 def _described(
@@ -288,18 +321,10 @@ def _describe_by_worker(track: Track, root: Path) -> list[Segment] | str:
 def _describe_track(track: Track, root: Path, tagger: AudioTagger | None) -> list[Segment] | str:
     """Return a track's segments, or one line that says why there are none."""
     try:
-        parts = [
-            load_audio(root / path, sample_rate=FEATURES_SAMPLE_RATE, mono=True).waveform[0]
-            for path in (track.path, *track.stems)
-        ]
-    except AudioError as error:
+        found = describe_blocks(track_blocks(track, root, FEATURES_SAMPLE_RATE), tagger)
+    except BandTokError as error:
         return f"left out {track.path}: {error}"
-    total = np.zeros(max(len(part) for part in parts), np.float32)
-    for part in parts:
-        total[: len(part)] += part
-    if not len(total):
-        return f"left out {track.path}: it holds no samples"
-    return describe_waveform(total, FEATURES_SAMPLE_RATE, tagger)
+    return found or f"left out {track.path}: it holds no samples"
 
 
 def _append(file: Path, line: str) -> None:

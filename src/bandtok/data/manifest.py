@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,8 +21,9 @@ from typing import Any
 import soundfile
 
 from bandtok.data.bandwidth import measure_bandwidth
-from bandtok.errors import AudioError, DataError
-from bandtok.signal.audio import find_audio_files, probe_audio
+from bandtok.errors import AudioError, DataError, DataWarning, printable
+from bandtok.signal.audio import probe_audio
+from bandtok.signal.find_files import find_audio_files
 from bandtok.tokens.atomic import write_text
 
 _RENAMED = {"licence": "license"}  # in manifests made before version 0.1.0
@@ -53,6 +55,7 @@ class Track:
         style: lower-case words, most certain first.
         split: "train", "valid", "test", or "unseen" (a whole source held out).
         stems: further files, relative too, to be summed with `path`; mostly empty.
+        bytes: size of the file when it was described; 0 if not known.
     """
 
     path: str
@@ -67,6 +70,7 @@ class Track:
     style: list[str] = field(default_factory=list)
     split: str = "train"
     stems: list[str] = field(default_factory=list)
+    bytes: int = 0
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -98,44 +102,62 @@ def load_manifest(
 
     Raises:
         DataError: if there is neither a manifest nor audio, or a line of it is damaged.
+
+    Warns:
+        DataWarning: if files came or changed since `scan_folder` made the manifest of a folder, or
+            files of a folder without one cannot be read.
     """
     path = Path(folder_or_file)
     if not path.exists():
         raise DataError(f"no such folder or manifest: {os.fspath(path)!r}")
     file = path / MANIFEST_NAME if path.is_dir() else path
-    tracks = _read_lines(file) if file.exists() else scan_folder(path)
+    if file.exists():
+        tracks, skipped = _read_lines(file)
+        scanned = path.is_dir() and any(track.bytes for track in tracks)
+        if scanned and (changes := _changes(tracks, skipped, path)):
+            _warn(f"{file} is not up to date: {changes}; 'bandtok data manifest {path}' renews it")
+    else:
+        tracks = scan_folder(path, on_skip=lambda name, why: _warn(f"left out {name}: {why}"))
     wanted = SPLITS if splits is None else tuple(splits)
     return [track for track in tracks if track.split in wanted]
 
 
-def save_manifest(tracks: Sequence[Track], file: str | os.PathLike[str]) -> None:
-    """Write one track a line, atomically."""
-    write_text(
-        file,
-        "".join(
-            json.dumps(dataclasses.asdict(track), ensure_ascii=False) + "\n" for track in tracks
-        ),
-    )
+def save_manifest(
+    tracks: Sequence[Track],
+    file: str | os.PathLike[str],
+    skipped: Mapping[str, str] | None = None,
+) -> None:
+    """Write one track per line, atomically, and one line for each path that was skipped and why."""
+    lines: list[dict[str, Any]] = [dataclasses.asdict(track) for track in tracks]
+    lines += [{"skipped": path, "reason": reason} for path, reason in (skipped or {}).items()]
+    write_text(file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
 def scan_folder(
     folder: str | os.PathLike[str],
     *,
+    root: Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
-    on_skip: Callable[[str], None] | None = None,
+    on_skip: Callable[[str, str], None] | None = None,
 ) -> list[Track]:
     """Describe every audio file below a folder.
 
     Args:
         folder: any folder; hidden files are left out.
+        root: folder of the manifest, which the paths start from; None for `folder`.
         on_progress: called with (files done, files in all).
-        on_skip: called with one line for each file that cannot be read.
+        on_skip: called with path and reason for each file or folder that cannot be read.
 
     Raises:
-        DataError: if no audio file below it can be read.
+        DataError: if no audio file below it can be read, or `folder` is not below `root`.
     """
-    root = Path(folder)
-    files = find_audio_files(root)
+    root = root or Path(folder)
+    if not Path(folder).absolute().is_relative_to(root.absolute()):
+        raise DataError(
+            f"got a manifest in {os.fspath(root)!r} of {os.fspath(folder)!r}; expected it in that "
+            "folder or above it, since its paths are relative; elsewhere, make a link to the folder"
+        )
+    files = [root / path for path in _audio_below(Path(folder), root, on_skip)]
     tracks = []
     for done, path in enumerate(files):
         if on_progress:
@@ -144,13 +166,55 @@ def scan_folder(
             tracks.append(describe_file(path, root))
         except AudioError as error:
             if on_skip:
-                on_skip(f"skipped {path.relative_to(root).as_posix()}: {error}")
+                on_skip(path.relative_to(root).as_posix(), str(error))
     if not tracks:
         raise DataError(
             f"no readable audio below {os.fspath(root)!r} ({len(files)} files tried); "
             "expected .wav, .flac, .ogg, .opus, .mp3 or the like"
         )
     return _with_training_and_validation(tracks)
+
+
+def _audio_below(folder: Path, root: Path, on_skip: Callable[[str, str], None] | None) -> list[str]:
+    """Return the audio files below a folder as POSIX paths relative to `root`."""
+
+    def unread(error: OSError) -> None:
+        if on_skip:
+            on_skip(str(error.filename), str(error.strerror))
+
+    start = root.absolute()
+    files = find_audio_files(folder, unread)
+    return [path.absolute().relative_to(start).as_posix() for path in files]
+
+
+def _changes(tracks: Sequence[Track], skipped: Sequence[str], root: Path) -> str:
+    """Return in words how the files of a folder differ from its manifest, "" if they do not."""
+    named = {path for track in tracks for path in (track.path, *track.stems)}
+    found = _audio_below(root, root, None)
+    present = set(found) - set(skipped)
+    new = [path for path in found if path in present - named]
+    changed = [
+        track.path
+        for track in tracks
+        if track.bytes and track.path in present and _size(root / track.path) != track.bytes
+    ]
+    return ", ".join(
+        f"{len(paths)} {'file' if len(paths) == 1 else 'files'} {what} ({_named(paths)})"
+        for paths, what in ((new, "not in it"), (changed, "changed"))
+        if paths
+    )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _named(paths: Sequence[str]) -> str:
+    return f"{paths[0]} ..." if len(paths) > 1 else paths[0]
+
+
+def _warn(message: str) -> None:
+    warnings.warn(DataWarning(printable(message)), stacklevel=3)
 
 
 def describe_file(path: Path, root: Path) -> Track:
@@ -175,15 +239,16 @@ def describe_file(path: Path, root: Path) -> Track:
         license=tags.get("license", ""),
         style=style_words(tags.get("genre", ""), relative),
         split=split_of(relative),
+        bytes=path.stat().st_size,
     )
 
 
 def read_tags(path: Path) -> dict[str, str]:
     """Return the file's non-empty tags (title, artist, album, genre, license ...)."""
     try:
-        with soundfile.SoundFile(os.fspath(path)) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             tags = file.copy_metadata()
-    except (soundfile.LibsndfileError, UnicodeDecodeError):
+    except (soundfile.LibsndfileError, OSError, UnicodeDecodeError):
         return {}
     return {key: " ".join(value.split()) for key, value in tags.items() if value.strip()}
 
@@ -229,24 +294,35 @@ def _with_training_and_validation(tracks: list[Track]) -> list[Track]:
     return tracks
 
 
-def _read_lines(file: Path) -> list[Track]:
+def _read_lines(file: Path) -> tuple[list[Track], list[str]]:
+    """Return the tracks of a manifest and the paths that were skipped when it was made."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read manifest {os.fspath(file)!r}: {error}") from None
-    tracks = [
-        _track_from(line, f"{file.name} line {number}")
-        for number, line in enumerate(text.splitlines(), 1)
-        if line.strip()
-    ]
+    tracks, skipped = [], []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        values = _values_of(line, f"{file.name} line {number}")
+        if "skipped" in values:
+            skipped.append(str(values["skipped"]))
+        else:
+            tracks.append(_track_from(values, f"{file.name} line {number}"))
     if not tracks:
         raise DataError(f"manifest {os.fspath(file)!r} names no track; expected one per line")
-    return tracks
+    return tracks, skipped
 
 
-def _track_from(line: str, where: str) -> Track:
+def _values_of(line: str, where: str) -> dict[str, Any]:
     try:
-        values: dict[str, Any] = json.loads(line)
+        return dict(json.loads(line))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{where} is not a track: {error}; write the manifest again") from None
+
+
+def _track_from(values: dict[str, Any], where: str) -> Track:
+    try:
         known = {field.name for field in dataclasses.fields(Track)}
         renamed = {_RENAMED.get(key, key): value for key, value in values.items()}
         return Track(**{key: value for key, value in renamed.items() if key in known})

@@ -88,9 +88,11 @@ def transposed_key(key: str, semitones: int) -> str:
     return f"{TONICS[(TONICS.index(tonic) + semitones) % 12]} {mode}"
 
 
-def segment_line(path: str, segments: Sequence[Segment]) -> str:
-    """Return the line of a track for an attributes file."""
+def segment_line(path: str, segments: Sequence[Segment], made_from: str = "") -> str:
+    """Return the line of a track for an attributes file; `made_from`: see `Described`."""
     content = {"path": path, "segments": [_compact(segment) for segment in segments]}
+    if made_from:
+        content["made_from"] = made_from
     return json.dumps(content, ensure_ascii=False) + "\n"
 
 
@@ -110,10 +112,25 @@ def segment_content(segment: Segment) -> dict[str, Any]:
     return _compact(segment)
 
 
-def load_attributes(folder: str | os.PathLike[str]) -> dict[str, list[Segment]]:
-    """Return the segments of each track by path; {} if nothing was described.
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What an attributes file says of a track.
 
-    A damaged last line, left by a run that was stopped, is passed over.
+    Attributes:
+        segments: in order.
+        made_from: which files, of which size and age, were described and by what; "" for what did
+            not come from listening, such as the ground truth of rendered music.
+    """
+
+    segments: list[Segment]
+    made_from: str = ""
+
+
+def load_attributes(folder: str | os.PathLike[str]) -> dict[str, Described]:
+    """Return what is known of each track by path; {} if nothing was described.
+
+    Of several lines of a track the last counts. A damaged last line, left by a run that was
+    stopped, is passed over.
     """
     file = Path(folder) / ATTRIBUTES_NAME
     if not file.exists():
@@ -122,7 +139,10 @@ def load_attributes(folder: str | os.PathLike[str]) -> dict[str, list[Segment]]:
     for line in file.read_text(encoding="utf-8").splitlines():
         try:
             content = json.loads(line)
-            known[content["path"]] = [segment_from(one) for one in content["segments"]]
+            segments = [segment_from(one) for one in content["segments"]]
+            known[content["path"]] = Described(
+                segments=segments, made_from=str(content.get("made_from", ""))
+            )
         except (ValueError, KeyError, TypeError):
             continue
     return known

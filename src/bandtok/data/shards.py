@@ -14,19 +14,20 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import soxr
 
 from bandtok.data.manifest import Track, load_manifest, manifest_folder
-from bandtok.data.segments import Segment, load_attributes, segment_content, segment_from
-from bandtok.errors import AudioError, DataError
-from bandtok.signal.audio import Audio, load_audio
+from bandtok.data.segments import Described, Segment, load_attributes, segment_content, segment_from
+from bandtok.data.track_audio import content_key, track_blocks
+from bandtok.errors import AudioError, DataError, DataWarning, printable
+from bandtok.signal.audio import resample_blocks
 from bandtok.tokens.atomic import replacing, write_text
 from bandtok.tokens.grid import TokenGrid
 
@@ -39,7 +40,7 @@ Progress = Callable[[int, int], None]
 class AudioTokenizer(Protocol):
     """What tokenizing a corpus needs of a tokenizer."""
 
-    def encode(self, audio: Audio, /) -> TokenGrid: ...
+    def encode_samples(self, blocks: Iterable[np.ndarray], /) -> TokenGrid: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +61,7 @@ class TokenizerSpec:
     @classmethod
     def of(cls, tokenizer: AudioTokenizer) -> TokenizerSpec:
         """Ask a tokenizer by letting it encode a moment of silence."""
-        silence = Audio(waveform=np.zeros((1, 44_100), np.float32), sample_rate=44_100)
-        grid = tokenizer.encode(silence)
+        grid = tokenizer.encode_samples([np.zeros(44_100, np.float32)])
         return cls(
             num_bands=grid.num_bands,
             codebook_size=grid.codebook_size,
@@ -338,10 +338,25 @@ def _works(
             folder=folder,
             spec=spec,
             variants=variants.of(track.split, spec.samples_per_frame),
-            segments=tuple(attributes.get(track.path, ())),
+            segments=_current_segments(attributes.get(track.path), track, root),
         )
         for track in load_manifest(corpus, splits)
     ]
+
+
+def _current_segments(described: Described | None, track: Track, root: Path) -> tuple[Segment, ...]:
+    """Return a track's segments if its files are those that were described."""
+    if described is None:
+        return ()
+    try:
+        current = described.made_from.rpartition("|")[0] == content_key(track, root)
+    except AudioError:  # said when it is opened
+        return ()
+    if described.made_from and not current:
+        message = f"{track.path} has changed since it was described; 'bandtok data describe' again"
+        warnings.warn(DataWarning(printable(message)), stacklevel=2)
+        return ()
+    return tuple(described.segments)
 
 
 def _here(works: Sequence[_Work], tokenizer: AudioTokenizer) -> Iterator[list[Shard] | str]:
@@ -384,14 +399,13 @@ def _tokenized(work: _Work, tokenizer: AudioTokenizer) -> list[Shard] | str:
 
 def _tokenize_track(work: _Work, tokenizer: AudioTokenizer) -> Iterator[Shard]:
     track, spec = work.track, work.spec
-    waveform: np.ndarray | None = None
+    made_from = content_key(track, work.root)
     for variant in work.variants:
-        file = f"{CODES_FOLDER}/{_key(track, work.root, spec, variant)}.npy"
+        file = f"{CODES_FOLDER}/{_key(made_from, spec, variant)}.npy"
         codes = _read_codes(work.folder / file)
         if codes is None:
-            if waveform is None:
-                waveform = _load_track(track, work.root, spec.sample_rate)
-            codes = _encode(tokenizer, _varied(waveform, variant, spec.sample_rate), spec)
+            blocks = track_blocks(track, work.root, spec.sample_rate)
+            codes = _encode(tokenizer, _varied(blocks, variant, spec.sample_rate), spec)
             with replacing(work.folder / file) as temporary:
                 np.save(temporary, codes)
         yield Shard(
@@ -411,48 +425,34 @@ def _tokenize_track(work: _Work, tokenizer: AudioTokenizer) -> Iterator[Shard]:
         )
 
 
-def _varied(waveform: np.ndarray, variant: Variant, sample_rate: int) -> np.ndarray:
-    """Return [1, samples] transposed, without its first samples, and louder or softer."""
+def _varied(
+    blocks: Iterable[np.ndarray], variant: Variant, sample_rate: int
+) -> Iterator[np.ndarray]:
+    """Yield blocks [n] transposed, without the first samples, and louder or softer."""
     if variant.semitones:
-        moved = soxr.resample(waveform[0], sample_rate, sample_rate / variant.speed)
-        waveform = moved[None].astype(np.float32)
-    waveform = waveform[:, variant.offset_samples :]
-    if variant.gain_db:
-        waveform = np.clip(waveform * np.float32(10 ** (variant.gain_db / 20)), -1.0, 1.0)
-    return waveform
+        stacked = (block[None] for block in blocks)
+        moved = resample_blocks(stacked, sample_rate, sample_rate / variant.speed, 1)
+        blocks = (block[0] for block in moved)
+    skipped, gain = variant.offset_samples, np.float32(10 ** (variant.gain_db / 20))
+    for block in blocks:
+        part = block[skipped:]
+        skipped -= len(block) - len(part)
+        yield np.clip(part * gain, -1.0, 1.0) if variant.gain_db else part
 
 
-def _encode(tokenizer: AudioTokenizer, waveform: np.ndarray, spec: TokenizerSpec) -> np.ndarray:
-    grid = tokenizer.encode(Audio(waveform=waveform, sample_rate=spec.sample_rate))
+def _encode(
+    tokenizer: AudioTokenizer, blocks: Iterable[np.ndarray], spec: TokenizerSpec
+) -> np.ndarray:
+    grid = tokenizer.encode_samples(blocks)
     if grid.codes.shape[0] != spec.num_bands:
         raise DataError(f"got a grid of {grid.codes.shape[0]} bands; expected {spec.num_bands}")
-    # A last frame that is partly beyond the end of the track is no music: leave it out.
-    whole = waveform.shape[1] // spec.samples_per_frame
-    return grid.codes[:, :whole].astype(np.uint16)
+    return grid.whole_frames().codes.astype(np.uint16)
 
 
-def _load_track(track: Track, root: Path, sample_rate: int) -> np.ndarray:
-    parts = [
-        load_audio(root / path, sample_rate=sample_rate, mono=True).waveform
-        for path in (track.path, *track.stems)
-    ]
-    total = np.zeros((1, max(part.shape[1] for part in parts)), np.float32)
-    for part in parts:
-        total[:, : part.shape[1]] += part
-    return np.clip(total, -1.0, 1.0) if len(parts) > 1 else total
-
-
-def _key(track: Track, root: Path, spec: TokenizerSpec, variant: Variant) -> str:
-    sizes = []
-    for path in (track.path, *track.stems):
-        try:
-            sizes.append(f"{path}:{(root / path).stat().st_size}")
-        except OSError:
-            raise AudioError(f"no such audio file: {os.fspath(root / path)!r}") from None
-    changes = [variant.gain_db, variant.semitones]
-    plain = [sizes, variant.offset_samples, asdict(spec)]
-    made_from = json.dumps(plain + (changes if any(changes) else []), sort_keys=True)
-    return hashlib.sha256(made_from.encode()).hexdigest()[:24]
+def _key(made_from: str, spec: TokenizerSpec, variant: Variant) -> str:
+    values = [made_from, variant.offset_samples, variant.gain_db, variant.semitones, asdict(spec)]
+    content = json.dumps(values, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 
 def _read_codes(path: Path) -> np.ndarray | None:

@@ -1,7 +1,8 @@
 """Tracks of a manifest as mono 16-bit sample arrays on disk, and random crops of them.
 
-A track is decoded and resampled once, into a cache folder; crops are then memory-mapped reads. The
-crops of a step depend only on (seed, step), so that a resumed run sees the same data.
+A track is decoded and resampled once, into a cache folder; a crop then reads its samples alone, and
+no file stays open. The crops of a step depend only on (seed, step), so that a resumed run sees the
+same data.
 """
 
 from __future__ import annotations
@@ -17,15 +18,33 @@ import soxr
 
 from bandtok.data.manifest import Track
 from bandtok.data.synthetic import synthetic_crop
+from bandtok.data.track_audio import content_key, track_blocks
 from bandtok.errors import AudioError, ConfigError, DataError
-from bandtok.signal.audio import stream_audio
 from bandtok.tokens.atomic import replacing
 
 Progress = Callable[[int, int], None]
 
 
+class SampleFile:
+    """Mono int16 samples in a file of nothing else, which is open only while it is read.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._length = path, path.stat().st_size // 2
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return int16 samples `start` to `stop` - 1, which must be inside the file."""
+        return np.fromfile(self._path, np.int16, stop - start, offset=2 * start)
+
+
 class WaveformStore:
-    """Decoded tracks, memory-mapped.
+    """Decoded tracks on disk.
 
     Args:
         tracks: of one manifest.
@@ -51,20 +70,21 @@ class WaveformStore:
         cache.mkdir(parents=True, exist_ok=True)
         self.sample_rate = sample_rate
         self.tracks: list[Track] = []
-        self.arrays: list[np.ndarray] = []
+        self.samples: list[SampleFile] = []
         for done, track in enumerate(tracks):
             try:
-                array = _decoded(root / track.path, cache, sample_rate)
+                samples = _decoded(track, root, cache, sample_rate)
+                if not len(samples):
+                    raise AudioError("it holds no samples")
             except AudioError as error:
                 if warn:
                     warn(f"left out {track.path}: {error}")
                 continue
-            if len(array):
-                self.tracks.append(track)
-                self.arrays.append(array)
+            self.tracks.append(track)
+            self.samples.append(samples)
             if progress:
                 progress(done + 1, len(tracks))
-        if not self.arrays:
+        if not self.samples:
             raise DataError(
                 f"got {len(tracks)} tracks below {root}, none of them readable; "
                 "expected at least one audio file"
@@ -77,12 +97,12 @@ class WaveformStore:
         whole = cls.__new__(cls)
         whole.sample_rate = parts[0].sample_rate
         whole.tracks = [track for part in parts for track in part.tracks]
-        whole.arrays = [array for part in parts for array in part.arrays]
+        whole.samples = [samples for part in parts for samples in part.samples]
         return whole
 
     @property
     def num_samples(self) -> int:
-        return sum(len(array) for array in self.arrays)
+        return sum(len(samples) for samples in self.samples)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +153,7 @@ class CropSampler:
         self.store, self.seed = store, seed
         self.crop_samples, self.batch_size = crop_samples, batch_size
         self.augmentation = augmentation or Augmentation()
-        lengths = np.array([len(array) for array in store.arrays], dtype=np.float64)
+        lengths = np.array([len(samples) for samples in store.samples], dtype=np.float64)
         reach = np.array([track.bandwidth_hz for track in store.tracks]) * 2 / store.sample_rate
         shares = lengths * np.clip(reach, 0.01, 1.0) ** self.augmentation.bandwidth_power
         self._shares = shares / shares.sum()
@@ -147,24 +167,24 @@ class CropSampler:
         chosen = self.augmentation
         if chosen.synthetic_share and rng.random() < chosen.synthetic_share:
             return synthetic_crop(rng, self.crop_samples, self.store.sample_rate)
-        array = self.store.arrays[rng.choice(len(self._shares), p=self._shares)]
+        samples = self.store.samples[rng.choice(len(self._shares), p=self._shares)]
         speed = rng.uniform(*chosen.speed) if chosen.speed[0] < chosen.speed[1] else 1.0
         length = ceil(self.crop_samples * speed)
         reach = length // 4  # now and then a crop begins or ends in silence
-        start = int(rng.integers(-reach, max(len(array) - length + reach, 1)))
+        start = int(rng.integers(-reach, max(len(samples) - length + reach, 1)))
         gain = np.float32(10 ** (rng.uniform(*chosen.gain_db) / 20))
-        crop = read_crop(array, start, length)
+        crop = read_crop(samples, start, length)
         if length != self.crop_samples:
             crop = _stretched(crop, self.crop_samples)
         return np.clip(crop * gain, -1.0, 1.0)
 
 
-def read_crop(array: np.ndarray, start: int, length: int) -> np.ndarray:
+def read_crop(samples: SampleFile, start: int, length: int) -> np.ndarray:
     """Return float32 [length] from `start`, silent before the track begins and after its end."""
     crop = np.zeros(length, np.float32)
-    first, last = max(start, 0), min(start + length, len(array))
+    first, last = max(start, 0), min(start + length, len(samples))
     if last > first:
-        crop[first - start : last - start] = array[first:last] / np.float32(32768)
+        crop[first - start : last - start] = samples.read(first, last) / np.float32(32768)
     return crop
 
 
@@ -176,19 +196,12 @@ def _stretched(crop: np.ndarray, length: int) -> np.ndarray:
     return out
 
 
-def _decoded(path: Path, cache: Path, sample_rate: int) -> np.ndarray:
-    try:
-        stat = path.stat()
-    except OSError:
-        raise AudioError(f"no such audio file: {str(path)!r}") from None
-    key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{sample_rate}"
-    target = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+def _decoded(track: Track, root: Path, cache: Path, sample_rate: int) -> SampleFile:
+    key = f"{root.resolve()}|{content_key(track, root)}|{sample_rate}"
+    target = cache / f"{hashlib.sha256(key.encode(errors='surrogateescape')).hexdigest()[:24]}.i16"
     if not target.exists():
-        blocks = [
-            np.round(np.clip(block[0], -1, 1) * 32767).astype(np.int16)
-            for block in stream_audio(path, sample_rate)
-        ]
-        with replacing(target) as temporary:
-            np.save(temporary, np.concatenate(blocks) if blocks else np.zeros(0, np.int16))
-    array: np.ndarray = np.load(target, mmap_mode="r")
-    return array
+        with replacing(target) as temporary, temporary.open("wb") as file:
+            for block in track_blocks(track, root, sample_rate):
+                file.write(np.round(np.clip(block, -1, 1) * 32767).astype(np.int16).tobytes())
+            file.flush()
+    return SampleFile(target)

@@ -17,7 +17,8 @@ from bandtok.evaluation.embedders import ClapEmbedder
 from bandtok.evaluation.excerpts import Excerpt, choose_excerpts, load_excerpt, spread
 from bandtok.evaluation.long_clips import before_limiter
 from bandtok.evaluation.prompts import ControlPrompt, prompt_numbers
-from bandtok.signal.audio import Audio, find_audio_files, load_audio, probe_audio
+from bandtok.signal.audio import Audio, load_audio, probe_audio
+from bandtok.signal.find_files import find_audio_files
 from bandtok.tagger import Tagger, load_tagger
 
 Progress = Callable[[int, int], None]

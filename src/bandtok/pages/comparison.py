@@ -27,7 +27,8 @@ from bandtok.evaluation.signal_measures import peak_dbfs, total_variation_ratio
 from bandtok.evaluation.systems import PreparedClip, named_systems, prepare, reconstruct
 from bandtok.pages.clips import ClipGroup, PageClip
 from bandtok.pages.sources import load_middle
-from bandtok.signal.audio import AUDIO_SUFFIXES, Audio, find_audio_files
+from bandtok.signal.audio import Audio
+from bandtok.signal.find_files import AUDIO_SUFFIXES, find_audio_files
 from bandtok.signal.loudness import integrated_loudness
 from bandtok.signal.mel import MelConfig
 

@@ -22,7 +22,8 @@ from bandtok.evaluation.excerpts import spread
 from bandtok.evaluation.prompts import prompt_numbers
 from bandtok.evaluation.reconstruction import mel_distance
 from bandtok.pages.clips import ClipGroup, PageClip, load_beginning
-from bandtok.signal.audio import AUDIO_SUFFIXES, Audio, find_audio_files, probe_audio, stream_audio
+from bandtok.signal.audio import Audio, probe_audio, stream_audio
+from bandtok.signal.find_files import AUDIO_SUFFIXES, find_audio_files
 from bandtok.tokens.grid import TokenGrid
 from bandtok.tokens.token_file import TOKEN_FILE_SUFFIX
 

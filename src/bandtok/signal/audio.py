@@ -24,11 +24,9 @@ from bandtok.provenance import Provenance, from_comment
 from bandtok.signal.audio_player import player_html
 from bandtok.signal.audio_writer import AudioWriter, ClippingWarning, SampleFormat, limited_note
 from bandtok.signal.container import cut_off, with_true_header
+from bandtok.signal.find_files import UNREADABLE_SUFFIXES
 from bandtok.signal.mixing import mixed, mixing_gains, repaired
 
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"}
-)
 _BLOCK_FRAMES = 1 << 16
 _MIN_SAMPLE_RATE, _MAX_SAMPLE_RATE = 1_000, 768_000
 _MAX_CHANNELS = 64
@@ -179,6 +177,22 @@ class AudioReader:
             read, channels = mixed(repaired(read, rate, self.name), gains, self.name), 1
         yield from resample_blocks(read, rate, sample_rate, channels)
 
+    def excerpt(self, start: int, length: int) -> np.ndarray:
+        """Read float32 [channels, length or fewer] from a sample on, as the file has them.
+
+        Raises:
+            AudioError: if the file is damaged there or holds NaN or infinity.
+        """
+        name = repr(os.path.basename(self.name))
+        try:
+            self._file.seek(start)
+            samples = self._file.read(length, dtype="float32", always_2d=True).T
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            reason = getattr(error, "error_string", str(error))
+            raise AudioError(f"{name} is damaged: {reason}") from None
+        check_finite(samples, name)
+        return samples
+
 
 @contextlib.contextmanager
 def open_audio(path: str | os.PathLike[str]) -> Iterator[AudioReader]:
@@ -239,7 +253,7 @@ def stream_audio(
 
 
 def resample_blocks(
-    blocks: Iterable[np.ndarray], from_rate: int, to_rate: int, channels: int
+    blocks: Iterable[np.ndarray], from_rate: float, to_rate: float, channels: int
 ) -> Iterator[np.ndarray]:
     """Resample a stream of float32 [channels, n] blocks; how it is cut makes no difference.
 
@@ -260,18 +274,6 @@ def resample_blocks(
         stream.resample_chunk(np.zeros((0, channels), np.float32), last=True)
         .reshape(-1, channels)
         .T
-    )
-
-
-def find_audio_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """List audio files below `folder` by suffix, sorted; hidden files and folders are left out."""
-    root = Path(folder)
-    return sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
     )
 
 
@@ -325,6 +327,8 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
             file = soundfile.SoundFile(whole)
     except (soundfile.LibsndfileError, OSError, TypeError, ValueError) as error:
         reason = getattr(error, "error_string", str(error))
+        if Path(name).suffix.lower() in UNREADABLE_SUFFIXES:
+            reason = "unsupported format; convert it: ffmpeg -i IN OUT.wav"
         raise AudioError(f"cannot read {name!r} as audio: {reason}") from None
     with whole or contextlib.nullcontext(), file:
         if not _MIN_SAMPLE_RATE <= file.samplerate <= _MAX_SAMPLE_RATE:

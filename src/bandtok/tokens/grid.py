@@ -135,6 +135,11 @@ class TokenGrid:
         """Return the rows of sound as a mono grid: what encoding in mono would have given."""
         return replace(self, codes=self.codes[: self.num_bands], pan_bands=0)
 
+    def whole_frames(self) -> TokenGrid:
+        """Return the grid without a last frame that is partly filled up with silence."""
+        assert self.num_samples is not None
+        return self.part(0, self.num_samples // self.samples_per_frame)
+
     def part(self, first: int, last: int) -> TokenGrid:
         """Return frames `first` to `last` - 1 as a grid of its own.
 

@@ -62,7 +62,7 @@ def test_a_corpus_is_built_once(tmp_path: Path, calls: list[float]) -> None:
     for track in built.tracks:
         audio, rate = soundfile.read(tmp_path / track.path)
         assert (audio.shape[1], rate) == (2, 44_100)
-        (segment,) = attributes[track.path]
+        (segment,) = attributes[track.path].segments
         assert segment.end_seconds == track.seconds
         level = 10 * np.log10((audio.mean(axis=1) ** 2).mean())
         assert segment.loudness_db == pytest.approx(level, abs=0.5)
