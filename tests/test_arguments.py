@@ -94,7 +94,7 @@ GRIDS = {"grid": 0, "other grid": 1}
 def model() -> bandtok.MusicModel:
     """A model in which everything counts: a beat, a reranker, and no part that is nearly zero."""
     torch.manual_seed(0)
-    network = MusicLM(replace(DEBUG_MUSIC_LM, beat_clock=True)).eval()
+    network = MusicLM(replace(DEBUG_MUSIC_LM, beat_conditioning=True)).eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)

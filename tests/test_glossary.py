@@ -1,8 +1,8 @@
-"""Documents use the terms of docs/glossary.md and none of the words that it lists under "not".
+"""Documents and source use the terms of docs/glossary.md and no word that it lists under "not".
 
-Restricted to documents: README, CONTRIBUTING, SECURITY, CHANGELOG, docs/*.md and the model cards.
-docs/lab (a notebook of the past), docs/attribution.md (generated: titles of tracks), generated
-tables below docs/, and the source code with its help texts are not searched.
+Documents are README, CONTRIBUTING, SECURITY, CHANGELOG, docs/*.md and the model cards; docs/lab (a
+notebook of the past), docs/attribution.md (generated: titles of tracks) and generated tables below
+docs/ are not searched. Source is the package with its names, docstrings, comments and help texts.
 """
 
 from __future__ import annotations
@@ -20,6 +20,43 @@ DOCUMENTS = [
     *(page for page in sorted((ROOT / "docs").glob("*.md")) if page.name != "attribution.md"),
     *CARDS,
 ]
+PACKAGE = ROOT / "src" / "bandtok"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+# Words that programs use in another sense.
+ORDINARY_IN_SOURCE = {"sign", "opening", "openings", "tick"}
+# Words of the language that this project once spoke, which documents use in their usual sense.
+NOT_IN_SOURCE = [
+    "hear",
+    "hears",
+    "heard",
+    "hearing",
+    "told",
+    "tells",
+    "foresees",
+    "verdict",
+    "verdicts",
+    "drawn",
+    "draws",
+    "judging",
+    "liking",
+    "listens",
+    "mended",
+    "game",
+    "adversaries",
+    "voices",
+    "plays",
+]
+# Vocabulary of music and names in other files: path, words.
+EXCEPTIONS = {
+    "data/caption_templates.py": {"voices", "game"},
+    "data/captions.py": {"voices", "hear", "heard"},
+    "data/manifest.py": {"licence"},
+    "data/segments.py": {"metre"},
+    "evaluation/html_page.py": {"drawn"},
+    "evaluation/plots.py": {"draws"},
+    "evaluation/prompts.py": {"voices"},
+    "pages/clips.py": {"draws", "plays"},
+}
 _CODE = re.compile(r"^```.*?^```|^ {4}\S[^\n]*|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 _LINK_TARGET = re.compile(r"\]\([^)]*\)|<https?:[^>]*>")
 
@@ -80,3 +117,22 @@ def test_documents_use_no_such_word(page: Path) -> None:
 def test_decimal_numbers_begin_with_a_digit(page: Path) -> None:
     found = re.findall(r"(?<![\w./])[+-]?\.\d+", prose_of(page))
     assert not found, f"{page.relative_to(ROOT)} has {found}; expected 0{found[0]}"
+
+
+def words_of_source(text: str) -> str:
+    """Return a module's text with names taken apart: `beat_scale`, `BeatScale` -> beat scale."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).replace("_", " ")
+
+
+def test_names_are_taken_apart() -> None:
+    assert uses_of("beat clock", words_of_source("self.beat_conditioning = BeatClock()")) != []
+    assert uses_of("sign", words_of_source("design(signs)")) == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_source_uses_no_such_word(module: Path) -> None:
+    text = words_of_source(module.read_text(encoding="utf-8"))
+    name = module.relative_to(PACKAGE).as_posix()
+    banned = {*words_not_to_use(), *NOT_IN_SOURCE} - ORDINARY_IN_SOURCE
+    found = {word for word in banned if uses_of(word, text)}
+    assert found == EXCEPTIONS.get(name, set()), f"{name}; see docs/glossary.md"

@@ -133,7 +133,7 @@ _DEBUG_BATCH = {"batch_size": "2", "crop_mel_frames": "32", "validation_crops": 
 
 def _language_model(steps: int, warmup: int, **settings: str) -> dict[str, str]:
     """Return the settings of a language model; without a beat clock, as tokens are compared."""
-    fixed = {"sampled_frames": "0", "validation_windows": "8", "beat_clock": "false"}
+    fixed = {"sampled_frames": "0", "validation_windows": "8", "beat_conditioning": "false"}
     return {**_steps(steps, warmup), **fixed, **settings}
 
 

@@ -30,11 +30,13 @@ def printable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(sign if sign.isprintable() else _escape(sign) for sign in text)
+    return "".join(
+        character if character.isprintable() else _escape(character) for character in text
+    )
 
 
-def _escape(sign: str) -> str:
-    return " " if sign.isspace() else sign.encode("unicode_escape").decode("ascii")
+def _escape(character: str) -> str:
+    return " " if character.isspace() else character.encode("unicode_escape").decode("ascii")
 
 
 class BandTokError(Exception):

@@ -63,7 +63,11 @@ def test_steps_and_prefill_equal_torch_to_the_rounding_of_int8(
     request = CodeRequest(num_frames=min(24, config.window_frames), seeds=[1, 2, 3])
     codes = generate_codes(reference, request)
     known = min(known, codes[0].size // 2)
-    beat = BeatGrid.of_tempos([120.0, 0.0, 90.0], config.frame_rate) if config.beat_clock else None
+    beat = (
+        BeatGrid.of_tempos([120.0, 0.0, 90.0], config.frame_rate)
+        if config.beat_conditioning
+        else None
+    )
     found = _log_likelihoods(onnx, codes, known, beat)
     expected = _log_likelihoods(reference, codes, known, beat)
     assert found.mean() == pytest.approx(expected.mean(), abs=0.01)  # nats: 1 % of perplexity

@@ -29,7 +29,7 @@ run_jobs(Plan(jobs=jobs, many=True), work, options, "copying")
 
 
 class Clock:
-    """A clock that the test sets."""
+    """A format_time that the test sets."""
 
     seconds = 0.0
 
@@ -39,11 +39,11 @@ class Clock:
 
 def test_plain_lines_come_at_most_once_per_ten_seconds() -> None:
     written: list[str] = []
-    clock = Clock()
-    lines = PlainLines(written.append, clock)
+    format_time = Clock()
+    lines = PlainLines(written.append, format_time)
     with lines.task("encoding files") as files, lines.task("a.wav") as file:
         for second in range(0, 41):
-            clock.seconds = second
+            format_time.seconds = second
             files(1, 4)
             file(second, 40)
     assert written == [

@@ -188,7 +188,7 @@ def test_tempos_that_cannot_be_played_are_refused_at_once(
     assert not (tmp_path / "a.wav").exists()
 
 
-def test_without_a_beat_clock_no_beat_is_what_there_is(run: Run, tmp_path: Path) -> None:
+def test_a_model_without_beat_conditioning_has_no_beat(run: Run, tmp_path: Path) -> None:
     for name, options in {"a": (), "b": ("--bpm", 0)}.items():
         result = run(
             "generate", "calm", "-o", tmp_path / f"{name}.wav", "--save-tokens", *options, *DEBUG

@@ -27,7 +27,7 @@ TOKENS = torch.randint(0, 11, (2, 12), generator=torch.Generator().manual_seed(2
 
 @pytest.fixture
 def model(make_model: Make) -> MusicLM:
-    return make_model(beat_clock=True)
+    return make_model(beat_conditioning=True)
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_a_first_beat_falls_on_the_first_new_frame(
 def test_each_candidate_has_its_own_tempo_and_the_chosen_one_keeps_it(
     make_model: Make, text: TextEmbeddings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = make_model(beat_clock=True, window_frames=8)
+    model = make_model(beat_conditioning=True, window_frames=8)
     monkeypatch.setattr(generation, "CANDIDATE_PREFIX_FRAMES", 3)
     found = generate_codes(model, text, 6, sampling=GUIDED, seed=7, num_candidates=4)
     alone = [
@@ -228,7 +228,7 @@ def test_each_candidate_has_its_own_tempo_and_the_chosen_one_keeps_it(
 
 
 def test_clips_side_by_side_keep_their_own_tempos(make_model: Make) -> None:
-    model, encoder = make_model(beat_clock=True, window_frames=8), HashTextEncoder(8)
+    model, encoder = make_model(beat_conditioning=True, window_frames=8), HashTextEncoder(8)
     prompts, seeds = ["a calm piano", "", "drums"], [3, 4, 5]
     together = generate_batch(model, encoder.encode(prompts), 6, sampling=GUIDED, seeds=seeds)
     for clip, prompt, seed in zip(together, prompts, seeds, strict=True):

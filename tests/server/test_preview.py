@@ -19,7 +19,7 @@ def test_the_preview_is_close_to_the_finished_sound() -> None:
     grid = tokenizer.encode(EXAMPLE).cut(0, 6)
     events: list[Event] = []
     job = Job(lambda _: None, 1, 1)
-    job._listeners.append(lambda event: events.append(event) if event else None)
+    job._subscribers.append(lambda event: events.append(event) if event else None)
     preview = Preview(tokenizer, job, None, skip=0)
     for column in grid.codes.T:
         preview.add(column)

@@ -154,7 +154,7 @@ def test_unigram_loss_by_hand() -> None:
 
 @pytest.fixture
 def with_beat(recipe: LMTraining) -> LMTraining:
-    return replace(recipe, network=replace(recipe.network, beat_clock=True))
+    return replace(recipe, network=replace(recipe.network, beat_conditioning=True))
 
 
 def test_validation_without_any_beat_is_a_number(
@@ -169,14 +169,14 @@ def test_validation_without_any_beat_is_a_number(
 def test_there_is_a_clock_only_where_beats_are_known(
     with_beat: LMTraining, corpus: TokenCorpus, tmp_path: Path
 ) -> None:
-    assert not _task(with_beat, corpus).config.beat_clock
+    assert not _task(with_beat, corpus).config.beat_conditioning
 
 
 def test_the_clock_is_trained_and_told_in_validation(
     with_beat: LMTraining, beating: TokenCorpus
 ) -> None:
     task = _task(replace(with_beat, learning_rate=1e-2, infill_prob=0.0), beating)
-    assert task.config.beat_clock
+    assert task.config.beat_conditioning
     for step in range(30):
         task.step(step)
     numbers = task.validate(task.network)
@@ -196,7 +196,7 @@ def test_weights_without_a_clock_can_learn_one(with_beat: LMTraining, beating: T
     network = task.network
     assert isinstance(network, MusicLM)
     fresh = {name: value.clone() for name, value in network.beat_weights().items()}
-    start = MusicLM(replace(task.config, beat_clock=False))
+    start = MusicLM(replace(task.config, beat_conditioning=False))
     _start_from(task, start)
     assert len(fresh) > 4
     expected = start.state_dict() | fresh

@@ -39,7 +39,7 @@ COVERED_NUMBER = re.compile(r"(_weight|_share|_prob|dropout)$")
 
 NO_EFFECT = {("joint", "decoded_mel_prob"): "joint training decodes every mel of a batch"}
 OTHER_NETWORK = {
-    ("lm", "network.beat_clock"): "adds the parameters of the beat",
+    ("lm", "network.beat_conditioning"): "adds the parameters of the beat",
     ("lm", "network.rows_share_codes"): "gives each row embeddings of its own",
 }
 NOT_RUN = {("lm", "compile"): "compilation takes a minute and must not change the gradient"}
@@ -70,7 +70,9 @@ def debug_recipe(name: str) -> Any:
         return override(recipe, {**small, **sizes})
     if name == "lm":
         recipe = music_lm_recipes.debug()
-        recipe = replace(recipe, network=replace(recipe.network, beat_clock=True, window_frames=4))
+        recipe = replace(
+            recipe, network=replace(recipe.network, beat_conditioning=True, window_frames=4)
+        )
         return override(recipe, {"batch_size": "16", "infill_prob": "0.5"})
     return override(reranker_recipes.debug(), {"batch_size": "8"})
 

@@ -390,6 +390,6 @@ def _load_reranker(
     if own and not fits:
         raise CheckpointError(
             f"the reranker in {os.fspath(name or '')!r} was trained on other codes, or with "
-            "another text encoder, than the language model beside it"
+            "another text encoder, than the language model"
         )
     return reranker if fits else None

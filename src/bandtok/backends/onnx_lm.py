@@ -1,4 +1,4 @@
-"""The language model in onnxruntime, and the small networks beside it.
+"""The language model in onnxruntime, and its small conditioning networks.
 
 A step is one call of a session whose inputs are bound to numpy arrays: the caller writes positions
 into them, and afterwards adds the keys and values that come back to the cache, which is bound too.

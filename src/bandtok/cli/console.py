@@ -104,7 +104,7 @@ class PlainLines:
         share = self._tasks[0][1]
         if share:
             left = (self._now() - self._began) * (1 - share) / share
-            parts.append(f"{clock(left)} left")
+            parts.append(f"{format_time(left)} left")
         return ", ".join(parts)
 
 
@@ -204,7 +204,7 @@ def print_json(document: Mapping[str, object]) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=not unicode))
 
 
-def clock(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """Write a duration as m:ss or h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -9,7 +9,7 @@ import typer
 import bandtok
 from bandtok.cli import options
 from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
-from bandtok.cli.console import Report, clock
+from bandtok.cli.console import Report, format_time
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 from bandtok.errors import GridError
 from bandtok.provenance import of_extra
@@ -86,7 +86,7 @@ def decode(
                 "channels": grid.channels,
                 "limited_samples": writer.limited_samples,
             },
-            line=clock(seconds),
+            line=format_time(seconds),
         )
 
     run_jobs(plan, work, BatchOptions(overwrite=overwrite, quiet=quiet, json=json), "decoding")

@@ -12,7 +12,7 @@ import bandtok
 from bandtok.api.generation_config import DEFAULT_SEED, GenerationConfig
 from bandtok.cli import options, sampling
 from bandtok.cli.batch import refuse_existing
-from bandtok.cli.console import clock, print_json, progress_bars, silent_codecs
+from bandtok.cli.console import format_time, print_json, progress_bars, silent_codecs
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
 from bandtok.errors import printable
 
@@ -96,7 +96,7 @@ def edit(
         }
         print_json(result | ({"tokens": str(tokens)} if tokens in targets else {}))
     elif not quiet:
-        line = f"{source} -> {output}: {clock(clip.audio.seconds)}, seed {seed}"
+        line = f"{source} -> {output}: {format_time(clip.audio.seconds)}, seed {seed}"
         typer.echo(printable(f"{line}, made in {elapsed:.1f} s"))
 
 

@@ -9,7 +9,7 @@ import typer
 import bandtok
 from bandtok.cli import options
 from bandtok.cli.batch import BatchOptions, Done, Job, plan_jobs, run_jobs
-from bandtok.cli.console import Report, clock
+from bandtok.cli.console import Report, format_time
 from bandtok.cli.suffixes import AUDIO_INPUTS, TOKEN_SUFFIX
 from bandtok.errors import TokenFileError
 
@@ -110,6 +110,6 @@ def mixing_note(channels: int, grid: TokenGrid) -> str:
 def one_line_grid(grid: TokenGrid) -> str:
     """Return the same for people."""
     return (
-        f"{clock(grid.seconds)}, {grid.num_rows} x {grid.num_frames} tokens, "
+        f"{format_time(grid.seconds)}, {grid.num_rows} x {grid.num_frames} tokens, "
         f"{'stereo, ' if grid.channels == 2 else ''}{grid.bit_rate_bps:.0f} bit/s"
     )

@@ -13,7 +13,7 @@ from bandtok.api.generation_config import DEFAULT_DURATION_SECONDS, DEFAULT_SEED
 from bandtok.cli import options, sampling
 from bandtok.cli.batch import refuse_existing
 from bandtok.cli.clip_maker import ClipJob, ClipMaker
-from bandtok.cli.console import clock, print_json, progress_bars
+from bandtok.cli.console import format_time, print_json, progress_bars
 from bandtok.cli.suffixes import AUDIO_OUTPUTS
 from bandtok.errors import DataError
 from bandtok.evaluation.prompts import PROMPT_SETS, named_prompts
@@ -252,7 +252,7 @@ def _line(clip: dict[str, object]) -> str:
     seconds, elapsed = clip["seconds"], clip["elapsed_seconds"]
     assert isinstance(seconds, float)
     assert isinstance(elapsed, float)
-    return f"{clip['target']}: {clock(seconds)}, seed {clip['seed']}, made in {elapsed:.1f} s"
+    return f"{clip['target']}: {format_time(seconds)}, seed {clip['seed']}, made in {elapsed:.1f} s"
 
 
 def _numbered(path: Path, index: int, count: int) -> Path:

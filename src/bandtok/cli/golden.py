@@ -59,9 +59,9 @@ def golden(
 def _sentence(result: GoldenResult) -> str:
     if not result.same_model:
         return f"{result.model}: these vectors were made with other weights"
-    verdict = "passed" if result.passed else "FAILED"
+    outcome = "passed" if result.passed else "FAILED"
     snr = "equal" if math.isinf(result.snr_db) else f"{result.snr_db:.1f} dB from the golden one"
     return (
-        f"{result.model}: {verdict}; {result.token_agreement:.3%} of tokens agree, "
+        f"{result.model}: {outcome}; {result.token_agreement:.3%} of tokens agree, "
         f"decoded waveform {snr}"
     )

@@ -10,7 +10,7 @@ import typer
 
 from bandtok.cli import options
 from bandtok.cli.batch import refuse_existing
-from bandtok.cli.console import clock, print_json
+from bandtok.cli.console import format_time, print_json
 from bandtok.cli.group import fail, one_line
 from bandtok.cli.suffixes import AUDIO_INPUTS
 from bandtok.errors import BandTokError, DataError, printable
@@ -65,7 +65,8 @@ def _audio_info(file: Path, json: bool) -> None:
         return
     _print_rows(
         {
-            "length": f"{clock(found.seconds)} ({found.seconds:.3f} s) at {found.sample_rate} Hz",
+            "length": f"{format_time(found.seconds)} ({found.seconds:.3f} s)",
+            "sample rate": f"{found.sample_rate} Hz",
             "channels": str(found.channels),
             **(_provenance_rows(marked) or {"provenance": "not marked as synthetic"}),
         }
@@ -93,14 +94,14 @@ def verify(
     if salvage is not None:
         _salvage(files, salvage, overwrite, quiet, json)
         return
-    results = [_verdict(file, quiet or json) for file in files]
+    results = [_verify_file(file, quiet or json) for file in files]
     if json:
         print_json({"files": results, "damaged": sum(not result["whole"] for result in results)})
     if not all(result["whole"] for result in results):
         raise typer.Exit(1)
 
 
-def _verdict(file: Path, silent: bool) -> dict[str, object]:
+def _verify_file(file: Path, silent: bool) -> dict[str, object]:
     from bandtok.tokens.token_file import TokenFile
 
     try:
@@ -141,7 +142,7 @@ def _salvage(files: list[Path], target: Path, overwrite: bool, quiet: bool, json
             }
         )
     elif not quiet:
-        line = f"{target}: {clock(kept.grid.seconds)} kept; damage: {kept.damage}"
+        line = f"{target}: {format_time(kept.grid.seconds)} kept; damage: {kept.damage}"
         typer.echo(printable(line))
 
 
@@ -200,7 +201,7 @@ def _for_people(values: dict[str, object]) -> dict[str, str]:
         "model": f"{values['model_id'] or 'unnamed'} {values['fingerprint']}".strip(),
         "encoded": " ".join(f"{key} {value}" for key, value in _pairs(values["encode_mode"]))
         or "unknown",
-        "length": f"{clock(seconds)} ({seconds:.3f} s) at {values['sample_rate']} Hz, "
+        "length": f"{format_time(seconds)} ({seconds:.3f} s) at {values['sample_rate']} Hz, "
         f"{_channels(values)}",
         "grid": f"{values['bands']} bands{_pan_rows(values)} x {values['frames']} frames, "
         f"{values['frame_rate']:.4f} frames/s",

@@ -110,8 +110,8 @@ def _tempo(envelope: np.ndarray) -> tuple[float, float]:
     for multiple in (2, 4):
         reach = len(correlation) // multiple
         support[:reach] += 0.5 * correlation[: reach * multiple : multiple]
-    liking = np.exp(-0.5 * (np.log2(candidates / 112.0) / 0.9) ** 2)
-    scores = np.where(inside, support[1:] * liking, -np.inf)
+    tempo_prior = np.exp(-0.5 * (np.log2(candidates / 112.0) / 0.9) ** 2)
+    scores = np.where(inside, support[1:] * tempo_prior, -np.inf)
     best = int(np.argmax(scores)) + 1
     exact = best + _peak_offset(support, best)
     return 60.0 * _FRAME_RATE / exact, float(np.clip(correlation[best], 0.0, 1.0))

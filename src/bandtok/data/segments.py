@@ -1,4 +1,4 @@
-"""What is known of a stretch of music: words by kind with how sure they are, and a few numbers.
+"""Attributes of a stretch of music: words by kind with confidences, and a few numbers.
 
     CORPUS/attributes.jsonl   one object a line: a track's path and its segments
 
@@ -127,7 +127,7 @@ class Described:
 
 
 def load_attributes(folder: str | os.PathLike[str]) -> dict[str, Described]:
-    """Return what is known of each track by path; {} if nothing was described.
+    """Return the attributes of each track by path; {} if nothing was described.
 
     Of several lines of a track the last counts. A damaged last line, left by a run that was
     stopped, is passed over.

@@ -136,7 +136,7 @@ class Shard:
         gain_db, semitones: as in its `Variant`.
         frame_seconds: length of a frame, 0 in an index written before this was kept.
         start_seconds: how far into the (transposed) track the first frame begins.
-        segments: what is known of each stretch of the track, in the track's own time, pitch and
+        segments: attributes of each stretch of the track, in the track's own time, pitch and
             level.
     """
 

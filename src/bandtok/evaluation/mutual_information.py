@@ -98,7 +98,7 @@ def token_dependence(
     """
     now, before = _frames_with_the_one_before(grids)
     rng = np.random.default_rng(seed)
-    now, before = _drawn(now, before, max_frames, rng)
+    now, before = _subsampled(now, before, max_frames, rng)
     shuffled, shuffled_before = rng.permuted(now, axis=1), rng.permuted(before, axis=1)
     raw, floor = _among_rows(now), _among_rows(shuffled)
     corrected = _corrected(raw, floor)
@@ -143,7 +143,7 @@ def _frames_with_the_one_before(grids: Sequence[np.ndarray]) -> tuple[np.ndarray
     return now.astype(np.int64), before.astype(np.int64)
 
 
-def _drawn(
+def _subsampled(
     now: np.ndarray, before: np.ndarray, max_frames: int | None, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     found = now.shape[1]

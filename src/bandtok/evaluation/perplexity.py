@@ -51,7 +51,7 @@ class LanguageModelScore:
         window_frames: length of each.
         rows: by row of the grid.
         nats: mean over all tokens, interval over pieces.
-        bits_per_second: what it needs for a second of audio: all rows' nats / ln 2 x frame rate.
+        bits_per_second: cost of one second: all rows' nats / ln 2 x frame rate.
     """
 
     name: str

@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]
 MelDecoder = Callable[[np.ndarray], np.ndarray]
 """int64 [rows, frames] -> ln-mel float [n_mels, a whole number of mel frames for each frame]"""
 
-_HEARD = 1e-4  # ln-mel; less is rounding
+_AUDIBLE = 1e-4  # ln-mel; less is rounding
 _CONTEXT_FRAMES = 24
 
 
@@ -183,7 +183,7 @@ def _damage_maps(
         damaged = place.codes.copy()
         damaged[list(rows), place.frame] = place.column[list(rows)]
         difference = np.abs(_decoded(decode, damaged) - whole)
-        difference[difference < _HEARD] = 0
+        difference[difference < _AUDIBLE] = 0
         found[case, :, first : first + frames] = _cells(difference, bands, frames)
     return found
 

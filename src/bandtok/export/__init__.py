@@ -89,7 +89,9 @@ def export_model(name: str | os.PathLike[str] | None, output: Path | None = None
             written.append(export_text_encoder(target))
             continue
         _, config = read_config(_SPECS[kind], folder)
-        graphs = GRAPHS[kind] | (_BEAT_GRAPHS if getattr(config, "beat_clock", False) else {})
+        graphs = GRAPHS[kind] | (
+            _BEAT_GRAPHS if getattr(config, "beat_conditioning", False) else {}
+        )
         shapes = read_shapes(folder)
         for file, build in graphs.items():
             graph = build(config, shapes)

@@ -118,7 +118,7 @@ class Attention(nn.Module):
         Args:
             x: float [batch, length, model_dim].
             rotary: rotations of these positions, first of the query heads, then of the key heads.
-                The cell that a query stands for may be another than that of its key.
+                The cell of a query may be another than that of its key.
             store: keeps keys and values between calls.
 
         Returns:

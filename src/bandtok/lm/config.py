@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from bandtok.errors import ConfigError
 
 RopeKind = Literal["2d", "1d"]
-ReadingOrder = Literal["raster", "delay"]
+TokenOrder = Literal["raster", "delay"]
 """How a window is read of which nothing is known, or some whole frames at its beginning."""
 
 
@@ -38,7 +38,7 @@ class MusicLMConfig:
             plain sequence index (the control).
         order: "raster" goes frame by frame; "delay" as MusicGen does, row k of a frame
             with row 0 of the frame k later (see `bandtok.lm.token_order`). Where a window
-            is edited, what is known comes first in either.
+            is edited, known tokens come first in either.
         rows_share_codes: whether a code means the same in every row, as band tokens' do. If not, as
             with the layers of residual tokens, each row has embeddings and scores of its own.
         time_base, band_base: rotary bases; "1d" uses `time_base` alone.
@@ -47,8 +47,8 @@ class MusicLMConfig:
             it is that of the tokenizer's codebook, training starts from its entries.
         text_queries: learned queries that pick states out of a text, besides their mean; 0 uses the
             mean alone.
-        beat_clock: whether positions may carry where in the beat they lie, and texts predict what
-            tempo they suggest (see `bandtok.lm.beat`).
+        beat_conditioning: whether positions may carry where in the beat they lie, and texts predict
+            what tempo they suggest (see `bandtok.lm.beat`).
         condition_dim: inner width of the network that turns the text into scales and shifts of
             every norm.
         dropout: probability of dropping an element of a residual branch in training.
@@ -69,10 +69,10 @@ class MusicLMConfig:
     mlp_dim: int = 1024
     code_dim: int = 16
     text_queries: int = 4
-    beat_clock: bool = False
+    beat_conditioning: bool = False
     condition_dim: int = 128
     rope: RopeKind = "2d"
-    order: ReadingOrder = "raster"
+    order: TokenOrder = "raster"
     rows_share_codes: bool = True
     time_base: float = 10_000.0
     band_base: float = 100.0
@@ -85,8 +85,8 @@ class MusicLMConfig:
                 raise ConfigError(f"got {name} {getattr(self, name)}; expected more than 0")
         if self.rope not in get_args(RopeKind):
             raise ConfigError(f"got rope {self.rope!r}; expected one of {get_args(RopeKind)}")
-        if self.order not in get_args(ReadingOrder):
-            raise ConfigError(f"got order {self.order!r}; expected one of {get_args(ReadingOrder)}")
+        if self.order not in get_args(TokenOrder):
+            raise ConfigError(f"got order {self.order!r}; expected one of {get_args(TokenOrder)}")
         if self.text_queries < 0:
             raise ConfigError(f"got text_queries {self.text_queries}; expected 0 or more")
         if not 0.0 <= self.dropout < 1.0:

@@ -38,24 +38,28 @@ class GuidanceBranch:
 
 
 def guidance_branches(
-    has_text: bool, has_beat: bool, text_scale: float, beat_scale: float
+    has_text: bool, has_beat: bool, guidance_scale: float, beat_guidance_scale: float
 ) -> list[GuidanceBranch]:
     """Return the branches that have to be evaluated, the one with most conditions first.
 
     Scores are pushed from those of no condition along what the text changes, and from those with
-    the text along what the beat changes: none + text_scale (text - none) + beat_scale (text and
-    beat - text). So the beat is that of the music that the text describes.
+    the text along what the beat changes: none + guidance_scale (text - none) + beat_guidance_scale
+    (text and beat - text). So the beat is that of the music that the text describes.
     """
-    text_scale = text_scale if has_text else 0.0
-    beat_scale = beat_scale if has_beat else 0.0
-    branches = [GuidanceBranch(use_text=has_text, use_beat=True, weight=beat_scale)]
+    guidance_scale = guidance_scale if has_text else 0.0
+    beat_guidance_scale = beat_guidance_scale if has_beat else 0.0
+    branches = [GuidanceBranch(use_text=has_text, use_beat=True, weight=beat_guidance_scale)]
     if has_text:
         branches.append(
-            GuidanceBranch(use_text=True, use_beat=False, weight=text_scale - beat_scale)
+            GuidanceBranch(
+                use_text=True, use_beat=False, weight=guidance_scale - beat_guidance_scale
+            )
         )
-        beat_scale = 0.0
+        beat_guidance_scale = 0.0
     branches.append(
-        GuidanceBranch(use_text=False, use_beat=False, weight=1.0 - text_scale - beat_scale)
+        GuidanceBranch(
+            use_text=False, use_beat=False, weight=1.0 - guidance_scale - beat_guidance_scale
+        )
     )
     return [branch for branch in branches if branch.weight]
 

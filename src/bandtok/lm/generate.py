@@ -115,7 +115,7 @@ def check_bpm(config: MusicLMConfig, bpm: float | None) -> None:
     if bpm is None:
         return
     check_tempo(bpm)
-    if bpm and not config.beat_clock:
+    if bpm and not config.beat_conditioning:
         raise ConfigError(
             f"got {bpm} beats per minute; this model has learned no beat, leave the tempo to the "
             "prompt"
@@ -148,7 +148,7 @@ def _begun(model: LanguageModel, request: CodeRequest) -> ClipBatch:
     if request.prompt_codes is not None:
         start = request.prompt_codes.astype(np.int64)
     beat = None
-    if config.beat_clock:
+    if config.beat_conditioning:
         if request.bpm is None:
             tempos = _suggested_tempos(model, None if start.shape[1] else request.text, rngs)
         else:

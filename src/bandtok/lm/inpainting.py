@@ -19,7 +19,7 @@ from bandtok.lm.writer import ClipBatch, ClipWriter, seeded_rng
 
 @dataclass(frozen=True, kw_only=True)
 class InpaintRequest:
-    """Codes of a piece to write anew, conditioned on all that is kept within the model's window.
+    """Codes of a piece to regenerate, conditioned on all that is kept within the model's window.
 
     Attributes:
         codes: int [bands, frames].

@@ -1,6 +1,6 @@
 """The music language model: text and known codes -> the distribution of the next code.
 
-A window is read in an order: raster, delay, or for editing what is known first. Position k is
+A window is read in an order: raster, delay, or for editing known tokens first. Position k is
 given which cell comes k-th (its query is rotated to that cell, its input holds the cell's band and
 those of its neighbors that are known by then) and holds the code read before (its key is rotated
 to that one's cell). In raster order, "the next cell" is one special case of this. The text comes as
@@ -46,8 +46,8 @@ class MusicLM(nn.Module):
         self.code_projection = nn.Linear(config.code_dim, config.model_dim, bias=False)
         self.neighbors = nn.Linear(len(NEIGHBORS) * config.code_dim, config.model_dim, bias=False)
         self.band_embedding = nn.Embedding(config.num_bands, config.model_dim)
-        self.beat_embedding = BeatEmbedding(config.model_dim) if config.beat_clock else None
-        self.tempo = TempoPredictor(config.text_dim) if config.beat_clock else None
+        self.beat_embedding = BeatEmbedding(config.model_dim) if config.beat_conditioning else None
+        self.tempo = TempoPredictor(config.text_dim) if config.beat_conditioning else None
         self.transformer = Transformer(config)
         self.condition = Conditioner(config)
         self._initialize()

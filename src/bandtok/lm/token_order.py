@@ -3,7 +3,7 @@
     codes [bands, frames]  <->  tokens [bands * frames]   (frame by frame, lowest band first)
 
 The raster order, the delay order, in which row k of a frame comes with row 0 of the frame k later,
-and the one for editing: what is known comes first, then the rest, each in raster order. A cell of a
+and the one for editing: known tokens come first, then the rest, each in raster order. A cell of a
 window is named by its raster index.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bandtok.errors import GridError
-from bandtok.lm.config import ReadingOrder
+from bandtok.lm.config import TokenOrder
 
 
 def flatten(codes: Any) -> Any:
@@ -38,7 +38,7 @@ def unflatten(tokens: Any, num_bands: int) -> Any:
     return tokens.reshape(*tokens.shape[:-1], frames, num_bands).swapaxes(-1, -2)
 
 
-def token_order(kind: ReadingOrder, num_bands: int, num_frames: int) -> np.ndarray:
+def token_order(kind: TokenOrder, num_bands: int, num_frames: int) -> np.ndarray:
     """Return the order in which a whole window is read, int64 [num_frames * num_bands].
 
     "raster": frame by frame, lowest band first. "delay": by frame + band, then by band, so that a
@@ -54,11 +54,11 @@ def token_order(kind: ReadingOrder, num_bands: int, num_frames: int) -> np.ndarr
     return np.argsort((frame + band) * num_bands + band, kind="stable")
 
 
-def window_order(keep: np.ndarray, kind: ReadingOrder = "raster") -> np.ndarray:
-    """Return the order in which windows are read, each by what is known of it.
+def window_order(keep: np.ndarray, kind: TokenOrder = "raster") -> np.ndarray:
+    """Return the order in which windows are read, each by its known tokens.
 
     The token order if that is nothing but whole frames at the beginning, as in a continuation;
-    else what is known first (`infill_order`). In raster order these are the same.
+    else known tokens first (`infill_order`). In raster order these are the same.
 
     Args:
         keep: bool [..., bands, frames], True where the code is known.

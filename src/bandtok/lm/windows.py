@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandtok.lm.config import ReadingOrder
+from bandtok.lm.config import TokenOrder
 from bandtok.lm.token_order import flatten, window_order
 
 
@@ -79,7 +79,7 @@ def plan_windows(unknown: np.ndarray, window: int) -> Iterator[WindowPlan]:
 
 
 def read_window(
-    unknown: np.ndarray, plan: WindowPlan, window: int, kind: ReadingOrder
+    unknown: np.ndarray, plan: WindowPlan, window: int, kind: TokenOrder
 ) -> WindowReading:
     """Return how a window is read.
 
@@ -87,7 +87,7 @@ def read_window(
         unknown: bool [bands, frames] of the whole piece.
         plan: the window.
         window: frames the model can see.
-        kind: the model's reading order.
+        kind: the model's token order.
     """
     bands = unknown.shape[0]
     view = unknown[:, plan.start : plan.start + window]

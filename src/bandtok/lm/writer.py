@@ -1,7 +1,7 @@
 """Clips written side by side, code by code, in windows that move over pieces of any length.
 
-Memory and time per token stay bounded; what is known on either side of a gap, and in other bands,
-is read first. Knows nothing of audio.
+Memory and time per token stay bounded; known tokens on either side of a gap, and in other bands,
+are read first. Knows nothing of audio.
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ _CODINGS = {
 _PICTURES = (
     "Pictures: above, a mel spectrogram, low to high, from the loudest moment of the clips beside "
     "one another to 90 dB below it; beneath it the tokens, one column a frame, the first row at "
-    "the foot, equal colors for equal codes. A click in a picture plays from there."
+    "the foot, equal colors for equal codes. Click a picture to play from there."
 )
 
 
@@ -201,7 +201,7 @@ def _record_parts(
 ) -> list[Html]:
     parts = [paragraph(text) for text in _paragraphs(record.question)]
     parts += [paragraph(text, "answer") for text in _paragraphs(record.answer)]
-    parts.append(paragraph(_facts(record), "soft"))
+    parts.append(paragraph(_summary(record), "soft"))
     if record.command:
         parts.append(code(record.command))
     for number, found in enumerate(record.tables, 1):
@@ -216,7 +216,7 @@ def _record_parts(
     return [*parts, *groups_html(groups, coding)]
 
 
-def _facts(record: ExperimentRecord) -> str:
+def _summary(record: ExperimentRecord) -> str:
     parts = [record.name]
     if record.scale:
         parts.append(f"scale {record.scale}")

@@ -87,13 +87,13 @@ def serve(app: FastAPI, host: str, port: int, on_ready: Callable[[str], None]) -
         OSError: if the address cannot be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=128)
+    server_socket = socket.create_server((host, port), family=family, backlog=128)
     shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{listener.getsockname()[1]}"
+    url = f"http://{shown}:{server_socket.getsockname()[1]}"
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=10, lifespan="on"
     )
-    _Server(config, lambda: on_ready(url), app.state.service.queue).run(sockets=[listener])
+    _Server(config, lambda: on_ready(url), app.state.service.queue).run(sockets=[server_socket])
 
 
 class _Server(uvicorn.Server):

@@ -81,7 +81,7 @@ class Job:
         self._last = now + all_seconds
         self._deadline = min(now + queue_seconds, self._last)
         self._canceled, self.finished = threading.Event(), threading.Event()
-        self._listeners: list[Callable[[Event | None], None]] = []
+        self._subscribers: list[Callable[[Event | None], None]] = []
         self._lock = threading.Lock()
 
     def report(self, step: int, total: int) -> None:
@@ -103,7 +103,7 @@ class Job:
         self._canceled.set()
 
     def emit(self, name: str, data: dict[str, Any]) -> None:
-        """Send an event to all listeners; called in the worker's thread."""
+        """Send an event to all subscribers; called in the worker's thread."""
         self._send(Event(name, data))
 
     def run(self) -> None:
@@ -122,25 +122,25 @@ class Job:
             self.finished.set()
         self._send(None)
 
-    def listen(self) -> asyncio.Queue[Event | None]:
+    def subscribe(self) -> asyncio.Queue[Event | None]:
         """Return a queue of the events from here on, for the running event loop; None ends it."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
-        def listener(event: Event | None) -> None:
+        def subscriber(event: Event | None) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(queue.put_nowait, event)
 
         with self._lock:
-            self._listeners.append(listener)
+            self._subscribers.append(subscriber)
             if self.finished.is_set():
-                listener(None)
+                subscriber(None)
         return queue
 
     def _send(self, event: Event | None) -> None:
         with self._lock:
-            for listener in self._listeners:
-                listener(event)
+            for subscriber in self._subscribers:
+                subscriber(event)
 
 
 class JobQueue:

@@ -116,7 +116,7 @@ class Service:
 
     async def follow(self, request: Request, job: Job) -> AsyncIterator[Event]:
         """Yield a job's events to its end; cancel it when the client has gone or time is over."""
-        events, position = job.listen(), -1
+        events, position = job.subscribe(), -1
         try:
             while True:
                 if job.state == "queued" and (now := self.queue.position(job)) != position:

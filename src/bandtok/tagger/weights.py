@@ -87,10 +87,10 @@ def _converted(bundle: TensorBundle) -> Iterator[tuple[str, Tensor]]:
             yield f"{name}.{part}", _tensor(bundle.read(f"{stored}/{stored_part}"))
     for name, stored in _WEIGHTED.items():
         yield f"{name}.bias", _tensor(bundle.read(f"{stored}/bias"))
-        yield f"{name}.weight", _tensor(_turned(bundle.read(f"{stored}/kernel"), name))
+        yield f"{name}.weight", _tensor(_transposed(bundle.read(f"{stored}/kernel"), name))
 
 
-def _turned(kernel: np.ndarray, name: str) -> np.ndarray:
+def _transposed(kernel: np.ndarray, name: str) -> np.ndarray:
     """Put a kernel's outputs first, as torch has it.
 
     The layers over time are images of one channel there, as wide as the channels before them.

@@ -2,8 +2,8 @@
 
     latents [batch, code_dim, 1, frames] -> codes [batch, layers, frames]
 
-Every layer is the band tokenizer's `Quantizer`, with its moving averages, k-means start and revival
-of dead entries, so that the two systems differ in the layers alone. The ResidualVQ of
+Every layer is the band tokenizer's `Quantizer`, with its moving averages, k-means start and
+replacement of dead entries, so that the two systems differ in the layers alone. The ResidualVQ of
 vector-quantize-pytorch was not taken: it starts, moves and revives its codebooks inside the forward
 pass and from the global random state, while runs here go on bit for bit from (seed, step) and a
 forward pass changes no buffer.

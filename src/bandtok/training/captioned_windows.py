@@ -51,7 +51,7 @@ class CaptionStates:
 
 @dataclass(frozen=True, kw_only=True)
 class Captioned:
-    """Windows with what is known of them.
+    """Windows with captions and beats.
 
     Attributes:
         codes: int64 [windows, bands, frames].

@@ -25,7 +25,7 @@ from bandtok.data.shards import TokenCorpus
 from bandtok.device import choose_device
 from bandtok.errors import ConfigError
 from bandtok.lm.beat import TEMPO_BINS, BeatGrid
-from bandtok.lm.config import MusicLMConfig, ReadingOrder
+from bandtok.lm.config import MusicLMConfig, TokenOrder
 from bandtok.lm.generate import CodeRequest, generate_codes
 from bandtok.lm.model import MusicLM
 from bandtok.lm.text_embeddings import TextEmbeddings, TextEncoder
@@ -201,7 +201,7 @@ class LMTask:
             "loss_infilled_past_only": float(with_text[:, ~gap].mean()),
             "unigram_loss": self.unigram_loss,
         }
-        if self.config.beat_clock:
+        if self.config.beat_conditioning:
             known = torch.from_numpy(self.valid.beat_grid.beats_per_frame > 0)
             with_beat = self._validation_losses(network, captions, raster, self.valid.beat_grid)
             numbers["loss_with_beat"] = float(with_beat.mean())
@@ -251,7 +251,7 @@ class LMTask:
         tokens, order = _read(codes, keep, self.config.order)
         weights = flatten(self._weights(keep)).gather(1, order)
         beat_grid = None
-        if self.config.beat_clock:
+        if self.config.beat_conditioning:
             sampled = rng.random(len(codes)) < self.recipe.beat_prob
             captioned = np.array([bool(caption) for caption in windows.captions])
             beat_grid = windows.beat_grid.only(sampled == captioned)
@@ -276,7 +276,7 @@ class LMTask:
                 batch.weights.flatten(),
                 batch.order.flatten() % self.config.num_bands,
             )
-            if self.config.beat_clock and self.recipe.tempo_weight:
+            if self.config.beat_conditioning and self.recipe.tempo_weight:
                 loss = loss + self.recipe.tempo_weight * _tempo_loss(network, batch)
             return loss
 
@@ -353,7 +353,7 @@ def fit_to_corpus(
         frame_rate=spec.frame_rate,
         tokenizer_fingerprint=spec.fingerprint,
         text_dim=encoder.dim,
-        beat_clock=config.beat_clock and has_beats(corpus),
+        beat_conditioning=config.beat_conditioning and has_beats(corpus),
     )
 
 
@@ -388,7 +388,7 @@ def _tempo_loss(network: MusicLM, batch: _Batch) -> Tensor:
     return losses / known.sum().clamp(min=1)
 
 
-def _read(codes: Tensor, keep: Tensor, kind: ReadingOrder) -> tuple[Tensor, Tensor]:
+def _read(codes: Tensor, keep: Tensor, kind: TokenOrder) -> tuple[Tensor, Tensor]:
     """Return tokens and the order they are read in, both [batch, length]."""
     order = torch.from_numpy(window_order(keep.numpy(), kind))
     return flatten(codes).gather(1, order), order

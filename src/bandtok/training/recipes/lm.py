@@ -18,7 +18,7 @@ def default() -> LMTraining:
         bandtok train lm default --data SHARDS --output runs/lm --max-minutes 240
     """
     return LMTraining(
-        network=MusicLMConfig(beat_clock=True),
+        network=MusicLMConfig(beat_conditioning=True),
         loop=LoopConfig(steps=6000, warmup_steps=100, validate_every=250),
     )
 
@@ -44,7 +44,7 @@ def bundled() -> LMTraining:
             num_kv_heads=2,
             mlp_dim=1536,
             condition_dim=192,
-            beat_clock=True,
+            beat_conditioning=True,
             dropout=0.1,
             window_frames=96,
         ),
@@ -97,7 +97,7 @@ def large_100m() -> LMTraining:
             num_kv_heads=4,
             mlp_dim=3072,
             condition_dim=256,
-            beat_clock=True,
+            beat_conditioning=True,
             dropout=0.1,
             window_frames=128,
         ),
