@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bandtok.backends import Runtime, load_text_encoder
 from bandtok.checkpoint import check_shapes
-from bandtok.data.manifest import load_manifest, manifest_folder
+from bandtok.data.manifest import Track, load_manifest, manifest_folder
 from bandtok.data.shards import TokenCorpus
 from bandtok.data.waveforms import WaveformStore
 from bandtok.device import choose_device
@@ -23,7 +23,6 @@ from bandtok.errors import ConfigError, DataError
 from bandtok.lm.model import MusicLM
 from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC, VOCODER_SPEC
 from bandtok.tokenizer.mel_tokenizer import MelTokenizer
-from bandtok.tokens.atomic import write_text
 from bandtok.torch_checkpoint import load_network, network_fingerprint
 from bandtok.training.joint import JointTask, JointTraining
 from bandtok.training.lm import LMTask
@@ -34,8 +33,9 @@ from bandtok.training.recipes import tokenizer as tokenizer_recipes
 from bandtok.training.recipes import vocoder as vocoder_recipes
 from bandtok.training.reranker import RerankerTask
 from bandtok.training.residual import ResidualTask, ResidualTraining
-from bandtok.training.settings import describe, meanings, override
-from bandtok.training.state import has_state
+from bandtok.training.run_record import RunRecord, load_record, resumed_settings
+from bandtok.training.settings import describe, meanings
+from bandtok.training.state import has_state, newest_step
 from bandtok.training.tokenizer import TokenizerTask
 from bandtok.training.vocoder import VocoderTask
 
@@ -118,7 +118,8 @@ def train(
         data: folder with a manifest, or any folder of audio, or several of them, whose music is
             put together (for "lm" and "reranker": one folder of token shards).
         out: run folder.
-        resume: go on from the newest state in `out`.
+        resume: go on from the newest state in `out`, with the run's own settings and data; what
+            `settings` and `data` change is said and recorded.
         init: start from the weights of this model ("bundled", a name, folder or run) instead of
             random ones.
         settings: recipe fields to replace, as text.
@@ -132,15 +133,19 @@ def train(
     names = recipe_names(kind)
     if recipe not in names:
         raise ConfigError(f"got {kind} recipe {recipe!r}; expected one of {', '.join(names)}")
-    complete = override(getattr(_recipes(kind), recipe)(), settings or {})
-    report = report or RunReport()
+    report, folders = report or RunReport(), [data] if isinstance(data, Path) else list(data)
     _claim_folder(out, resume)
-    task = _BUILDERS[kind](complete, [data] if isinstance(data, Path) else list(data), report)
-    if init is not None and not (resume and has_state(out / "state")):
+    before = load_record(out) if resume else None
+    if before and (before.kind, before.recipe) != (kind, recipe):
+        raise ConfigError(f"{out} is a run of {before.kind} {before.recipe}; got {kind} {recipe}")
+    complete = resumed_settings(before, getattr(_recipes(kind), recipe)(), settings or {}, out)
+    named = [str(folder.resolve()) for folder in folders]
+    record = RunRecord(kind=kind, recipe=recipe, settings=describe(complete), data=named, init=init)
+    task = _BUILDERS[kind](complete, _Source(folders, out / "cache"), report)
+    resumes = resume and has_state(out / "state")
+    if init is not None and not resumes:
         start = load_network(_NETWORK_KINDS[kind], _name(init))
         _start_from(task, start)
-    values = {"kind": kind, "recipe": recipe, "settings": describe(complete)}
-    write_text(out / "recipe.json", json.dumps(values, indent=2) + "\n")
     return run_loop(
         task,
         complete.loop,
@@ -148,8 +153,45 @@ def train(
         resume=resume,
         max_minutes=max_minutes,
         report=report.training,
-        on_line=report.line,
+        on_line=_Recorder(before if resumes else None, record, out, report),
     )
+
+
+class _Recorder:
+    """Keeps the record of a run from the first line on, when its state has been loaded."""
+
+    def __init__(
+        self, before: RunRecord | None, record: RunRecord, out: Path, report: RunReport
+    ) -> None:
+        self._before, self._record, self._out, self._report = before, record, out, report
+        self._done = False
+
+    def __call__(self, text: str, keep: bool) -> None:
+        if not self._done:
+            self._done = True
+            self._keep()
+        if self._report.line:
+            self._report.line(text, keep)
+
+    def _keep(self) -> None:
+        if self._before is None:
+            self._record.save(self._out)
+            return
+        changes = self._before.changed(self._record)
+        if changes:
+            step = newest_step(self._out / "state")
+            self._before.continued(self._record, step).save(self._out)
+        if self._report.warn:
+            for path, (old, new) in changes.items():
+                self._report.warn(f"{path} is changed from {old!r} to {new!r}")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Folders of data, and where to keep decoded copies of those that cannot be written."""
+
+    folders: Sequence[Path]
+    spare_cache: Path
 
 
 def _start_from(task: TrainingTask, start: nn.Module) -> None:
@@ -184,43 +226,56 @@ def _claim_folder(out: Path, resume: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
 
-def _stores(data: Sequence[Path], sample_rate: int, report: RunReport) -> dict[str, WaveformStore]:
+def _stores(source: _Source, sample_rate: int, report: RunReport) -> dict[str, WaveformStore]:
     """Decode the train and valid tracks once, into a cache folder beside each manifest."""
-    return {split: _store(data, split, sample_rate, report) for split in ("train", "valid")}
+    tracks = {folder: load_manifest(folder) for folder in source.folders}
+    caches = {folder: _cache(manifest_folder(folder), source, report) for folder in tracks}
+    stores = {}
+    for split in ("train", "valid"):
+        stores[split] = WaveformStore.joined(
+            WaveformStore(
+                chosen,
+                manifest_folder(folder),
+                caches[folder],
+                sample_rate,
+                progress=report.preparing,
+                warn=report.warn,
+            )
+            for folder, chosen in _of_split(tracks, split).items()
+            if chosen
+        )
+    return stores
 
 
-def _store(data: Sequence[Path], split: str, sample_rate: int, report: RunReport) -> WaveformStore:
-    tracks = {folder: load_manifest(folder) for folder in data}
+def _of_split(tracks: Mapping[Path, list[Track]], split: str) -> dict[Path, list[Track]]:
     chosen = {
         folder: [track for track in own if track.split == split] for folder, own in tracks.items()
     }
     if not any(chosen.values()) and split == "valid":  # a small folder of one's own
         chosen = {folder: own[-1:] for folder, own in tracks.items()}
     if not any(chosen.values()):
-        named = ", ".join(str(folder) for folder in data)
+        named = ", ".join(str(folder) for folder in tracks)
         raise DataError(f"{named} has no tracks in split {split!r}; make a manifest with some")
-    return WaveformStore.joined(
-        WaveformStore(
-            own,
-            manifest_folder(folder),
-            manifest_folder(folder) / CACHE_FOLDER,
-            sample_rate,
-            progress=report.preparing,
-            warn=report.warn,
-        )
-        for folder, own in chosen.items()
-        if own
-    )
+    return chosen
 
 
-def _tokenizer_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
+def _cache(root: Path, source: _Source, report: RunReport) -> Path:
+    cache = root / CACHE_FOLDER
+    if os.access(cache if cache.exists() else root, os.W_OK):
+        return cache
+    if report.warn:
+        report.warn(f"{root} cannot be written; decoded copies go to {source.spare_cache}")
+    return source.spare_cache
+
+
+def _tokenizer_task(recipe: Any, data: _Source, report: RunReport) -> TrainingTask:
     stores = _stores(data, recipe.network.mel.sample_rate, report)
     if isinstance(recipe, ResidualTraining):
         return ResidualTask(recipe, stores["train"], stores["valid"])
     return TokenizerTask(recipe, stores["train"], stores["valid"])
 
 
-def _vocoder_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
+def _vocoder_task(recipe: Any, data: _Source, report: RunReport) -> TrainingTask:
     stores = _stores(data, recipe.network.mel.sample_rate, report)
     tokenizer = None
     if recipe.tokenizer:
@@ -232,8 +287,8 @@ def _vocoder_task(recipe: Any, data: Sequence[Path], report: RunReport) -> Train
     return VocoderTask(recipe, stores["train"], stores["valid"], tokenizer)
 
 
-def _music_lm_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
-    corpus, codebook = _shards(data), None
+def _music_lm_task(recipe: Any, data: _Source, report: RunReport) -> TrainingTask:
+    corpus, codebook = _shards(data.folders), None
     encoder = load_text_encoder(
         recipe.network.text_encoder, Runtime(device=choose_device(recipe.device), backend="torch")
     )
@@ -243,8 +298,8 @@ def _music_lm_task(recipe: Any, data: Sequence[Path], report: RunReport) -> Trai
     return LMTask(recipe, corpus, encoder, codebook)
 
 
-def _reranker_task(recipe: Any, data: Sequence[Path], report: RunReport) -> TrainingTask:
-    corpus, codebook = _shards(data), None
+def _reranker_task(recipe: Any, data: _Source, report: RunReport) -> TrainingTask:
+    corpus, codebook = _shards(data.folders), None
     encoder = load_text_encoder(
         recipe.network.text_encoder, Runtime(device=choose_device(recipe.device), backend="torch")
     )
@@ -289,7 +344,7 @@ def _start_codebook(tokenizer: MelTokenizer, rows_share_codes: bool) -> Tensor |
     return None if rows_share_codes else torch.stack(codebooks)
 
 
-_BUILDERS: dict[str, Callable[[Any, Sequence[Path], RunReport], TrainingTask]] = {
+_BUILDERS: dict[str, Callable[[Any, _Source, RunReport], TrainingTask]] = {
     "tokenizer": _tokenizer_task,
     "vocoder": _vocoder_task,
     "lm": _music_lm_task,

@@ -33,6 +33,22 @@ def override(recipe: Any, settings: Mapping[str, str]) -> Any:
     return recipe
 
 
+def restored(recipe: Any, values: Mapping[str, Any], prefix: str = "") -> Any:
+    """Return a copy of a nested dataclass with the values that `describe` gave, read from JSON."""
+    fields = {}
+    for field in dataclasses.fields(recipe):
+        path, current = prefix + field.name, getattr(recipe, field.name)
+        if dataclasses.is_dataclass(current):
+            fields[field.name] = restored(current, values, f"{path}.")
+        else:
+            fields[field.name] = _tuples(values.get(path, current))
+    return dataclasses.replace(recipe, **fields)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
 def describe(recipe: Any) -> dict[str, Any]:
     """Return every setting by dotted path."""
     return {path: _value(recipe, path.split(".")) for path in _paths(recipe)}

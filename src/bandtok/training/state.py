@@ -66,6 +66,11 @@ def has_state(folder: Path) -> bool:
     return bool(_states(folder))
 
 
+def newest_step(folder: Path) -> int:
+    """Return how many steps the newest state is after; there must be one."""
+    return int(_states(folder)[-1].name.removeprefix("step-"))
+
+
 def load_state(
     folder: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer]
 ) -> dict[str, Any] | None:
