@@ -26,7 +26,7 @@ HELP = {
     "train": "Train a network with a recipe on any folder of audio.",
     "serve": "Serve the HTTP API and the web studio.",
     "mcp": "Serve tools to assistants over the Model Context Protocol (standard input and output).",
-    "report": "Write one self-contained page: tables, plots, players with spectrograms and tokens.",
+    "report": "Write one self-contained page: players with spectrograms and tokens.",
     "data": "Build and describe corpora.",
     "evaluate": "Measure reconstructions, generated clips and tokens.",
 }

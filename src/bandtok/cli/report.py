@@ -1,4 +1,4 @@
-"""`bandtok report`: results of experiments, reconstructions, clips -> one HTML page."""
+"""`bandtok report`: reconstructions, comparisons, generated clips -> one HTML page."""
 
 from __future__ import annotations
 
@@ -32,18 +32,10 @@ class PageAudio(StrEnum):
 
 
 def report(
-    results: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="RESULTS", help="Folder with NAME.json of experiments.", show_default=False
-        ),
-    ] = None,
     out: Annotated[
         Path, typer.Option("--output", "-o", metavar="PAGE.html", help="The page.")
     ] = ...,  # type: ignore[assignment]
-    title: Annotated[str, typer.Option("--title", help="Heading of the page.")] = (
-        "BandTok: results"
-    ),
+    title: Annotated[str, typer.Option("--title", help="Heading of the page.")] = ("BandTok"),
     reconstruct: Annotated[
         Path | None,
         typer.Option(
@@ -110,7 +102,7 @@ def report(
             metavar="SECONDS",
             min=0.2,
             max=60,
-            help="Cut ready-made clips to this.",
+            help="Cut generated clips to this.",
         ),
     ] = 10.0,
     audio: Annotated[
@@ -122,10 +114,10 @@ def report(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Write one self-contained page: tables, plots, players with spectrograms and tokens."""
+    """Write one self-contained page: players with spectrograms and tokens."""
     ab = [_EXAMPLES] if compare and not ab else ab or []
-    if results is None and reconstruct is None and not generated and not ab:
-        raise typer.BadParameter("give RESULTS, --reconstruct, --ab or --generated")
+    if reconstruct is None and not generated and not ab:
+        raise typer.BadParameter("give --reconstruct, --ab or --generated")
     for needed, name, value in (
         (reconstruct or ab, "--model", model),
         (generated, "--prompts", prompts),
@@ -137,16 +129,13 @@ def report(
     refuse_existing(out, overwrite)
     from bandtok.pages import page as pages
     from bandtok.pages.clips import Coding
-    from bandtok.pages.experiment_records import load_records
 
     with silent_codecs(), progress_bars(quiet) as bars:
         content = pages.PageContent(
             title=title,
-            records=load_records(results) if results else (),
             generated=_generated(generated or [], prompts, clips, clip_seconds),
             reconstructions=_reconstructed(reconstruct, model or [], device, files, seconds, bars),
             comparisons=_compared(ab, compare or [], model or [], device, files, seconds, bars),
-            clip_seconds=clip_seconds,
         )
         out.parent.mkdir(parents=True, exist_ok=True)
         coding = None if audio is PageAudio.AUTO else Coding(audio.value)

@@ -55,7 +55,7 @@ def reconstruction_groups(
     Raises:
         DataError: if the folder holds no audio.
     """
-    paths = [source] if source.is_file() else find_audio_files(source)
+    paths = [source] if source.is_file() else _audio_below(source)
     if not paths:
         raise DataError(f"no audio in {source}; expected {', '.join(sorted(AUDIO_SUFFIXES))}")
     chosen = [paths[index] for index in spread(paths, files)]
@@ -66,6 +66,10 @@ def reconstruction_groups(
         if progress:
             progress(number + 1, len(chosen))
     return groups
+
+
+def _audio_below(folder: Path) -> list[Path]:
+    return find_audio_files(folder) if folder.is_dir() else []
 
 
 def generated_groups(
@@ -137,7 +141,7 @@ def load_middle(path: Path, samples: int, sample_rate: int) -> tuple[Audio, str]
 
 def _keyed(folder: Path, prompts: Sequence[str] | None) -> dict[tuple[int, int] | str, Path]:
     """Return the folder's clips by prompt and number of the clip, or by name without prompts."""
-    paths = find_audio_files(folder)
+    paths = _audio_below(folder)
     if not paths:
         raise DataError(f"no audio in {folder}; expected generated clips")
     if prompts is None:

@@ -16,10 +16,11 @@ from PIL import Image
 from bandtok.errors import DataError
 from bandtok.pages import page
 from bandtok.pages.clips import ClipGroup, Coding, PageClip
-from bandtok.pages.experiment_records import Cell, RecordTable, load_records
-from bandtok.pages.page import PageContent, load_picture, table_rows, write_page
+from bandtok.pages.page import PageContent, write_page
 from bandtok.signal.audio import Audio
 from bandtok.tokens.grid import TokenGrid
+from research.claims.records import Cell, RecordTable, load_records
+from research.claims.result_page import load_picture, results_content, table_rows
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9"/></svg>'
 
@@ -68,12 +69,12 @@ def results(tmp_path: Path) -> Path:
 
 
 def written(results: Path, out: Path, coding: Coding | None = None) -> str:
-    write_page(PageContent(title="Page", records=load_records(results)), out, coding)
+    write_page(results_content("Page", load_records(results)), out, coding)
     return out.read_text(encoding="utf-8")
 
 
 def test_the_page_holds_all_of_the_results(results: Path, tmp_path: Path) -> None:
-    content = PageContent(title="Page", records=load_records(results))
+    content = results_content("Page", load_records(results))
     told = write_page(content, tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert (told.size_bytes, told.clips, told.coding) == (len(text.encode()), 3, Coding.FLAC)
@@ -146,20 +147,20 @@ def test_sounds_are_coded_with_loss_where_the_page_would_be_too_large(
 ) -> None:
     monkeypatch.setattr(page, "PAGE_LIMIT_BYTES", 300_000)
     records = load_records(results)
-    told = write_page(PageContent(title="Page", records=records), tmp_path / "a.html")
+    told = write_page(results_content("Page", records), tmp_path / "a.html")
     text = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert told.coding is Coding.OPUS
     assert text.count("data:audio/ogg;base64,") == 3
     assert told.size_bytes < 300_000
     assert "stored as Opus" in text
-    kept = write_page(PageContent(title="P", records=records), tmp_path / "b.html", Coding.FLAC)
+    kept = write_page(results_content("P", records), tmp_path / "b.html", Coding.FLAC)
     assert (kept.coding, kept.size_bytes > 300_000) == (Coding.FLAC, True)
 
 
 def test_missing_clips_leave_a_note(results: Path, tmp_path: Path) -> None:
     (results / "first" / "residual.flac").unlink()
     (results / "first" / "band.png").write_bytes(b"no picture")
-    content = PageContent(title="Page", records=load_records(results))
+    content = results_content("Page", load_records(results))
     told = write_page(content, tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert told.clips == 2

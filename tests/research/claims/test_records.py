@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bandtok.errors import DataError
-from bandtok.pages.experiment_records import load_records
+from research.claims.records import load_records
 
 WHOLE = {
     "name": "reconstruction",
