@@ -10,7 +10,7 @@ ends of a piece are padded with silence. Knows nothing of files or text.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import tee
 
@@ -25,6 +25,8 @@ from bandtok.stereo.rows import PanRows, stack_rows
 
 WINDOW_FRAMES = 128
 _STEP_FRAMES = 16
+_PROMPT_FRAMES = 8
+"""Core of the first windows of a stream that is wanted promptly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,18 +128,26 @@ class Codec:
             first = plan.halo // self.config.reduction
             yield codes[:, first : first + window.valid // self.config.reduction]
 
-    def decode_blocks(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def decode_blocks(
+        self, blocks: Iterable[np.ndarray], *, promptly: bool = False, first_frame: int = 0
+    ) -> Iterator[np.ndarray]:
         """Decode a stream of codes in bounded memory.
 
         Args:
             blocks: int64 [bands, n] pieces, cut anywhere.
+            promptly: begin with small windows, so that the first samples follow 28 frames rather
+                than 140. It takes more work, and samples differ by rounding (130 dB below).
+            first_frame: place of the stream in its piece.
 
         Yields:
             float32 [n] pieces of samples, free of DC and of rumble below 20 Hz
             (`RumbleFilter`); frames * samples_per_frame in all.
         """
         plan, hop = self._vocoder_plan, self.config.mel.hop_length
-        for window in cut_windows(self._decoded_mel(blocks), plan, self._silent_mel):
+        first = _PROMPT_FRAMES if promptly else 0
+        mels = self._decoded_mel(blocks, first, first_frame)
+        plan = replace(plan, first=first * self.config.reduction)
+        for window in cut_windows(mels, plan, self._silent_mel):
             waveform = self.rumble_filter(self.vocoder.decode_mel(window.columns))
             yield waveform[plan.halo * hop : (plan.halo + window.valid) * hop]
 
@@ -230,12 +240,14 @@ class Codec:
         """Decode codes [bands, frames] to the vocoder's input, ln-mel [n_mels, mel_frames]."""
         return np.concatenate([self._silent_mel[:, :0], *self._decoded_mel([codes])], axis=1)
 
-    def _decoded_mel(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Turn codes [bands, n] into ln-mel [n_mels, n * reduction]."""
-        plan, reduction = self._decoder_plan, self.config.reduction
+    def _decoded_mel(
+        self, blocks: Iterable[np.ndarray], first_core: int = 0, first_frame: int = 0
+    ) -> Iterator[np.ndarray]:
+        """Turn codes [bands, n] into ln-mel [n_mels, n * reduction]; see `decode_blocks`."""
+        plan, reduction = replace(self._decoder_plan, first=first_core), self.config.reduction
         for window in cut_windows(blocks, plan, self._silent_codes):
-            # Cores begin at multiples of the noise's period, in a part of a piece as in the whole.
-            mel = self.network.decode_codes(window.columns, first_frame=-plan.halo)
+            position = first_frame + window.start - plan.halo
+            mel = self.network.decode_codes(window.columns, first_frame=position)
             yield mel[:, plan.halo * reduction : (plan.halo + window.valid) * reduction]
 
     def _mel_blocks(self, blocks: Iterable[np.ndarray], skipped: int) -> Iterator[np.ndarray]:

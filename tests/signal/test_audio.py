@@ -18,13 +18,13 @@ import torch
 from bandtok.errors import AudioError, ConfigError
 from bandtok.signal.audio import (
     Audio,
-    find_audio_files,
     load_audio,
     probe_audio,
     resample_blocks,
     stream_audio,
 )
 from bandtok.signal.audio_writer import AudioWriter, ClippingWarning
+from bandtok.signal.find_files import find_audio_files
 
 
 def tone(rate: int, seconds: float = 0.5, channels: int = 1, hertz: float = 440.0) -> np.ndarray:

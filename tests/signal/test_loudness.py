@@ -130,13 +130,18 @@ def test_short_clips(samples: int, level: float) -> None:
     assert integrated_loudness(result, RATE) <= -15.8
 
 
-def test_a_stream_gets_the_gain_of_its_beginning() -> None:
-    wave = music(-40, 6)
-    blocks = [wave[:, : 3 * RATE], wave[:, 3 * RATE : 3 * RATE + 7], wave[:, 3 * RATE + 7 :]]
-    result = np.concatenate(list(normalize_stream(blocks, RATE, -30.0)), axis=1)
-    assert result.shape == wave.shape
-    gain = 10 ** ((-30.0 - integrated_loudness(blocks[0], RATE)) / 20)
-    np.testing.assert_allclose(result, gain * wave, rtol=1e-5)
+def test_the_gain_of_a_stream_begins_with_its_beginning_and_glides() -> None:
+    quiet, loud = music(-40, 3), music(-34, 20)
+    blocks = [quiet, *np.array_split(loud, 20, axis=1)]
+    result = np.concatenate(list(normalize_stream(blocks, RATE, -40.0)), axis=1)
+    assert result.shape == (1, 23 * RATE)
+    gain = 10 ** ((-40.0 - integrated_loudness(quiet, RATE)) / 20)
+    np.testing.assert_allclose(result[:, : 3 * RATE], gain * quiet, rtol=1e-5)
+    gains_db = 20 * np.log10(np.median(np.abs(result[:, 3 * RATE :] / loud).reshape(20, -1), 1))
+    steps = np.diff(gains_db)
+    assert (steps > -1.01).all()
+    assert (steps < 0.01).all()
+    assert integrated_loudness(result[:, 18 * RATE :], RATE) == pytest.approx(-40.0, abs=0.3)
 
 
 def test_a_stream_that_grows_loud_is_limited() -> None:

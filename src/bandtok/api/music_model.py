@@ -285,10 +285,11 @@ class MusicModel:
     ) -> list[Clip]:
         config, size = request.config, self.tokenizer.samples_per_frame
         new_samples = max(round(request.duration_seconds * self.tokenizer.sample_rate), 1)
-        known = self._start(request.continue_from)
+        known, known_samples = self._start(request.continue_from)
         known_frames = 0 if known is None else known.num_frames
+        num_samples = known_samples + new_samples
         codes = CodeRequest(
-            num_frames=ceil(new_samples / size),
+            num_frames=ceil(num_samples / size) - known_frames,
             text=self._text(request.texts),
             seeds=request.seeds,
             prompt_codes=None if known is None else known.codes,
@@ -303,10 +304,9 @@ class MusicModel:
                 on_progress(len(columns), known_frames + codes.num_frames)
             if on_column:
                 on_column(column[0])
-        known_samples = known_frames * size
         grids = [
             marked(
-                replace(self.tokenizer._grid(clip, known_samples + new_samples), extra={}),
+                replace(self.tokenizer._grid(clip, num_samples), extra={}),
                 "generate" if known is None else "continue",
                 text,
                 seed,
@@ -326,20 +326,23 @@ class MusicModel:
     def _text(self, texts: Sequence[str]) -> TextEmbeddings | None:
         return self.text_encoder.encode(list(texts)) if any(texts) else None
 
-    def _start(self, source: MusicSource | None) -> TokenGrid | None:
+    def _start(self, source: MusicSource | None) -> tuple[TokenGrid | None, int]:
+        """Return the frames to continue from, and after how many samples the new music begins."""
         if source is None:
-            return None
+            return None, 0
         known = as_grid(self.tokenizer, source).mono()
+        num_samples = known.num_frames * known.samples_per_frame
         if "encode_mode" in known.extra:  # generated frames are music to the end
             whole = known.whole_frames()
             cut = 1 < whole.num_frames < known.num_frames
+            num_samples = known.num_samples or num_samples
             known = known.part(0, whole.num_frames - cut)
         if not known.num_frames:
             raise GridError(
                 "got less than one frame to continue from; expected at least "
                 f"{known.samples_per_frame} samples at {known.sample_rate} Hz"
             )
-        return known
+        return known, num_samples
 
     def _check_regions(self, regions: Sequence[Region]) -> None:
         if self.tokenizer.config.rows_are_bands:

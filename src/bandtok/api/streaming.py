@@ -1,9 +1,9 @@
 """Audio while it is generated: columns of codes as they come -> samples.
 
-The language model generates in a thread of its own. Its codes are decoded in the windows of
-a finished grid, so the sound is the same to the last bit, but for its level: the loudness of the
-whole is not known in time, so the first window of 11.9 s settles the gain
-(:func:`bandtok.signal.loudness.normalize_stream`).
+The language model generates in a thread of its own. Its codes are decoded as soon as the context
+that the networks need is there, so the sound is that of the finished grid (to rounding, 130 dB
+below) but for its level: the loudness of the whole is not known in time, so the gain follows that
+of what there is (:func:`bandtok.signal.loudness.normalize_stream`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from bandtok.api.clip import Clip
 from bandtok.api.tokenizer import Tokenizer
 from bandtok.signal.loudness import TARGET_LUFS, check_target, normalize_stream
 
+_CONTEXT_FRAMES = 20  # what the decoder and the vocoder need before a sample
+
 Write = Callable[[Callable[[np.ndarray], None]], Clip]
 """Makes a whole clip and hands each column of codes, int64 [bands], over as it comes."""
 
@@ -31,8 +33,10 @@ class ClipStream:
         tokenizer: decodes the columns.
         write: see `Write`; for a music model,
             ``lambda on_column: model.generate(prompt, on_column=on_column)``.
-        loudness_lufs: loudness of the first window, -60 to 0 LUFS, with true peaks limited to
-            -1 dBFS throughout; None leaves the level that the tokens decode to.
+        loudness_lufs: wanted loudness, -60 to 0 LUFS, with true peaks limited to -1 dBFS
+            throughout; None leaves the level that the tokens decode to.
+        skip_frames: frames at the beginning of the clip whose sound is left out.
+        true_peaks: limit peaks between samples, which takes 0.6 s; otherwise those of samples.
 
     Raises:
         ConfigError: if the loudness is out of range.
@@ -42,11 +46,21 @@ class ClipStream:
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, write: Write, loudness_lufs: float | None = TARGET_LUFS
+        self,
+        tokenizer: Tokenizer,
+        write: Write,
+        loudness_lufs: float | None = TARGET_LUFS,
+        *,
+        skip_frames: int = 0,
+        true_peaks: bool = True,
     ) -> None:
         if loudness_lufs is not None:
             check_target(loudness_lufs)
         self._tokenizer, self._write, self._loudness_lufs = tokenizer, write, loudness_lufs
+        self._true_peaks = true_peaks
+        self._first_frame = max(skip_frames - _CONTEXT_FRAMES, 0)
+        self._skipped_samples = (skip_frames - self._first_frame) * tokenizer.samples_per_frame
+        self._num_columns = 0
         self._columns: queue.SimpleQueue[np.ndarray | None] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._outcome: Clip | BaseException | None = None
@@ -65,19 +79,26 @@ class ClipStream:
                 yield from self._decoded()
             else:
                 rate = self._tokenizer.sample_rate
-                yield from normalize_stream(self._decoded(), rate, self._loudness_lufs)
+                yield from normalize_stream(
+                    self._decoded(), rate, self._loudness_lufs, true_peaks=self._true_peaks
+                )
         finally:
             self._stopped.set()
             thread.join()
 
     def _decoded(self) -> Iterator[np.ndarray]:
-        emitted = 0
-        for waveform in self._tokenizer.codec.decode_blocks(self._blocks()):
-            block = waveform[None]
+        decoded = self._tokenizer.codec.decode_blocks(
+            self._blocks(), promptly=True, first_frame=self._first_frame
+        )
+        begin, end = 0, self._first_frame * self._tokenizer.samples_per_frame
+        for waveform in decoded:
+            begin, end = end, end + len(waveform)
+            length = len(waveform)
             if isinstance(self._outcome, Clip):  # only the last block can be too long
-                block = block[:, : self._outcome.audio.waveform.shape[1] - emitted]
-            emitted += block.shape[1]
-            yield block
+                length = min(length, self._outcome.audio.waveform.shape[1] - begin)
+            skipped = min(self._skipped_samples, length)
+            self._skipped_samples -= skipped
+            yield waveform[None, skipped:length]
 
     def _blocks(self) -> Iterator[np.ndarray]:
         while (column := self._columns.get()) is not None:
@@ -95,7 +116,9 @@ class ClipStream:
     def _hand_over(self, column: np.ndarray) -> None:
         if self._stopped.is_set():
             raise _Stopped
-        self._columns.put(column)
+        if self._num_columns >= self._first_frame:
+            self._columns.put(column)
+        self._num_columns += 1
 
 
 class _Stopped(Exception):

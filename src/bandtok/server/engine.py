@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from bandtok.api.generation_config import CONFIG_FIELDS, EDIT_FIELDS, Generation
 from bandtok.api.tokenizer import Progress
 from bandtok.errors import AudioError, BandTokError, ConfigError
 from bandtok.server.jobs import Canceled, Job, TimedOut
-from bandtok.server.preview import Preview
+from bandtok.server.preview import preview
 from bandtok.signal.audio import probe_audio
 from bandtok.signal.loudness import normalize_loudness
 from bandtok.signal.mel import mel_bin_centers_hz
@@ -102,22 +102,22 @@ class Engine:
                 continue_from=start,
                 on_progress=job.report,
             )
-        preview = None
-        if stream:
-            skip = 0 if start is None else start.num_frames
-            preview = Preview(self.model.tokenizer, job, config.loudness_lufs, skip)
-        clip = self.model.generate(
-            prompt,
-            duration,
-            seeds[0],
-            config,
-            continue_from=start,
-            on_progress=job.report,
-            on_column=preview.add if preview else None,
-        )
-        if preview:
-            preview.finish()
-        return [clip]
+
+        def write(on_column: Callable[[np.ndarray], None] | None = None) -> bandtok.Clip:
+            return self.model.generate(
+                prompt,
+                duration,
+                seeds[0],
+                config,
+                continue_from=start,
+                on_progress=job.report,
+                on_column=on_column,
+            )
+
+        if not stream:
+            return [write()]
+        skip_frames = 0 if start is None else start.num_frames
+        return [preview(self.model.tokenizer, job, write, config.loudness_lufs, skip_frames)]
 
     def prepend(
         self,

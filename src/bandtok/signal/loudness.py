@@ -35,6 +35,7 @@ _STEPS_PER_SECOND, _STEPS_PER_BLOCK = 10, 4
 _TRANSFORM_SECONDS, _DECAY_SECONDS = 8.0, 0.5  # the K filter falls by e^-119 in half a second
 _CHANNEL_WEIGHTS = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}
 _CORRECTIONS, _CLOSE_LU = 4, 0.1
+_MEASURED_SECONDS, _GLIDE_DB_PER_SECOND = 12, 1.0
 
 
 def integrated_loudness(waveform: np.ndarray, sample_rate: int) -> float:
@@ -101,17 +102,20 @@ def normalize_stream(
     sample_rate: int,
     target_lufs: float = TARGET_LUFS,
     max_true_peak_dbfs: float = MAX_TRUE_PEAK_DBFS,
+    *,
+    true_peaks: bool = True,
 ) -> Iterator[np.ndarray]:
     """Normalize a stream whose end is not known, as well as that can be done.
 
-    The first block with any sound (more than -70 LUFS) settles the gain, at most 20 dB, for all
-    that follows; a limiter keeps true peaks below the ceiling. The loudness of the whole is the
-    target only as far as the music continues as it began.
+    The first block with any sound (more than -70 LUFS) settles a gain of at most 20 dB. Later ones
+    move it by up to 1 dB per second towards that of the last 12 s; a limiter keeps peaks below the
+    ceiling.
 
     Args:
-        blocks: float [channels, n] pieces; the first should be seconds long.
+        blocks: float [channels, n] pieces.
         sample_rate: Hz.
         target_lufs, max_true_peak_dbfs: as for `normalize_loudness`.
+        true_peaks: whether the ceiling is also for peaks between samples.
 
     Yields:
         float32 [channels, m], as many samples in all; each up to 0.6 s later than it came.
@@ -122,16 +126,25 @@ def normalize_stream(
     check_target(target_lufs)
     gain_db: float | None = None
     limiter: Limiter | None = None
+    recent = np.zeros((1, 0), np.float32)
     for block in blocks:
         if not block.shape[1]:
             continue
         if limiter is None:
-            limiter = Limiter(sample_rate, len(block), max_true_peak_dbfs)
-        if gain_db is None:
-            loudness = integrated_loudness(block, sample_rate)
-            if loudness > -np.inf:
-                gain_db = min(target_lufs - loudness, MAX_STREAM_GAIN_DB)
-        yield limiter.process(_amplified(block, gain_db or 0.0))
+            recent = np.zeros((len(block), 0), np.float32)
+            limiter = Limiter(
+                sample_rate, len(block), max_true_peak_dbfs, between_samples=true_peaks
+            )
+        recent = np.concatenate((recent, block), axis=1)[:, -_MEASURED_SECONDS * sample_rate :]
+        loudness, before = integrated_loudness(recent, sample_rate), gain_db
+        if loudness > -np.inf:
+            gain_db = min(target_lufs - loudness, MAX_STREAM_GAIN_DB)
+            if before is not None:
+                step = _GLIDE_DB_PER_SECOND * block.shape[1] / sample_rate
+                gain_db = min(max(gain_db, before - step), before + step)
+        after = gain_db or 0.0
+        ramp = np.linspace(after if before is None else before, after, block.shape[1])
+        yield limiter.process((block * 10 ** (ramp / 20)).astype(np.float32))
     if limiter is not None:
         yield limiter.finish()
 
@@ -195,13 +208,14 @@ def _block_powers(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
         )
         return np.array([power / samples])
     edges = np.arange(steps + 1) * sample_rate // _STEPS_PER_SECOND
-    energies, begin = np.zeros(steps), 0
+    energies, begin = np.zeros(steps + 1), 0
     for part in _weighted(waveform, sample_rate):
-        inside = np.searchsorted(edges, np.arange(begin, begin + part.shape[1]), side="right") - 1
-        power = weights @ np.square(part)
-        energies += np.bincount(inside, power, minlength=steps + 1)[:steps]
-        begin += part.shape[1]
-    sums = np.convolve(energies, np.ones(_STEPS_PER_BLOCK), mode="valid")
+        end = begin + part.shape[1]
+        first, last = np.searchsorted(edges, (begin, end - 1), side="right") - 1
+        starts = np.maximum(edges[first : last + 1] - begin, 0)
+        energies[first : last + 1] += np.add.reduceat(weights @ np.square(part), starts)
+        begin = end
+    sums = np.convolve(energies[:steps], np.ones(_STEPS_PER_BLOCK), mode="valid")
     return sums / (edges[_STEPS_PER_BLOCK:] - edges[:-_STEPS_PER_BLOCK])
 
 

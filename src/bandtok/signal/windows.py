@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -20,11 +21,22 @@ class WindowPlan:
         core: columns of the stream in a window, each in exactly one window.
         halo: columns of context on either side.
         step: the last window's core is cut down to a multiple of this that still covers the rest.
+        first: core of the first two windows; every two later ones have twice as much, up to
+            `core`. 0 is `core` at once, which takes least work.
     """
 
     core: int
     halo: int
     step: int
+    first: int = 0
+
+    def cores(self) -> Iterator[int]:
+        """Yield the core of each window of an endless stream."""
+        core = self.first or self.core
+        while core < self.core:
+            yield from (core, core)
+            core *= 2
+        yield from repeat(self.core)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +46,12 @@ class Window:
     Attributes:
         columns: [..., halo + core + halo], padded where the stream has not begun or is over.
         valid: how many of its core columns are part of the stream.
+        start: place in the stream of its first core column.
     """
 
     columns: np.ndarray
     valid: int
+    start: int
 
 
 def cut_windows(
@@ -50,21 +64,22 @@ def cut_windows(
         plan: sizes.
         edge: [..., 1], the column that pads the stream at both ends.
     """
-    buffer = _repeated(edge, plan.halo)
-    full = plan.core + 2 * plan.halo
+    buffer, start, cores = _repeated(edge, plan.halo), 0, plan.cores()
+    core = next(cores)
     for block in blocks:
         buffer = np.concatenate((buffer, block), axis=-1)
-        while buffer.shape[-1] >= full:
-            yield Window(columns=buffer[..., :full], valid=plan.core)
-            buffer = buffer[..., plan.core :]
+        while buffer.shape[-1] >= core + 2 * plan.halo:
+            columns = buffer[..., : core + 2 * plan.halo]
+            yield Window(columns=columns, valid=core, start=start)
+            buffer, start, core = buffer[..., core:], start + core, next(cores)
     rest = buffer.shape[-1] - plan.halo
     while rest > 0:
         core = min(plan.core, -(-rest // plan.step) * plan.step)
         wanted = core + 2 * plan.halo
         padding = _repeated(edge, max(wanted - buffer.shape[-1], 0))
         padded = np.concatenate((buffer, padding), axis=-1)
-        yield Window(columns=padded[..., :wanted], valid=min(core, rest))
-        buffer, rest = buffer[..., core:], rest - core
+        yield Window(columns=padded[..., :wanted], valid=min(core, rest), start=start)
+        buffer, start, rest = buffer[..., core:], start + core, rest - core
 
 
 def cut_overlapping(blocks: Iterable[np.ndarray], core: int, halo: int) -> Iterator[np.ndarray]:
