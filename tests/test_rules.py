@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.budget import functions, sources
 
-LINES_IN_WHEEL = 33_990  # the goal is 20,000
+LINES_IN_WHEEL = 33_440  # the goal is 20,000
 LINES_PER_FILE, LINES_PER_FUNCTION, ARGUMENTS = 400, 60, 8
 
 # path: (lines today, reason)
@@ -25,13 +25,11 @@ LONG_FILES = {
 LONG_FUNCTIONS = {
     "data/shards.py tokenize_corpus": (63, "documentation of its arguments"),
     "evaluation/corpus.py evaluate_reconstruction": (74, "one pass over a corpus; to be split"),
-    "evaluation/token_perturbation.py error_spread": (63, "documentation of its arguments"),
     "training/loop.py run_loop": (74, "the loop itself, with its documentation"),
 }
 # path and function: (arguments today, reason)
 MANY_ARGUMENTS = {
     "data/shards.py tokenize_corpus": (10, "to take a settings object"),
-    "evaluation/token_perturbation.py error_spread": (9, "to take a settings object"),
     "training/run.py train": (9, "one argument per option of the command"),
 }
 CORE = {

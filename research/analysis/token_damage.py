@@ -29,10 +29,10 @@ from bandtok.backends.networks import CodecNetwork
 from bandtok.backends.torch_lm import TorchLanguageModel
 from bandtok.errors import DataError
 from bandtok.evaluation.perplexity import window_nats
-from bandtok.evaluation.token_corruption import WrongCodes
 from bandtok.lm.decoding import WindowDecoder
 from bandtok.lm.model import MusicLM
 from bandtok.lm.token_order import flatten, unflatten
+from research.analysis.token_corruption import WrongCodes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from bandtok.evaluation.statistics import Estimate
-from bandtok.evaluation.token_perturbation import error_spread
 from research.analysis.token_damage import (
     LaterDamage,
     foretold_damage,
@@ -16,6 +15,7 @@ from research.analysis.token_damage import (
     rewritten_damage,
     wrong_places,
 )
+from research.analysis.token_perturbation import error_spread
 from research.claims.bench import Bench
 from research.claims.plots import plot_curves
 from research.claims.results import Findings, Table

@@ -21,7 +21,6 @@ from bandtok.data.manifest import (
     style_words,
     title_from_name,
 )
-from bandtok.data.measured import Measurement, MeasurementLog
 from bandtok.errors import AudioError, DataError
 from bandtok.signal.audio import load_audio, probe_audio
 from bandtok.signal.audio_writer import AudioWriter
@@ -35,6 +34,7 @@ from research.corpus.debian import (
     unpack_deb,
     unpack_zip,
 )
+from research.corpus.measured import Measurement, MeasurementLog
 from research.corpus.open_packages import PACKAGES, MusicPackage
 from research.corpus.track_notes import PackageNotes
 

@@ -72,25 +72,24 @@ def test_tokens_counts_every_band(run: Run, make_song: MakeSong, tmp_path: Path)
     assert len(json.loads(result.stdout)["usage"]["bands"]) == 16
 
 
-def test_tokens_are_scored_and_damaged_when_asked(
+def test_tokens_are_scored_by_a_language_model(
     run: Run, make_song: MakeSong, tmp_path: Path
 ) -> None:
     make_song("music/a.wav", samples=70_000)
     arguments = (
         *("evaluate", "tokens", tmp_path / "music", "--output", tmp_path / "report", "--quiet"),
         *("--model", "debug", "--split", "all", "--lm", "debug", "--lm-windows", 2),
-        *("--max-frames", 17, "--spread", 1, "--seed", 1),
+        *("--max-frames", 17, "--seed", 1),
     )
     result = run(*arguments)
     assert result.exit_code == 0, result.output
-    for heading in ("other rows, corrected", "perplexity", "rows replaced"):
+    for heading in ("other rows, corrected", "perplexity"):
         assert heading in result.stdout
     assert (tmp_path / "report" / "profiles.png").exists()
     document = json.loads((tmp_path / "report" / "report.json").read_text())
     assert document["dependence"]["num_frames"] == 17
     assert document["language_model"]["num_windows"] == 2
-    assert document["spread"]["seed"] == 1
-    result = run(*arguments[:-6], "--max-frames", 18)
+    result = run(*arguments[:-4], "--max-frames", 18)
     assert result.exit_code == 1
     assert "got 17 frames" in result.stderr
 

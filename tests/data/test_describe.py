@@ -14,7 +14,6 @@ from bandtok.data.audio_features import FEATURES_SAMPLE_RATE, AudioFeatures, ext
 from bandtok.data.describe import (
     describe_blocks,
     describe_corpus,
-    describe_waveform,
     segment_words,
     tempo_bpm,
 )
@@ -92,7 +91,7 @@ def test_beats_of_clicks(bpm: float, late: float) -> None:
 
 def test_the_beat_of_a_segment_is_in_the_time_of_the_track() -> None:
     clicking = clicks(100.0, 60.0)
-    segments = describe_waveform(np.pad(clicking, (round(0.2 * RATE), 0)), RATE)
+    segments = describe_blocks([np.pad(clicking, (round(0.2 * RATE), 0))])
     for segment in segments:
         assert segment.beat_seconds is not None
         assert segment.beat_seconds >= segment.start_seconds
@@ -121,10 +120,8 @@ def test_loudness_and_brightness() -> None:
 def test_silence_and_moments_are_not_heard() -> None:
     assert extract_features(np.zeros(5 * RATE, np.float32)) is None
     assert extract_features(clicks(100)[: RATE // 2]) is None
-    (segment,) = describe_waveform(np.zeros(3 * RATE, np.float32), RATE)
+    (segment,) = describe_blocks([np.zeros(3 * RATE, np.float32)])
     assert segment.words == {}
-    with pytest.raises(DataError, match="44100"):
-        describe_waveform(np.zeros(10, np.float32), 44_100)
 
 
 def test_measurements_and_tags_become_words() -> None:
@@ -138,14 +135,14 @@ def test_measurements_and_tags_become_words() -> None:
 
 
 def test_segments_cover_the_music() -> None:
-    segments = describe_waveform(np.tile(clicks(100), 5)[: round(43 * RATE)], RATE)
+    segments = describe_blocks([np.tile(clicks(100), 5)[: round(43 * RATE)]])
     assert [(one.start_seconds, one.end_seconds) for one in segments] == [(0.0, 20.0), (20.0, 43.0)]
 
 
 def test_a_stream_is_described_as_the_whole() -> None:
     whole = np.tile(clicks(100), 4)
     parts = [whole[:7], whole[7 : 31 * RATE], whole[31 * RATE :]]
-    assert describe_blocks(parts) == describe_waveform(whole, RATE)
+    assert describe_blocks(parts) == describe_blocks([whole])
 
 
 def test_what_changed_and_what_a_tagger_adds_is_described_again(tmp_path: Path) -> None:

@@ -21,11 +21,9 @@ from bandtok.evaluation.plots import (
     plot_mels,
     plot_profiles,
     plot_reconstruction,
-    plot_spread,
     plot_usage,
 )
 from bandtok.evaluation.statistics import Estimate
-from bandtok.evaluation.token_perturbation import error_spread
 from bandtok.evaluation.usage import UsageCounter
 from bandtok.signal.audio import Audio
 from bandtok.signal.mel import MelConfig
@@ -131,23 +129,6 @@ def test_pictures_of_token_statistics(tmp_path: Path) -> None:
         with Image.open(tmp_path / f"{name}.png") as picture:
             heights.append(picture.size[1])
     assert heights == [940, 380]
-
-
-def test_picture_of_damage(tmp_path: Path) -> None:
-    for bands in (True, False):
-        path = tmp_path / f"{bands}.png"
-        plot_spread(
-            path,
-            error_spread(
-                lambda codes: codes.astype(float),
-                [grid(50).codes],
-                4096,
-                num_places=2,
-                rows_are_bands=bands,
-            ),
-        )
-        with Image.open(path) as picture:
-            assert picture.size == (900, 650)
 
 
 def test_long_images_are_narrowed_by_the_mean() -> None:

@@ -15,7 +15,7 @@ from bandtok.errors import ConfigError, DataError, ModelMismatch
 from bandtok.evaluation.mutual_information import token_dependence
 from bandtok.evaluation.perplexity import score_tokens
 from bandtok.evaluation.report import write_token_report
-from bandtok.evaluation.token_tables import dependence_table, language_model_table, spread_table
+from bandtok.evaluation.token_tables import dependence_table, language_model_table
 from bandtok.evaluation.tokens import TokenReport, TokenSettings, evaluate_tokens
 from bandtok.evaluation.usage import UsageCounter
 from bandtok.lm.config import DEBUG_MUSIC_LM
@@ -57,7 +57,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(corpus: Path, tokenizer: Tokenizer, network: MusicLM) -> TokenReport:
-    settings = TokenSettings(spread_places=1, max_frames=16, seed=3)
+    settings = TokenSettings(max_frames=16, seed=3)
     return evaluate_tokens(
         corpus, tokenizer, settings, language_model=network, language_model_name="debug"
     )
@@ -81,8 +81,6 @@ def test_everything_is_measured_on_the_codes_of_whole_tracks(
     expected = score_tokens(network, grids, frame_rate=tokenizer.frame_rate, name="debug")
     assert report.language_model == expected
     assert expected.num_windows == 2
-    assert report.spread is not None
-    assert len(report.spread.single) == BANDS
     assert report.num_tracks == 2
     assert report.seconds == pytest.approx(2 * FRAMES * 4096 / RATE)
     assert len(report.left_out) == 1
@@ -94,31 +92,28 @@ def test_the_report_is_written_whole(report: TokenReport, tmp_path: Path) -> Non
     files = write_token_report(report, tmp_path / "new")
     assert sorted((tmp_path / "new").iterdir()) == sorted(files)
     names = {file.name for file in files}
-    assert names >= {"report.json", "usage.png", "profiles.png", "spread.png"}
+    assert names >= {"report.json", "usage.png", "profiles.png"}
     document = json.loads((tmp_path / "new" / "report.json").read_text())
     assert report.dependence is not None
     assert report.language_model is not None
     assert document["dependence"]["before"]["raw"] == report.dependence.before.raw
     assert document["language_model"]["bits_per_second"] == report.language_model.bits_per_second
     text = (tmp_path / "new" / "report.md").read_text()
-    for heading in ("Mutual information", "Language model", "Spread of errors"):
+    for heading in ("Mutual information", "Language model"):
         assert f"## {heading}\n" in text
-    assert f"{report.language_model.nats.mean:.3f} nats a token" in text
+    assert f"{report.language_model.nats.mean:.3f} nats per token" in text
     assert "Left out: broken.wav" in text
-    assert (tmp_path / "new" / "report.html").read_text().count("data:image/png;base64,") == 3
+    assert (tmp_path / "new" / "report.html").read_text().count("data:image/png;base64,") == 2
 
 
 def test_tables_have_a_line_for_each_row(report: TokenReport) -> None:
     assert report.dependence is not None
-    assert report.spread is not None
     assert len(dependence_table(report.dependence)) == 2 + BANDS
     scores = language_model_table(report)
     assert len(scores) == 2 + BANDS
     rates = [float(row[-1].replace(",", "")) for row in scores[1:]]
     assert rates[0] == pytest.approx(sum(rates[1:]), abs=BANDS)
-    damages = spread_table(report.spread)
-    assert [row[0] for row in damages[-4:]] == ["0 to 1", "0 to 3", "0 to 7", "0 to 15"]
-    for table in (dependence_table(report.dependence), scores, damages):
+    for table in (dependence_table(report.dependence), scores):
         assert {len(row) for row in table} == {len(table[0])}
 
 
@@ -126,9 +121,7 @@ def test_tables_have_a_line_for_each_row(report: TokenReport) -> None:
 def test_layers_are_not_called_bands(corpus: Path, tmp_path: Path) -> None:
     save_network(debug_network(RESIDUAL_SPEC), tmp_path / "model", RESIDUAL_SPEC.name)
     tokenizer = Tokenizer.from_pretrained(tmp_path / "model", vocoder="debug", device="cpu")
-    report = evaluate_tokens(corpus, tokenizer, TokenSettings(spread_places=1))
-    assert report.spread is not None
-    assert all(case.own is case.own_bands is None for case in report.spread.single)
+    report = evaluate_tokens(corpus, tokenizer, TokenSettings())
     assert not report.model.rows_are_bands
     write_token_report(report, tmp_path / "out")
     text = (tmp_path / "out" / "report.md").read_text()
@@ -140,7 +133,6 @@ def test_layers_are_not_called_bands(corpus: Path, tmp_path: Path) -> None:
 def test_a_plain_report_needs_no_model(corpus: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
     report = evaluate_tokens(corpus, tokenizer, TokenSettings(split=None))
     assert report.language_model is None
-    assert report.spread is None
     assert report.dependence is not None
     assert report.dependence.num_frames == 3 * (FRAMES - 1)
     write_token_report(report, tmp_path)
@@ -179,7 +171,7 @@ def test_nothing_usable_is_an_error(tokenizer: Tokenizer, tmp_path: Path) -> Non
         evaluate_tokens(tmp_path, tokenizer)
 
 
-@pytest.mark.parametrize("wrong", [{"max_frames": 1}, {"lm_windows": 0}, {"spread_places": -1}])
+@pytest.mark.parametrize("wrong", [{"max_frames": 1}, {"lm_windows": 0}])
 def test_wrong_settings_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="at least"):
         TokenSettings(**wrong)

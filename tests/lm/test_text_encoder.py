@@ -114,18 +114,16 @@ def test_packing_keeps_values_within_half_a_step() -> None:
 
 def test_packed_parts_must_fit() -> None:
     tensors = {"a.weight": np.ones((4, 8), np.float32), "a.bias": np.ones(4, np.float32)}
-    prepack_linear = pack_tensors(tensors)
-    assert {
-        key: value.tolist() for key, value in unpack_tensors(prepack_linear).items()
-    }.keys() == {
+    packed = pack_tensors(tensors)
+    assert {key: value.tolist() for key, value in unpack_tensors(packed).items()}.keys() == {
         "a.weight",
         "a.bias",
     }
     with pytest.raises(CheckpointError, match="do not fit"):
-        unpack_tensors(prepack_linear | {"a.weight.low": prepack_linear["a.weight.low"][:, :1]})
-    del prepack_linear["a.weight.scale"]
+        unpack_tensors(packed | {"a.weight.low": packed["a.weight.low"][:, :1]})
+    del packed["a.weight.scale"]
     with pytest.raises(CheckpointError, match=r"lack tensor 'a\.weight\.scale'"):
-        unpack_tensors(prepack_linear)
+        unpack_tensors(packed)
 
 
 @pytest.mark.parametrize(

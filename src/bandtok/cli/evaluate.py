@@ -275,12 +275,6 @@ def tokens(
             "--max-frames", min=2, help="Mutual information counts exactly this many frames."
         ),
     ] = None,
-    spread: Annotated[
-        int,
-        typer.Option(
-            "--spread", metavar="PLACES", min=0, help="Replace tokens at this many places (slow)."
-        ),
-    ] = 0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 0,
     device: options.ChosenDevice = options.Device.AUTO,
     quiet: options.Quiet = False,
@@ -297,7 +291,6 @@ def tokens(
         split=None if split == "all" else split,
         max_frames=max_frames,
         lm_windows=lm_windows,
-        spread_places=spread,
         seed=seed,
     )
     tokenizer = Tokenizer.from_pretrained(model, device=device.value)
@@ -331,15 +324,13 @@ def _control_prompts(name: str | None) -> list[ControlPrompt] | None:
 
 def _print_token_tables(report: TokenReport) -> None:
     from bandtok.evaluation.report import usage_table
-    from bandtok.evaluation.token_tables import dependence_table, language_model_table, spread_table
+    from bandtok.evaluation.token_tables import dependence_table, language_model_table
 
     print_table(usage_table(report.usage))
     if report.dependence:
         print_table(dependence_table(report.dependence))
     if report.language_model:
         print_table(language_model_table(report))
-    if report.spread:
-        print_table(spread_table(report.spread))
 
 
 def _warn(left_out: tuple[str, ...]) -> None:

@@ -156,19 +156,6 @@ def _also_good(made_from: str) -> tuple[str, str]:
     return made_from, made_from.removesuffix(_MEASURED) + _TAGGED
 
 
-def describe_waveform(
-    waveform: np.ndarray, sample_rate: int, tagger: AudioTagger | None = None
-) -> list[Segment]:
-    """Describe mono samples [samples] as `describe_blocks` does.
-
-    Raises:
-        DataError: if the rate is not FEATURES_SAMPLE_RATE.
-    """
-    if sample_rate != FEATURES_SAMPLE_RATE:
-        raise DataError(f"got {sample_rate} Hz; expected {FEATURES_SAMPLE_RATE}")
-    return describe_blocks([waveform], tagger)
-
-
 def describe_blocks(
     blocks: Iterable[np.ndarray], tagger: AudioTagger | None = None
 ) -> list[Segment]:

@@ -23,7 +23,6 @@ from bandtok.evaluation.picture_scales import (
     token_colors,
 )
 from bandtok.evaluation.reconstruction import log_mel, matched_waveforms
-from bandtok.evaluation.token_perturbation import ErrorSpread
 from bandtok.evaluation.usage import CodebookUsage
 from bandtok.extras import missing
 from bandtok.signal.audio import Audio
@@ -223,38 +222,6 @@ def plot_profiles(
     )
     bits.legend(loc="upper center", ncols=3)
     bits.set_xticks(rows)
-    if title:
-        figure.suptitle(title)
-    _save(figure, path)
-
-
-def plot_spread(path: str | os.PathLike[str], spread: ErrorSpread, *, title: str = "") -> None:
-    """Draw the damage of each wrong row, and how much of it lies at which distance in time.
-
-    Args:
-        path: PNG file to write, atomically.
-        spread: what was measured.
-        title: line above the picture.
-    """
-    figure = Figure(figsize=(9, 6.5), layout="constrained", dpi=100)
-    upper, lower = figure.subplots(2, 1)
-    rows = np.arange(len(spread.single))
-    damage = np.array([(c.damage.mean, c.damage.low, c.damage.high) for c in spread.single])
-    upper.bar(rows, damage[:, 0], color="#ccc", label="in all")
-    if all(case.own is not None for case in spread.single):
-        own = [case.damage.mean * (case.own or 0.0) for case in spread.single]
-        upper.bar(rows, own, color="#3b6ea5", label="in the token's own cell")
-    upper.vlines(rows, damage[:, 1], damage[:, 2], color="black", linewidth=1)
-    upper.set(xlabel="row replaced", ylabel="damage (ln-mel × frames)")
-    upper.set_xticks(rows)
-    upper.legend(loc="upper right")
-    shares = np.array([case.by_offset for case in spread.single])
-    first = min(case.first_frame for case in spread.single) - 1
-    last = max(case.last_frame for case in spread.single) + 1
-    offsets = np.arange(-spread.context_frames, spread.context_frames + 1)
-    shown = (offsets >= first) & (offsets <= last)
-    lower.bar(offsets[shown], 100 * shares.mean(axis=0)[shown], color="#6aa56e")
-    lower.set(xlabel="frames after the one replaced", ylabel="share of damage (%)")
     if title:
         figure.suptitle(title)
     _save(figure, path)

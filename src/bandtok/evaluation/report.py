@@ -34,7 +34,6 @@ from bandtok.evaluation.plots import (
     plot_areas,
     plot_profiles,
     plot_reconstruction,
-    plot_spread,
     plot_tags,
     plot_usage,
 )
@@ -50,8 +49,6 @@ from bandtok.evaluation.token_tables import (
     dependence_table,
     language_model_notes,
     language_model_table,
-    spread_notes,
-    spread_table,
 )
 from bandtok.evaluation.tokens import TokenReport
 from bandtok.evaluation.usage import CodebookUsage
@@ -132,11 +129,6 @@ def write_token_report(report: TokenReport, folder: str | os.PathLike[str]) -> l
     if report.language_model:
         tables.append(("Language model", language_model_table(report)))
         notes += language_model_notes(report, report.language_model)
-    if report.spread:
-        plot_spread(target / "spread.png", report.spread, title="Damage of wrong tokens")
-        pictures["spread.png"] = "Damage of wrong tokens, by row and by time"
-        tables.append(("Spread of errors", spread_table(report.spread)))
-        notes += spread_notes(report.spread)
     notes += left_out_lines(report.left_out)
     return write_report(target, "Token report", notes, tables, pictures, asdict(report))
 

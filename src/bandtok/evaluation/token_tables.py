@@ -1,6 +1,6 @@
 """Statistics of tokens as rows of text, and what a reader must know of them.
 
-TokenDependence, LanguageModelScore, ErrorSpread -> table (the first row is the heading), notes
+TokenDependence, LanguageModelScore -> table (the first row is the heading), notes
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import math
 from bandtok.evaluation.html_page import Table
 from bandtok.evaluation.mutual_information import Dependence, TokenDependence
 from bandtok.evaluation.perplexity import LanguageModelScore
-from bandtok.evaluation.token_perturbation import ErrorSpread, SpreadCase
 from bandtok.evaluation.tokens import TokenReport
 
 
@@ -61,48 +60,10 @@ def language_model_notes(report: TokenReport, score: LanguageModelScore) -> list
         f"without text, {score.num_windows} windows of {score.window_frames} frames: "
         f"{nats.mean:.3f} nats per token, 95 % interval over tracks [{nats.low:.3f}, "
         f"{nats.high:.3f}]; {score.bits_per_second:,.0f} bits per second. The entropies of "
-        f"the rows alone (of these very tokens, so too low if they are few): {unigram:,.0f} bits a "
-        f"second; log2 of the codebook size: "
-        f"{report.model.bit_rate_bps:,.0f}. Perplexities of systems with different tokens cannot "
+        f"the rows alone (biased low if tokens are few): {unigram:,.0f} bits per second; log2 of "
+        f"the codebook size: {report.model.bit_rate_bps:,.0f}. Those of other tokens cannot "
         "be compared, bits per second can."
     ]
-
-
-def spread_table(found: ErrorSpread) -> Table:
-    """Return the damage of each row alone, then of the first rows of a frame."""
-    rows = [["rows replaced", "damage", *_SHARES, "frames reached"]]
-    for case in (*found.single, *found.first):
-        damage = case.damage
-        shares = [_percent(getattr(case, name)) for name in _SHARES.values()]
-        rows.append(
-            [
-                _case_name(case),
-                f"{damage.mean:.3f} [{damage.low:.3f}, {damage.high:.3f}]",
-                *shares,
-                f"{case.first_frame:+d} to {case.last_frame:+d}",
-            ]
-        )
-    return rows
-
-
-def spread_notes(found: ErrorSpread) -> list[str]:
-    """Return how errors were made and what the damage is."""
-    return [
-        f"Spread of errors: at {found.num_places} places (seed {found.seed}) the tokens of some "
-        "rows of one frame are replaced by other codes that they use, as often as they do. Damage: "
-        "absolute difference of the decoded ln-mels, mean over the bins of a frame, summed over "
-        "frames; with 95 % interval over tracks. Shares are of all damage."
-    ]
-
-
-_SHARES = {
-    "own cells": "own",
-    "own bands": "own_bands",
-    "other bands": "other_bands",
-    "earlier frames": "earlier",
-    "same frame": "same_frame",
-    "later frames": "later",
-}
 
 
 def _numbers(found: Dependence | None) -> list[str]:
@@ -115,12 +76,3 @@ def _score_row(name: str, nats: float, entropy: float, bits_per_second: float) -
     bits = nats / math.log(2)
     numbers = (f"{nats:.3f}", f"{math.exp(nats):,.1f}", f"{bits:.2f}", f"{entropy:.2f}")
     return [name, *numbers, f"{bits_per_second:,.0f}"]
-
-
-def _case_name(case: SpreadCase) -> str:
-    first, last = case.rows[0], case.rows[-1]
-    return str(first) if first == last else f"{first} to {last}"
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f} %"

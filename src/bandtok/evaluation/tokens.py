@@ -1,8 +1,8 @@
-"""A corpus and a tokenizer to statistics of the tokens: usage, dependence, predictability, damage.
+"""A corpus and a tokenizer to statistics of the tokens: usage, dependence, predictability.
 
     manifest or folder of audio, Tokenizer, perhaps a MusicLM -> TokenReport
 
-Whole tracks are encoded once and their codes kept: 2.5 MB an hour of music with the bundled model.
+Whole tracks are encoded once and their codes kept: 2.5 MB per hour of music with the bundled model.
 Writes nothing; see :mod:`bandtok.evaluation.report`.
 """
 
@@ -30,7 +30,6 @@ from bandtok.evaluation.perplexity import (
     check_language_model,
     score_tokens,
 )
-from bandtok.evaluation.token_perturbation import ErrorSpread, error_spread
 from bandtok.evaluation.usage import CodebookUsage, UsageCounter
 from bandtok.lm.model import MusicLM
 
@@ -43,18 +42,16 @@ class TokenSettings:
         split: of the manifest; None takes every track.
         max_frames: mutual information counts exactly this many frames; None counts all.
         lm_windows: the language model scores exactly this many windows; None scores all.
-        spread_places: frames in which tokens are replaced; 0 leaves the spread of errors out.
         seed: of all choices.
     """
 
     split: str | None = "test"
     max_frames: int | None = None
     lm_windows: int | None = None
-    spread_places: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("max_frames", 2), ("lm_windows", 1), ("spread_places", 0)):
+        for name, least in (("max_frames", 2), ("lm_windows", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ConfigError(f"got {name} {value}; expected at least {least}")
@@ -70,7 +67,6 @@ class TokenReport:
         usage: of the codebook, by row.
         dependence: mutual information by row; None if no track has two frames.
         language_model: its score of the same tokens, if one was given.
-        spread: damage of wrong tokens, if requested.
         frame_rate: token frames per second.
         num_tracks: whole tracks that were encoded.
         seconds: their length.
@@ -82,7 +78,6 @@ class TokenReport:
     usage: CodebookUsage
     dependence: TokenDependence | None
     language_model: LanguageModelScore | None
-    spread: ErrorSpread | None
     frame_rate: float
     num_tracks: int
     seconds: float
@@ -106,7 +101,7 @@ def evaluate_tokens(
         settings: what to measure; None means the defaults.
         language_model: scores the tokens, without text.
         language_model_name: what the report calls it.
-        progress: called with (done, in all) of tracks, then windows, then places.
+        progress: called with (done, in all) of tracks, then windows.
 
     Raises:
         DataError: if the split is empty, no track of it can be read, or it is too short for what
@@ -136,7 +131,6 @@ def evaluate_tokens(
             max_windows=settings.lm_windows,
             progress=progress,
         ),
-        spread=_spread(tokenizer, grids, settings, progress),
         frame_rate=tokenizer.frame_rate,
         num_tracks=len(grids),
         seconds=sum(grid.shape[1] for grid in grids) / tokenizer.frame_rate,
@@ -168,23 +162,3 @@ def _dependence(grids: list[np.ndarray], settings: TokenSettings) -> TokenDepend
     if pairs < 2 and settings.max_frames is None:
         return None
     return token_dependence(grids, settings.max_frames, settings.seed)
-
-
-def _spread(
-    tokenizer: Tokenizer,
-    grids: list[np.ndarray],
-    settings: TokenSettings,
-    progress: Progress | None,
-) -> ErrorSpread | None:
-    if not settings.spread_places:
-        return None
-    return error_spread(
-        tokenizer.codec.decode_mel,
-        grids,
-        tokenizer.codebook_size,
-        num_places=settings.spread_places,
-        context_frames=2 * tokenizer.config.decoder_reach,
-        rows_are_bands=tokenizer.config.rows_are_bands,
-        seed=settings.seed,
-        progress=progress,
-    )

@@ -39,10 +39,6 @@ class KeyValueCache:
             for keys, values in zip(self.keys.unbind(), self.values.unbind(), strict=True)
         ]
 
-    @property
-    def num_bytes(self) -> int:
-        return 2 * self.keys.numel() * self.keys.element_size()
-
     def advance(self, length: int) -> None:
         """Count `length` positions as seen, once every layer has stored them."""
         self.length += length

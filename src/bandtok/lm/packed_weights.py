@@ -49,17 +49,17 @@ def unpack_matrix(high: np.ndarray, low: np.ndarray, scale: np.ndarray) -> np.nd
 
 def pack_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Pack every matrix as NAME.high, NAME.low and NAME.scale; keep vectors in float32."""
-    prepack_linear: dict[str, np.ndarray] = {}
+    packed: dict[str, np.ndarray] = {}
     for name, tensor in tensors.items():
         if tensor.ndim == 2:
             parts = zip(_PARTS, pack_matrix(tensor), strict=True)
-            prepack_linear |= {name + suffix: part for suffix, part in parts}
+            packed |= {name + suffix: part for suffix, part in parts}
         else:
-            prepack_linear[name] = tensor.astype(np.float32)
-    return prepack_linear
+            packed[name] = tensor.astype(np.float32)
+    return packed
 
 
-def unpack_tensors(prepack_linear: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def unpack_tensors(packed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Undo :func:`pack_tensors`; every tensor comes back in float32.
 
     Raises:
@@ -67,19 +67,17 @@ def unpack_tensors(prepack_linear: Mapping[str, np.ndarray]) -> dict[str, np.nda
     """
     names = dict.fromkeys(
         next((key.removesuffix(part) for part in _PARTS if key.endswith(part)), key)
-        for key in prepack_linear
+        for key in packed
     )
     return {
-        name: prepack_linear[name].astype(np.float32)
-        if name in prepack_linear
-        else _unpack_named(prepack_linear, name)
+        name: packed[name].astype(np.float32) if name in packed else _unpack_named(packed, name)
         for name in names
     }
 
 
-def _unpack_named(prepack_linear: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+def _unpack_named(packed: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     try:
-        high, low, scale = (prepack_linear[name + part] for part in _PARTS)
+        high, low, scale = (packed[name + part] for part in _PARTS)
     except KeyError as error:
         raise CheckpointError(f"packed weights lack tensor {error}") from None
     fits = (

@@ -81,9 +81,9 @@ def debs(
     (music / "picture.png").write_bytes(b"png")
     shutil.copy(music / "kept.wav", music / "the-same.wav")
     (music / "link.wav").symlink_to("kept.wav")
-    prepack_linear = write_tone(tmp_path / "packed.wav", seconds=1.2, hertz=500)
+    packed = write_tone(tmp_path / "packed.wav", seconds=1.2, hertz=500)
     with zipfile.ZipFile(music / "more.pk3", "w") as archive:
-        archive.write(prepack_linear, "music/packed.wav")
+        archive.write(packed, "music/packed.wav")
     write_tone(tmp_path / "game" / "usr/share/game/sounds/elsewhere.wav", seconds=1.2)
     build_deb("game-music", tmp_path / "game")
     song = tmp_path / "band" / "usr/share/songs/anthem"
@@ -131,7 +131,7 @@ def test_second_run_does_nothing_again(
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.*")}
     monkeypatch.setattr(openmusic, "unpack_deb", pytest.fail)
     monkeypatch.setattr(openmusic, "sum_stems", pytest.fail)
-    monkeypatch.setattr("bandtok.data.measured.measure_bandwidth", pytest.fail)
+    monkeypatch.setattr("research.corpus.measured.measure_bandwidth", pytest.fail)
     with (tmp_path / "out" / "measured.jsonl").open("a") as log:
         log.write('{"path": "torn')  # what a stopped run leaves
     assert build_corpus(tmp_path / "out", packages_from=debs, packages=(GAME, BAND)) == first

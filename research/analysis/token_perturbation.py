@@ -18,7 +18,7 @@ import numpy as np
 
 from bandtok.errors import DataError, GridError
 from bandtok.evaluation.statistics import Estimate, bootstrap_mean
-from bandtok.evaluation.token_corruption import WrongCodes
+from research.analysis.token_corruption import WrongCodes
 
 Progress = Callable[[int, int], None]
 MelDecoder = Callable[[np.ndarray], np.ndarray]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bandtok.errors import GridError
-from bandtok.evaluation.token_corruption import WrongCodes
+from research.analysis.token_corruption import WrongCodes
 
 
 def test_wrong_codes_are_others_of_the_same_row_as_often_as_it_has_them() -> None:

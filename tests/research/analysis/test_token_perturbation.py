@@ -9,7 +9,7 @@ import pytest
 
 from bandtok.api.tokenizer import Tokenizer
 from bandtok.errors import DataError, GridError
-from bandtok.evaluation.token_perturbation import SpreadCase, error_spread
+from research.analysis.token_perturbation import SpreadCase, error_spread
 
 ROWS, SIZE, CELL = 4, 32, 8
 
