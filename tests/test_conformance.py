@@ -13,7 +13,8 @@ import pytest
 
 from bandtok import errors
 from bandtok.tokens.token_file import TokenFile, read_token_file, salvage_token_file
-from bandtok.tokens.token_format import TokenFileHeader, file_bytes
+from bandtok.tokens.token_format import file_bytes
+from bandtok.tokens.token_header import TokenFileHeader
 from research.reliability.make_conformance import example_codes, example_fields, write_set
 from research.reliability.raw_token_file import raw_file
 

@@ -11,25 +11,21 @@ from pathlib import Path
 
 from tests.budget import functions, sources
 
-LINES_IN_WHEEL = 33_440  # the goal is 20,000
+LINES_IN_WHEEL = 33_500  # the goal is 20,000
 LINES_PER_FILE, LINES_PER_FUNCTION, ARGUMENTS = 400, 60, 8
 
 # path: (lines today, reason)
 LONG_FILES = {
-    "data/shards.py": (494, "writing and reading shards; to be split"),
     "evaluation/plots.py": (434, "one function per plot"),
-    "tokens/token_format.py": (408, "one format, readable in one place"),
-    "training/lm.py": (409, "settings with their meaning take a third"),
 }
 # path and function: (lines today, reason)
 LONG_FUNCTIONS = {
-    "data/shards.py tokenize_corpus": (63, "documentation of its arguments"),
     "evaluation/corpus.py evaluate_reconstruction": (74, "one pass over a corpus; to be split"),
     "training/loop.py run_loop": (74, "the loop itself, with its documentation"),
 }
 # path and function: (arguments today, reason)
 MANY_ARGUMENTS = {
-    "data/shards.py tokenize_corpus": (10, "to take a settings object"),
+    "data/tokenize.py tokenize_corpus": (9, "to take a settings object"),
     "training/run.py train": (9, "one argument per option of the command"),
 }
 CORE = {

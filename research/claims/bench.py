@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from bandtok.api.tokenizer import Tokenizer
-from bandtok.data.shards import INDEX_NAME, TokenCorpus, tokenize_corpus
+from bandtok.data.shards import INDEX_NAME, TokenCorpus
+from bandtok.data.tokenize import tokenize_corpus
 from bandtok.errors import ConfigError, DataError
 from bandtok.lm.model import MusicLM
 from bandtok.model_specs import LM_SPEC

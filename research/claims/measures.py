@@ -18,7 +18,7 @@ from bandtok.data.token_windows import WindowSampler
 from bandtok.evaluation.corpus import ReconstructionSettings, evaluate_reconstruction
 from bandtok.evaluation.perplexity import choose_windows, window_nats
 from bandtok.evaluation.statistics import Estimate
-from bandtok.training.lm import unigram_loss
+from bandtok.training.token_loss import unigram_loss
 from research.claims.bench import Bench
 from research.claims.rows import LanguageModelRow, TokenizerRow
 from research.claims.verdicts import Difference, paired_difference, pooled

@@ -14,7 +14,8 @@ from typer.testing import Result
 from bandtok.provenance import record
 from bandtok.signal.audio import Audio
 from bandtok.tokens.grid import TokenGrid
-from bandtok.tokens.token_format import TokenFileHeader, file_bytes
+from bandtok.tokens.token_format import file_bytes
+from bandtok.tokens.token_header import TokenFileHeader
 from research.reliability.raw_token_file import RawFile
 
 Run = Callable[..., Result]

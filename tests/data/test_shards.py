@@ -13,7 +13,8 @@ import soundfile
 
 from bandtok.data.manifest import Track, save_manifest
 from bandtok.data.segments import Segment, save_attributes, segment_line
-from bandtok.data.shards import TokenCorpus, Variants, tokenize_corpus
+from bandtok.data.shards import TokenCorpus
+from bandtok.data.tokenize import Variants, tokenize_corpus
 from bandtok.data.track_audio import track_blocks
 from bandtok.errors import DataError, DataWarning
 from bandtok.tokens.grid import TokenGrid
@@ -70,7 +71,9 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def test_shards_hold_the_codes_of_every_track_and_offset(corpus: Path, tmp_path: Path) -> None:
-    shards = tokenize_corpus(corpus, LoudnessTokenizer(), tmp_path / "out", offsets_per_track=4)
+    shards = tokenize_corpus(
+        corpus, LoudnessTokenizer(), tmp_path / "out", variants=Variants(count=4)
+    )
     assert shards.tokenizer.frame_rate == 20.0
     assert shards.tokenizer.fingerprint == "abc"
     assert [shard.offset_samples for shard in shards.split("train")] == [0, 100, 200, 300]
@@ -86,7 +89,7 @@ def test_shards_hold_the_codes_of_every_track_and_offset(corpus: Path, tmp_path:
 
 def test_a_second_run_does_only_what_is_missing(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    first = tokenize_corpus(corpus, LoudnessTokenizer(), out, offsets_per_track=2)
+    first = tokenize_corpus(corpus, LoudnessTokenizer(), out, variants=Variants(count=2))
     index = (out / "index.json").read_bytes()
     files = sorted((out / "codes").iterdir())
     assert len(files) == len(first.shards) == 4
@@ -94,12 +97,12 @@ def test_a_second_run_does_only_what_is_missing(corpus: Path, tmp_path: Path) ->
     damaged = out / first.shards[2].file
     damaged.write_bytes(damaged.read_bytes()[:40])
     again = LoudnessTokenizer()
-    tokenize_corpus(corpus, again, out, offsets_per_track=2)
+    tokenize_corpus(corpus, again, out, variants=Variants(count=2))
     assert again.calls == 1 + 2
     assert (out / "index.json").read_bytes() == index
     assert sorted((out / "codes").iterdir()) == files
     more = LoudnessTokenizer()
-    assert len(tokenize_corpus(corpus, more, out, offsets_per_track=4).shards) == 6
+    assert len(tokenize_corpus(corpus, more, out, variants=Variants(count=4)).shards) == 6
     assert more.calls == 1 + 2
 
 
@@ -169,7 +172,7 @@ def test_damage_is_told(corpus: Path, tmp_path: Path) -> None:
 def test_offsets_out_of_range_are_refused(corpus: Path, tmp_path: Path) -> None:
     for count in (0, SPACING + 1):
         with pytest.raises(DataError, match="expected 1 to 400"):
-            tokenize_corpus(corpus, LoudnessTokenizer(), tmp_path, offsets_per_track=count)
+            tokenize_corpus(corpus, LoudnessTokenizer(), tmp_path, variants=Variants(count=count))
 
 
 def test_variants_differ_in_offset_gain_and_pitch(corpus: Path, tmp_path: Path) -> None:
@@ -204,11 +207,11 @@ def test_several_corpora_and_what_is_known_of_them_share_an_index(
     second = Segment(start_seconds=0.0, end_seconds=1.0, key="C minor", key_weight=0.4)
     save_attributes(corpus, [("a.wav", [first])])
     out, tokenizer = tmp_path / "out", LoudnessTokenizer()
-    tokenize_corpus([corpus, other], tokenizer, out, offsets_per_track=2)
+    tokenize_corpus([corpus, other], tokenizer, out, variants=Variants(count=2))
     assert tokenizer.calls == 1 + 6
     save_attributes(other, [("a.wav", [second])])
     described = LoudnessTokenizer()
-    shards = tokenize_corpus([corpus, other], described, out, offsets_per_track=2)
+    shards = tokenize_corpus([corpus, other], described, out, variants=Variants(count=2))
     assert described.calls == 1
     known = [shard.segments for shard in shards.shards]
     assert known == [(first,)] * 2 + [()] * 2 + [(second,)] * 2
@@ -219,12 +222,12 @@ def test_worker_processes_write_the_same_shards(corpus: Path, tmp_path: Path) ->
     (corpus / "c.wav").unlink()
     alone, together = tmp_path / "alone", tmp_path / "together"
     lines: list[str] = []
-    tokenize_corpus(corpus, LoudnessTokenizer(), alone, offsets_per_track=2)
+    tokenize_corpus(corpus, LoudnessTokenizer(), alone, variants=Variants(count=2))
     tokenize_corpus(
         corpus,
         LoudnessTokenizer(),
         together,
-        offsets_per_track=2,
+        variants=Variants(count=2),
         jobs=2,
         load_tokenizer=LoudnessTokenizer,
         warn=lines.append,

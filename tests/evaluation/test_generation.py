@@ -11,7 +11,7 @@ import pytest
 
 from bandtok.api.tokenizer import Tokenizer
 from bandtok.data.manifest import Track, save_manifest
-from bandtok.data.shards import tokenize_corpus
+from bandtok.data.tokenize import tokenize_corpus
 from bandtok.errors import ConfigError, DataError
 from bandtok.evaluation import clip_files, generation
 from bandtok.evaluation.baselines import noise_like

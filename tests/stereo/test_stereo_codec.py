@@ -18,7 +18,8 @@ from bandtok.stereo.rows import mid_and_side, stack_rows
 from bandtok.tokenizer.config import DEBUG_TOKENIZER, TokenizerConfig
 from bandtok.tokenizer.model import TokenizerNetwork
 from bandtok.tokens.token_file import TokenFile, salvage_token_file
-from bandtok.tokens.token_format import TokenFileHeader, file_bytes
+from bandtok.tokens.token_format import file_bytes
+from bandtok.tokens.token_header import TokenFileHeader
 
 
 @pytest.fixture(scope="module")

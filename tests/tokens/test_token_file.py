@@ -31,13 +31,8 @@ from bandtok.tokens.token_file import (
     salvage_token_file,
     write_token_file,
 )
-from bandtok.tokens.token_format import (
-    END_MAGIC,
-    MAGIC,
-    MAX_HEADER_BYTES,
-    TokenFileHeader,
-    file_bytes,
-)
+from bandtok.tokens.token_format import END_MAGIC, MAGIC, file_bytes
+from bandtok.tokens.token_header import MAX_HEADER_BYTES, TokenFileHeader
 
 
 def make_grid(

@@ -14,15 +14,12 @@ from bandtok.errors import ConfigError
 from bandtok.lm.beat import TEMPO_BINS, tempo_bin
 from bandtok.lm.model import MusicLM
 from bandtok.lm.text_embeddings import HashTextEncoder
-from bandtok.training.lm import (
-    LMTask,
-    LMTraining,
-    grid_image,
-    unigram_loss,
-)
+from bandtok.training.images import grid_image
+from bandtok.training.lm import LMTask, LMTraining
 from bandtok.training.loop import run_loop
 from bandtok.training.recipes import lm as recipes
 from bandtok.training.run import _start_from
+from bandtok.training.token_loss import unigram_loss
 
 BANDS, SIZE = 4, 12
 

@@ -108,7 +108,7 @@ def tokenize(
     json: Json = False,
 ) -> None:
     """Encode corpora into token shards for training a language model; resumes."""
-    from bandtok.data.shards import Variants, tokenize_corpus
+    from bandtok.data.tokenize import Variants, tokenize_corpus
 
     load = functools.partial(bandtok.Tokenizer.from_pretrained, model, device=device.value)
     variants = Variants(

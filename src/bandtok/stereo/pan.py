@@ -15,7 +15,7 @@ import numpy as np
 from bandtok.errors import GridError
 from bandtok.signal.mel import LogMel
 from bandtok.signal.sparse_filters import SparseFilters
-from bandtok.tokens.token_format import PAN_BITS, pan_bands_per_token, pan_row_count
+from bandtok.tokens.token_header import PAN_BITS, pan_bands_per_token, pan_row_count
 
 NUM_SYMBOLS = 1 << PAN_BITS
 LEVEL_STEPS: tuple[tuple[float, int], ...] = (

@@ -15,7 +15,7 @@ import numpy as np
 from bandtok.errors import GridError
 from bandtok.tokens import token_file
 from bandtok.tokens.grid_picture import grid_html
-from bandtok.tokens.token_format import PAN_BITS, pan_row_count
+from bandtok.tokens.token_header import PAN_BITS, pan_row_count
 
 _JOINED_FIELDS = (
     *("num_rows", "pan_bands", "codebook_size", "sample_rate", "samples_per_frame"),

@@ -26,13 +26,13 @@ from bandtok.tokens.token_format import (
     Block,
     Entry,
     Source,
-    TokenFileHeader,
     check_length,
     file_bytes,
     read_block,
     read_footer,
     read_header,
 )
+from bandtok.tokens.token_header import TokenFileHeader
 
 if TYPE_CHECKING:
     from bandtok.tokens.grid import TokenGrid

@@ -37,3 +37,10 @@ def stack_images(images: Sequence[np.ndarray]) -> np.ndarray:
 
 def _colored(values: np.ndarray, colormap: Colormap) -> np.ndarray:
     return colors(values, colormap)
+
+
+def grid_image(codes: np.ndarray, codebook_size: int, size: int = 8) -> np.ndarray:
+    """Draw codes [bands, frames], lowest band at the bottom, each code in a color of its own."""
+    # Neighboring ids need not sound alike; the golden ratio sets their colors apart.
+    hues = (codes[::-1] * 0.618034) % 1.0 if codebook_size > 1 else codes
+    return colors(hues, "hsv").repeat(size, 0).repeat(size, 1)

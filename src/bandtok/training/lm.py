@@ -20,7 +20,6 @@ from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
 from bandtok.backends.torch_lm import TorchLanguageModel
-from bandtok.colormaps import colors
 from bandtok.data.shards import TokenCorpus
 from bandtok.device import choose_device
 from bandtok.errors import ConfigError
@@ -38,12 +37,12 @@ from bandtok.training.captioned_windows import (
     has_beats,
     other_captions,
 )
-from bandtok.training.images import stack_images
+from bandtok.training.images import grid_image, stack_images
 from bandtok.training.loop import LoopConfig, apply_gradients
 from bandtok.training.muon import Muon
 from bandtok.training.prefetch import Prefetch
 from bandtok.training.regions import middle_gap, sample_known_cells
-from bandtok.training.token_loss import mean_row_loss, row_losses
+from bandtok.training.token_loss import mean_row_loss, row_losses, unigram_loss
 
 CANDIDATE_PREFIX_FRAMES = 16
 """Frames in which the extra weight of a prefix falls to a third (1/e): 1.5 s of bundled codes."""
@@ -355,25 +354,6 @@ def fit_to_corpus(
         text_dim=encoder.dim,
         beat_conditioning=config.beat_conditioning and has_beats(corpus),
     )
-
-
-def unigram_loss(counts: np.ndarray, codes: np.ndarray) -> float:
-    """Return the nats per token of a model that only knows how often each band uses each code.
-
-    Args:
-        counts: int [bands, codebook_size] of the training codes; one is added to each.
-        codes: int [windows, bands, frames] to score.
-    """
-    smoothed = counts + 1.0
-    logs = np.log(smoothed / smoothed.sum(axis=1, keepdims=True))
-    return float(-np.mean([logs[band][codes[:, band]] for band in range(len(counts))]))
-
-
-def grid_image(codes: np.ndarray, codebook_size: int, size: int = 8) -> np.ndarray:
-    """Draw codes [bands, frames], lowest band at the bottom, each code in a color of its own."""
-    # Neighboring ids need not sound alike; the golden ratio sets their colors apart.
-    hues = (codes[::-1] * 0.618034) % 1.0 if codebook_size > 1 else codes
-    return colors(hues, "hsv").repeat(size, 0).repeat(size, 1)
 
 
 def _tempo_loss(network: MusicLM, batch: _Batch) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -112,3 +113,15 @@ class _MeanTokenLoss(torch.autograd.Function):
 
 def _piece_size(hidden: Tensor) -> int:
     return _PIECE if hidden.device.type == "cpu" else _ACCELERATOR_PIECE
+
+
+def unigram_loss(counts: np.ndarray, codes: np.ndarray) -> float:
+    """Return the nats per token of a model that only knows how often each band uses each code.
+
+    Args:
+        counts: int [bands, codebook_size] of the training codes; one is added to each.
+        codes: int [windows, bands, frames] to score.
+    """
+    smoothed = counts + 1.0
+    logs = np.log(smoothed / smoothed.sum(axis=1, keepdims=True))
+    return float(-np.mean([logs[band][codes[:, band]] for band in range(len(counts))]))

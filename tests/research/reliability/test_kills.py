@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import bandtok
-from bandtok.data.shards import tokenize_corpus
+from bandtok.data.tokenize import Variants, tokenize_corpus
 from bandtok.training.run import RunReport, train
 from research.reliability.kill_jobs import Job, file_jobs, make_music, training_jobs, unfinished
 
@@ -52,7 +52,9 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def shards(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shards")
-    tokenize_corpus(music, bandtok.Tokenizer.from_pretrained("debug"), folder, offsets_per_track=2)
+    tokenize_corpus(
+        music, bandtok.Tokenizer.from_pretrained("debug"), folder, variants=Variants(count=2)
+    )
     return folder
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bandtok
-from bandtok.data.shards import tokenize_corpus
+from bandtok.data.tokenize import tokenize_corpus
 from bandtok.errors import GridError
 from bandtok.model_specs import RESIDUAL_SPEC
 from bandtok.torch_checkpoint import debug_network, save_network
