@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.budget import functions, sources
 
-LINES_IN_WHEEL = 33_500  # the goal is 20,000
+LINES_IN_WHEEL = 33_540  # the goal is 20,000
 LINES_PER_FILE, LINES_PER_FUNCTION, ARGUMENTS = 400, 60, 8
 
 # path: (lines today, reason)
@@ -40,7 +40,8 @@ CORE = {
 }
 
 SOURCES = sources()
-PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 
 
 def check(found: dict[str, int], limit: int, exceptions: dict[str, tuple[int, str]]) -> None:
@@ -88,3 +89,9 @@ def test_dependencies_have_a_lower_and_an_upper_bound_and_no_pin() -> None:
     for text in [*PROJECT["dependencies"], *(text for extra in extras for text in extra)]:
         assert "==" not in text
         assert text.startswith("bandtok[") or (">=" in text and ",<" in text), text
+
+
+def test_mypy_is_strict_without_exceptions() -> None:
+    settings = PYPROJECT["tool"]["mypy"]
+    assert settings["strict"] is True
+    assert [name for name, value in settings.items() if value is False] == []

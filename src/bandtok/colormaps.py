@@ -50,4 +50,5 @@ def colors(values: np.ndarray, colormap: Colormap) -> np.ndarray:
         points = np.array([list(bytes.fromhex(one)) for one in _POINTS[colormap].split()])
         at = np.linspace(0, 1, len(points))
         rgb = np.stack([np.interp(values, at, channel) for channel in points.T], axis=-1)
-    return np.round(rgb).astype(np.uint8)
+    result: np.ndarray = np.round(rgb).astype(np.uint8)
+    return result

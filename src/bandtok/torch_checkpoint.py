@@ -90,7 +90,8 @@ def debug_network(kind: ModelSpec) -> nn.Module:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return NETWORKS[kind.name](kind.debug)
+        result: nn.Module = NETWORKS[kind.name](kind.debug)
+        return result
 
 
 def _read_network(kind: ModelSpec, folder: Path) -> nn.Module:
@@ -102,7 +103,8 @@ def _read_network(kind: ModelSpec, folder: Path) -> nn.Module:
     with torch.random.fork_rng(devices=[]):  # leaves the global seed as it was
         network = NETWORKS[kind.name](config)
     network.load_state_dict(load_file(path))
-    return network
+    result: nn.Module = network
+    return result
 
 
 def tokenizer_network(config: MelImageConfig) -> MelTokenizer:

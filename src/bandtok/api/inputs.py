@@ -112,7 +112,8 @@ def like(values: ArrayOrTensor, result: np.ndarray) -> ArrayOrTensor:
     """Return a result as a tensor on the CPU if `values` is a tensor, else as it is."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(values, torch.Tensor):
-        return torch.from_numpy(np.ascontiguousarray(result))
+        returned: ArrayOrTensor = torch.from_numpy(np.ascontiguousarray(result))
+        return returned
     return result  # type: ignore[return-value]
 
 

@@ -56,7 +56,8 @@ class ExternalVocoder:
 
     @torch.inference_mode()
     def decode_mel(self, mel: np.ndarray) -> np.ndarray:
-        return self.network(_tensor(mel, self.device)[None])[0, 0].cpu().numpy()
+        result: np.ndarray = self.network(_tensor(mel, self.device)[None])[0, 0].cpu().numpy()
+        return result
 
 
 def _tensor(array: np.ndarray, device: str) -> torch.Tensor:

@@ -189,7 +189,8 @@ def _equally_many(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _thinned(rows: np.ndarray, count: int) -> np.ndarray:
-    return rows[((np.arange(count) + 0.5) * len(rows) / count).astype(int)]
+    result: np.ndarray = rows[((np.arange(count) + 0.5) * len(rows) / count).astype(int)]
+    return result
 
 
 def _relative_diversity(reference: np.ndarray, made: np.ndarray) -> float | None:

@@ -89,12 +89,14 @@ def _weighted_mean(
     total = _pair_sum(left @ (kernel * pairs) @ right, weights)
     count = _pair_sum(left @ pairs @ right, weights)
     with np.errstate(divide="ignore", invalid="ignore"):  # a resample may hold no pair at all
-        return total / count
+        result: np.ndarray = total / count
+        return result
 
 
 def _pair_sum(by_group: np.ndarray, weights: np.ndarray) -> np.ndarray:
     between = ((weights @ by_group) * weights).sum(axis=1)
-    return between + (weights - weights**2) @ np.diagonal(by_group)
+    result: np.ndarray = between + (weights - weights**2) @ np.diagonal(by_group)
+    return result
 
 
 def _check(first: np.ndarray, second: np.ndarray, groups: Sequence[Hashable] | None) -> None:

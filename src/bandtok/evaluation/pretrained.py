@@ -33,7 +33,8 @@ def mono_samples(waveform: Tensor | np.ndarray, sample_rate: int, target_rate: i
     samples = Audio(values[None], sample_rate).resampled(target_rate).waveform[0]
     if not len(samples):
         raise AudioError(f"got {len(values)} samples at {sample_rate} Hz; too few to resample")
-    return samples
+    result: np.ndarray = samples
+    return result
 
 
 @torch.no_grad()
@@ -73,4 +74,5 @@ def _read_torch(path: Path) -> dict[str, Any]:
     ]
     with torch.serialization.safe_globals(allowed):
         content = torch.load(path, map_location="cpu", weights_only=True)
-    return content[0] if isinstance(content, tuple) else content
+    result: dict[str, Any] = content[0] if isinstance(content, tuple) else content
+    return result

@@ -137,4 +137,5 @@ def _novelty(blocks: np.ndarray) -> float:
 
 
 def _decibels(power: np.ndarray) -> np.ndarray:
-    return 10 * np.log10(np.maximum(power, 10 ** (_LEAST_DBFS / 10)))
+    result: np.ndarray = 10 * np.log10(np.maximum(power, 10 ** (_LEAST_DBFS / 10)))
+    return result

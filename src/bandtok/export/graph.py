@@ -105,7 +105,8 @@ class Graph:
             producer_version=__version__,
         )
         helper.set_model_props(model, {GRAPH_CONFIG: json.dumps(config, sort_keys=True)})
-        return model.SerializeToString()
+        result: bytes = model.SerializeToString()
+        return result
 
 
 def _type(kind: type) -> int:

@@ -37,9 +37,10 @@ class Bert(nn.Module):
         """
         states = self.embeddings(ids)
         attended = None if mask is None else mask[:, None, None, :]
-        for layer in self.encoder["layer"]:  # type: ignore[union-attr, attr-defined]
+        for layer in self.encoder["layer"]:  # type: ignore[attr-defined]
             states = layer(states, attended)
-        return states
+        result: Tensor = states
+        return result
 
 
 def load_bert(folder: Path, config: BertConfig, weights: dict[str, np.ndarray]) -> Bert:

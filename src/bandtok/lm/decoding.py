@@ -183,7 +183,8 @@ class WindowDecoder:
         with_text, without = (
             _log_likelihood(self._logits[index].astype(np.float64), codes) for index in (0, -1)
         )
-        return with_text - without
+        result: np.ndarray = with_text - without
+        return result
 
     def _read(self, first: int, last: int) -> np.ndarray:
         now = slice(first, last)

@@ -135,11 +135,12 @@ class MusicLM(nn.Module):
             bands: int64 [length] or [batch or 1, length].
             code_matrix: what `code_matrix` returns.
         """
-        return (
+        result: Tensor = (
             functional.embedding(previous, code_matrix)
             + self.band_embedding(bands)
             + self.neighbors(self.code_vectors(neighbors).flatten(2))
         )
+        return result
 
     def beat_inputs(self, beat_grid: BeatGrid, order: Tensor) -> Tensor:
         """Return what the beat adds to each position, float [batch, length, model_dim].
@@ -189,7 +190,8 @@ class MusicLM(nn.Module):
 
     def code_matrix(self) -> Tensor:
         """Return the embedding of every code and of "none", float [entries, model_dim]."""
-        return self.code_embedding.weight + self.code_projection(self.code_vectors.weight)
+        result: Tensor = self.code_embedding.weight + self.code_projection(self.code_vectors.weight)
+        return result
 
     def head(self) -> Tensor:
         """Return what scores the codes: their embeddings.
@@ -201,7 +203,8 @@ class MusicLM(nn.Module):
         codes = self.code_matrix()[: self.config.num_entries]
         if self.config.rows_share_codes:
             return codes
-        return codes.unflatten(0, (self.config.num_bands, self.config.codebook_size))
+        result: Tensor = codes.unflatten(0, (self.config.num_bands, self.config.codebook_size))
+        return result
 
     def rotary(self, order: Tensor) -> RotaryTable:
         """Return the rotations of windows read in `order`, int64 [batch or 1, length]."""

@@ -94,11 +94,13 @@ def sample_codes(
     """
     chances = np.array([rng.random() for rng in rngs])
     if config.temperature == 0.0:
-        return logits.argmax(axis=1)
+        returned: np.ndarray = logits.argmax(axis=1)
+        return returned
     codes, probabilities = filter_logits(logits, config)
     cumulative = probabilities.cumsum(axis=1)
     wanted = chances[:, None] * cumulative[:, -1:]
     # A code of no probability is never the first that exceeds what is wanted.
     places = (cumulative <= wanted).sum(axis=1)
     last = probabilities.shape[1] - 1 - (probabilities[:, ::-1] > 0).argmax(axis=1)
-    return codes[np.arange(len(codes)), np.minimum(places, last)]
+    result: np.ndarray = codes[np.arange(len(codes)), np.minimum(places, last)]
+    return result

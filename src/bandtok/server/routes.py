@@ -33,7 +33,8 @@ _PIECE: dict[str, Any] = {
 
 def service_of(request: Request) -> Service:
     """Return the service of the application that got the request."""
-    return request.app.state.service
+    result: Service = request.app.state.service
+    return result
 
 
 @router.get("/health", tags=["server"])

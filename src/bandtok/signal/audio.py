@@ -108,7 +108,8 @@ class Audio:
 
     @property
     def seconds(self) -> float:
-        return self.waveform.shape[1] / self.sample_rate
+        result: float = self.waveform.shape[1] / self.sample_rate
+        return result
 
     def mono(self) -> Audio:
         """Return one channel: repaired and mixed as described in `bandtok.signal.mixing`.
@@ -191,7 +192,8 @@ class AudioReader:
             reason = getattr(error, "error_string", str(error))
             raise AudioError(f"{name} is damaged: {reason}") from None
         check_finite(samples, name)
-        return samples
+        result: np.ndarray = samples
+        return result
 
 
 @contextlib.contextmanager

@@ -155,11 +155,12 @@ def _whole_mp3(path: bytes, file: soundfile.SoundFile) -> Spliced | None:
 
 def _declared_samples(stream: MpegStream, file: soundfile.SoundFile) -> int:
     if stream.declared_frames is None:
-        return file.frames
+        result: int = file.frames
+        return result
     return stream.declared_frames * stream.samples_per_frame
 
 
-class _OneWay(soundfile.SoundFile):
+class _OneWay(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no annotations
     """A file that is read without seeking, which needs a known length."""
 
     def seekable(self) -> bool:

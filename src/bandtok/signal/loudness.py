@@ -216,7 +216,8 @@ def _block_powers(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
         energies[first : last + 1] += np.add.reduceat(weights @ np.square(part), starts)
         begin = end
     sums = np.convolve(energies[:steps], np.ones(_STEPS_PER_BLOCK), mode="valid")
-    return sums / (edges[_STEPS_PER_BLOCK:] - edges[:-_STEPS_PER_BLOCK])
+    result: np.ndarray = sums / (edges[_STEPS_PER_BLOCK:] - edges[:-_STEPS_PER_BLOCK])
+    return result
 
 
 def _weighted(waveform: np.ndarray, sample_rate: int) -> Iterator[np.ndarray]:

@@ -124,7 +124,8 @@ class LogMel:
         magnitude *= magnitude
         magnitude += MAGNITUDE_OFFSET
         mel = self.filters.sum_bins(np.sqrt(magnitude, out=magnitude))
-        return np.log(np.maximum(mel, self.config.floor, out=mel), out=mel)
+        result: np.ndarray = np.log(np.maximum(mel, self.config.floor, out=mel), out=mel)
+        return result
 
     def overlap_add(self, blocks: Iterable[np.ndarray], frames: int) -> np.ndarray:
         """Return the waveform, float32 [frames * hop_length], of a short-time spectrum.

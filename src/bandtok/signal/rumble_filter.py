@@ -72,4 +72,5 @@ def low_pass_taps(sample_rate: int) -> np.ndarray:
     offsets = np.arange(-reach, reach + 1)
     taps = np.sinc(2 * _CUTOFF_HZ / sample_rate * offsets)
     taps *= np.kaiser(2 * reach + 1, _KAISER_BETA)
-    return taps / taps.sum()
+    result: np.ndarray = taps / taps.sum()
+    return result

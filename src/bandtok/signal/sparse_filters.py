@@ -39,4 +39,5 @@ class SparseFilters:
         total = np.take(values, self._filters[0], axis=1) * self._shares[0]
         for index, share in zip(self._filters[1:], self._shares[1:], strict=True):
             total += np.take(values, index, axis=1) * share
-        return total
+        result: np.ndarray = total
+        return result

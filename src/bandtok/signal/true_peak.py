@@ -214,7 +214,8 @@ class _Stage:
         reductions = np.exp(held - slope)
         reductions[(reductions < _NEGLIGIBLE) & (needed == -np.inf)] = 0.0
         self._released = held[-1] - slope[-1] if reductions[-1] else -np.inf
-        return reductions
+        result: np.ndarray = reductions
+        return result
 
     def _limited(self, reductions: np.ndarray) -> np.ndarray:
         """Append reductions and return the samples whose gains they settle."""

@@ -98,7 +98,8 @@ def band_weights(log_mel: LogMel, num_bands: int) -> np.ndarray:
     covered = np.flatnonzero(weights.sum(axis=0) > 0.5)
     first, last = covered[0], covered[-1]
     weights[:, :first], weights[:, last + 1 :] = weights[:, [first]], weights[:, [last]]
-    return weights / weights.sum(axis=0)
+    result: np.ndarray = weights / weights.sum(axis=0)
+    return result
 
 
 class PanAnalysis:
@@ -126,12 +127,14 @@ class PanAnalysis:
     def _by_band(self, product: np.ndarray) -> np.ndarray:
         """Add up [mel_frames, bins] to float64 [bands, frames]."""
         bands = self.bands.sum_bins(product).T.astype(np.float64)
-        return bands.reshape(len(bands), -1, self.reduction).sum(axis=-1)
+        result: np.ndarray = bands.reshape(len(bands), -1, self.reduction).sum(axis=-1)
+        return result
 
 
 def cross_energy(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the real part of first * conj(second), of the shape of both complex arrays."""
-    return first.real * second.real + first.imag * second.imag
+    result: np.ndarray = first.real * second.real + first.imag * second.imag
+    return result
 
 
 def quantize(left: np.ndarray, right: np.ndarray, shared: np.ndarray) -> np.ndarray:
@@ -196,7 +199,8 @@ class PanPacking:
         missing = self.num_rows * self._per_token - self.num_bands
         filled = np.pad(symbols, ((0, missing), (0, 0)), constant_values=CENTER)
         digits = filled.reshape(self.num_rows, self._per_token, -1)
-        return (digits << self._shifts[:, None]).sum(axis=1)
+        result: np.ndarray = (digits << self._shifts[:, None]).sum(axis=1)
+        return result
 
     def unpack(self, tokens: np.ndarray) -> np.ndarray:
         """Turn tokens [rows, frames] into int64 symbols [bands, frames].

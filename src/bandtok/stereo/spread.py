@@ -99,7 +99,8 @@ class Spread:
         known = (symbols != OUTSIDE).astype(values.dtype)
         held = np.stack((values[np.maximum(symbols, 0)] * known, known))
         ramps = _smoothed(held.repeat(self.reduction, axis=2), _RAMP)
-        return ramps[0] / np.maximum(ramps[1], _TINY)
+        result: np.ndarray = ramps[0] / np.maximum(ramps[1], _TINY)
+        return result
 
 
 def decorrelation_filter(samples: int = FILTER_SAMPLES) -> np.ndarray:
@@ -120,7 +121,10 @@ def _smoothed(values: np.ndarray, width: int) -> np.ndarray:
     """Return the mean over `width` neighbors, an odd number, along the last axis; 0 outside."""
     margin = width // 2
     padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(margin, margin)])
-    return sliding_window_view(padded, width, axis=-1).sum(axis=-1) / np.float32(width)
+    result: np.ndarray = sliding_window_view(padded, width, axis=-1).sum(axis=-1) / np.float32(
+        width
+    )
+    return result
 
 
 def _convolved(signal: np.ndarray, taps: np.ndarray) -> np.ndarray:

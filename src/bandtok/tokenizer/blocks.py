@@ -33,7 +33,8 @@ class ResidualBlock2d(nn.Module):
         nn.init.zeros_(self.project.bias)  # type: ignore[arg-type]
 
     def forward(self, image: Tensor) -> Tensor:
-        return image + self.project(F.silu(self.expand(self.norm(image))))
+        result: Tensor = image + self.project(F.silu(self.expand(self.norm(image))))
+        return result
 
 
 class RowEmbedding(nn.Module):

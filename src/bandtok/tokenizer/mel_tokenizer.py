@@ -97,7 +97,8 @@ class MelTokenizer(nn.Module):
         mel = normalized * self.config.mel_std + self.config.mel_mean
         if not self.training:
             mel = mel.clamp(min=self.config.mel.silence)
-        return mel
+        result: Tensor = mel
+        return result
 
     def untrained_decoder_parts(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the state of the optional decoder parts that are missing from older weights.

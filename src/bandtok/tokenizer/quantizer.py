@@ -205,4 +205,5 @@ def rotated(latents: Tensor, entries: Tensor) -> Tensor:
         - 2 * middle * (latents * middle).sum(1, keepdim=True)
         + 2 * aim * (latents * source).sum(1, keepdim=True)
     )
-    return mapped * (target / length.clamp(min=1e-6)).detach()
+    result: Tensor = mapped * (target / length.clamp(min=1e-6)).detach()
+    return result

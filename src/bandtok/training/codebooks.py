@@ -124,7 +124,7 @@ class GradientRule:
         optimizer.zero_grad(set_to_none=True)
         # summed over the vector and averaged over cells, as a step for each entry that is used
         loss = (self.entries()[chosen] - rows).square().sum(1).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         self.quantizer.follow_counts(codes)
         with torch.no_grad():

@@ -29,4 +29,5 @@ class LatentPredictor(nn.Module):
         """Return the share of the latents' variance that stays unforeseen."""
         guessed = self.guess(F.gelu(self.look(latents[..., :-1])))
         error = (guessed - latents[..., self.past :]).square().mean()
-        return error / latents.detach().var().clamp(min=1e-6)
+        result: Tensor = error / latents.detach().var().clamp(min=1e-6)
+        return result

@@ -176,7 +176,7 @@ class LMTask:
         total = 0.0
         for batch in self._batches(step):
             loss = self._loss(batch) / self.recipe.grad_accum_steps
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             total += float(loss.detach())
         norm = apply_gradients(total, self.network, self.optimizers.values())
         return {"loss": total, "gradient_norm": norm}

@@ -188,7 +188,7 @@ def update(loss: Tensor, module: nn.Module, optimizer: Optimizer, max_norm: floa
         TrainingError: if the gradient is not finite; parameters are then left as they were.
     """
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     return apply_gradients(float(loss.detach()), module, [optimizer], max_norm)
 
 

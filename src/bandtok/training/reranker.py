@@ -112,7 +112,7 @@ class RerankerTask:
         frames = int(rng.integers(self.recipe.frames[0], windows.codes.shape[2] + 1))
         scores = self._scores(self.network, windows.codes[:, :, :frames], windows.captions)
         loss = choice_loss(scores)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         total = float(loss.detach())
         norm = apply_gradients(total, self.network, self.optimizers.values())
         return {"loss": total, "gradient_norm": norm}

@@ -45,7 +45,7 @@ def mean_token_loss(hidden: Tensor, head: Tensor, targets: Tensor, weights: Tens
     kind = torch.promote_types(torch.promote_types(hidden.dtype, head.dtype), torch.float32)
     shares = (weights / weights.sum()).to(kind)
     with torch.autocast(hidden.device.type, enabled=False):
-        loss: Tensor = _MeanTokenLoss.apply(hidden.to(kind), head.to(kind), targets, shares)
+        loss: Tensor = _MeanTokenLoss.apply(hidden.to(kind), head.to(kind), targets, shares)  # type: ignore[no-untyped-call]
     return loss
 
 

@@ -97,7 +97,8 @@ class PitchLoss(nn.Module):
         )
         power = spectrum.real.square() + spectrum.imag.square()
         log_magnitudes = (filters @ power + _PITCH_FLOOR).log() * 0.5
-        return log_magnitudes - log_magnitudes.mean(dim=1, keepdim=True)
+        result: Tensor = log_magnitudes - log_magnitudes.mean(dim=1, keepdim=True)
+        return result
 
 
 def log_filterbank(sample_rate: int, n_fft: int, hertz: tuple[float, float]) -> Tensor:

@@ -35,4 +35,5 @@ class ConvNeXtBlock1d(nn.Module):
     def forward(self, signal: Tensor) -> Tensor:
         inner = self.norm(self.depthwise(signal).transpose(1, 2))
         inner = self.scale * self.project(F.gelu(self.expand(inner), approximate="tanh"))
-        return signal + inner.transpose(1, 2)
+        result: Tensor = signal + inner.transpose(1, 2)
+        return result

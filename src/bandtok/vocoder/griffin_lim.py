@@ -97,17 +97,22 @@ class _Framing:
         magnitude = self.log_mel.filters.sum_filters(per_bin) / self.bin_weight
         for _ in range(_INITIAL_FIT_STEPS):
             magnitude = self.step_towards(target, magnitude)
-        return magnitude
+        result: np.ndarray = magnitude
+        return result
 
     def step_towards(self, target: np.ndarray, magnitude: np.ndarray) -> np.ndarray:
         """Rescale `magnitude` so that its mel comes closer to `target`."""
         present = np.maximum(self.log_mel.filters.sum_bins(magnitude), np.float32(1e-9))
-        return magnitude * self.log_mel.filters.sum_filters(target / present) / self.bin_weight
+        result: np.ndarray = (
+            magnitude * self.log_mel.filters.sum_filters(target / present) / self.bin_weight
+        )
+        return result
 
 
 def _phase(spectrum: np.ndarray) -> np.ndarray:
     """Return a spectrum with magnitudes of 1; 0 stays 0."""
-    return spectrum / np.maximum(np.abs(spectrum), np.float32(1e-30))
+    result: np.ndarray = spectrum / np.maximum(np.abs(spectrum), np.float32(1e-30))
+    return result
 
 
 def _check(
