@@ -30,7 +30,8 @@ BASES: dict[str, dict[str, Any]] = {
         "source": "grid",
         "region": bandtok.Region(seconds=(0.2, 0.5)),
         "prompt": "a calm piano",
-        "guidance_scale": 2.0,
+        "bpm": 120.0,
+        **GUIDANCE,
     },
 }
 """Low guidance: the scores of a random network should leave something to chance."""
@@ -41,14 +42,18 @@ SAMPLING = {
     "top_k": 1,
     "top_p": 0.1,
     "guidance_scale": 1.0,
+    "beat_guidance_scale": 0.0,
+    "num_candidates": 1,
+    "bpm": 200.0,
 }
 GENERATE = {
     **SAMPLING,
     "prompt": "loud drums",
     "duration_seconds": 0.2,
-    "beat_guidance_scale": 0.0,
-    "num_candidates": 1,
-    "bpm": 200.0,
+    "bars": 2,
+    "meter": "3/4",
+    "loop": True,
+    "fade_out": 0.1,
     "continue_from": "grid",
     "loudness_lufs": -40.0,
 }
@@ -67,6 +72,9 @@ OTHERS: dict[str, dict[str, Any]] = {
         "region": bandtok.Region(seconds=(0.1, 0.4)),
     },
 }
+NEEDED: dict[str, dict[str, Any]] = {"meter": {"bars": 2}}
+"""What an argument takes another to have an effect."""
+HEARD_ONLY = {"loudness_lufs", "fade_out"}
 CASES = [
     (function, name)
     for function in OTHERS
@@ -115,7 +123,7 @@ def result_of(model: bandtok.MusicModel) -> Callable[..., list[np.ndarray]]:
                 arguments[name] = grid(GRIDS[value])
         clips = getattr(model, function)(**arguments)
         listed = clips if isinstance(clips, list) else [clips]
-        if changed.keys() == {"loudness_lufs"}:
+        if changed.keys() & HEARD_ONLY:
             return [clip.audio.waveform for clip in listed]
         return [clip.grid.codes for clip in listed]
 
@@ -139,10 +147,11 @@ def test_each_argument_changes_the_result(
         result_of(function, **{name: lambda *values: calls.append(values)})
         assert calls, f"{function} never calls {name}"
         return
-    found = result_of(function, **{name: OTHERS[function][name]})
-    before = unchanged[function]
-    if name == "loudness_lufs":
-        before = result_of(function, loudness_lufs=None)
+    needed = NEEDED.get(name, {})
+    found = result_of(function, **needed, **{name: OTHERS[function][name]})
+    before = result_of(function, **needed) if needed else unchanged[function]
+    if name in HEARD_ONLY:
+        before = result_of(function, **{name: getattr(bandtok.GenerationConfig, name)})
     assert any(a.shape != b.shape or (a != b).any() for a, b in zip(found, before, strict=True))
 
 
@@ -178,11 +187,13 @@ def test_a_field_of_the_config_is_the_same_as_an_override(
     result_of: Callable[..., list[np.ndarray]], function: str, name: str
 ) -> None:
     values = {key: value for key, value in BASES[function].items() if key in CONFIG_FIELDS}
+    values |= NEEDED.get(name, {})
     config = bandtok.GenerationConfig(**{**values, name: OTHERS[function][name]})
     given = {key: value for key, value in BASES[function].items() if key not in CONFIG_FIELDS}
     by_field = result_of(function, base=given, config=config)
-    by_override = result_of(function, **{name: OTHERS[function][name]})
-    if name == "loudness_lufs":
-        by_override = result_of(function)
+    changed = {**NEEDED.get(name, {}), name: OTHERS[function][name]}
+    if name in HEARD_ONLY:  # by a field, codes are compared
+        changed = {}
+    by_override = result_of(function, **changed)
     for found, expected in zip(by_field, by_override, strict=True):
         np.testing.assert_array_equal(found, expected)

@@ -54,6 +54,21 @@ def test_waveform_does_not_depend_on_how_the_codes_are_cut(
     assert np.array_equal(pieces, whole)
 
 
+@pytest.mark.parametrize("frames", [9, 60])
+def test_a_loop_is_decoded_with_itself_on_either_side(
+    tokenizer: bandtok.Tokenizer, frames: int
+) -> None:
+    codes = np.random.default_rng(0).integers(0, 64, (16, frames))
+    found = tokenizer.codec.decode_loop(codes)
+    size = tokenizer.samples_per_frame
+    assert found.shape == (frames * size,)
+    turned = tokenizer.codec.decode_loop(np.roll(codes, 4, axis=1))
+    joined = round(0.005 * tokenizer.sample_rate)
+    kept = slice(4 * size, len(found) - joined)  # apart from the ends that are joined
+    before = slice(0, len(found) - joined - 4 * size)
+    np.testing.assert_allclose(turned[kept], found[before], atol=1e-4)
+
+
 @pytest.mark.parametrize("known", [1, 2, 3])
 def test_going_on_after_known_codes(
     tokenizer: bandtok.Tokenizer, music: np.ndarray, known: int

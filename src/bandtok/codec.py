@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import tee
+from math import ceil
 
 import numpy as np
 
 from bandtok.backends.networks import CodecNetwork, VocoderNetwork
 from bandtok.errors import AudioError, GridError
+from bandtok.signal.endings import cut_loop
 from bandtok.signal.mel import LogMel
 from bandtok.signal.rumble_filter import RumbleFilter
 from bandtok.signal.windows import WindowPlan, cut_overlapping, cut_windows, reflect_padded
@@ -235,6 +237,21 @@ class Codec:
             pieces = [np.zeros((2, 0), np.float32), *self.decode_stereo_blocks([codes])]
             return np.concatenate(pieces, axis=1)
         return np.concatenate([np.zeros(0, np.float32), *self.decode_blocks([codes])])[None]
+
+    def decode_loop(self, codes: np.ndarray) -> np.ndarray:
+        """Decode one pass of a loop, int [bands, frames], whose end leads into its beginning.
+
+        What the networks see before and after it is the loop itself.
+
+        Returns:
+            float32 [frames * samples_per_frame].
+        """
+        reach = self.config.decoder_reach + ceil(self._vocoder_plan.halo / self.config.reduction)
+        around = np.pad(codes, ((0, 0), (reach, reach)), mode="wrap")
+        size = self.config.samples_per_frame
+        waveform = self._decode_one(around, False)[0]
+        rate = self.config.mel.sample_rate
+        return cut_loop(waveform, reach * size, codes.shape[1] * size, rate)
 
     def decode_mel(self, codes: np.ndarray) -> np.ndarray:
         """Decode codes [bands, frames] to the vocoder's input, ln-mel [n_mels, mel_frames]."""

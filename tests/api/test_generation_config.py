@@ -117,6 +117,14 @@ def test_the_config_is_frozen_and_keyword_only() -> None:
         ("bpm", 39),
         ("bpm", float("nan")),
         ("bpm", "fast"),
+        ("bars", 0),
+        ("bars", 2.0),
+        ("meter", "0/4"),
+        ("meter", "6/8"),
+        ("meter", 3),
+        ("loop", 1),
+        ("fade_out", -0.1),
+        ("fade_out", float("nan")),
         ("loudness_lufs", 0.5),
         ("loudness_lufs", float("nan")),
         ("loudness_lufs", "loud"),
@@ -133,6 +141,13 @@ def test_ends_of_ranges_are_taken() -> None:
     GenerationConfig(num_candidates=1, bpm=0, loudness_lufs=-60)
     GenerationConfig(bpm=40, loudness_lufs=None)
     assert GenerationConfig(bpm=240.0, loudness_lufs=0.0).bpm == 240.0
+
+
+def test_lengths_and_endings_that_exclude_each_other_are_refused() -> None:
+    with pytest.raises(ConfigError, match="got a loop that fades out"):
+        GenerationConfig(loop=True, fade_out=1)
+    with pytest.raises(ConfigError, match="got bars without a beat"):
+        GenerationConfig(bars=2, bpm=0)
 
 
 CALLS: dict[str, Callable[..., object]] = {
@@ -161,8 +176,8 @@ def test_a_config_of_another_type_is_refused(model: bandtok.MusicModel, name: st
 
 
 def test_an_edit_refuses_settings_that_it_does_not_use(model: bandtok.MusicModel) -> None:
-    with pytest.raises(ConfigError, match="got unknown setting 'bpm'; expected temperature"):
-        CALLS["edit"](model, bpm=120)
+    with pytest.raises(ConfigError, match="got unknown setting 'bars'; expected temperature"):
+        CALLS["edit"](model, bars=2)
 
 
 def test_overrides_are_checked_like_the_config(model: bandtok.MusicModel) -> None:

@@ -95,6 +95,54 @@ def test_continue_from(run: Run, make_song: MakeSong, tmp_path: Path, kind: str)
     np.testing.assert_array_equal(after[:, : before.shape[1]], before)
 
 
+def test_bars_end_on_the_bar_and_loops_have_their_tempo(run: Run, tmp_path: Path) -> None:
+    model = ("--model", "debug", "--device", "cpu")
+    bars = ("--bars", 1, "--meter", "3/4", "--no-normalize", "--save-tokens", *model)
+    for name, more in (("bars", ()), ("loop", ("--loop",))):
+        target = tmp_path / f"{name}.wav"
+        result = run("generate", "calm", "-o", target, *bars, *more)
+        assert result.exit_code == 0, result.stderr
+        audio = load_audio(target)
+        grid = bandtok.TokenGrid.load(target.with_suffix(".btk"))
+        made = grid.extra["provenance"]["settings"]
+        assert (made["bars"], made["meter"], made["loop"]) == (1, "3/4", name == "loop")
+        seconds = 3 * 60 / made["bpm"]
+        assert audio.waveform.shape[1] == round(seconds * audio.sample_rate)
+        assert made["bpm"] == pytest.approx(120, rel=0.03)
+    assert grid.num_samples == audio.waveform.shape[1], "frames are whole where no tempo is asked"
+
+
+def test_a_fade_ends_in_silence_and_leaves_the_tokens(run: Run, tmp_path: Path) -> None:
+    for name, more in (("plain", ()), ("faded", ("--fade-out", 0.1))):
+        arguments = ("calm", "-o", tmp_path / f"{name}.wav", "--duration", 0.4, "--save-tokens")
+        assert run("generate", *arguments, *more, *DEBUG).exit_code == 0
+    plain, faded = (load_audio(tmp_path / f"{name}.wav").waveform for name in ("plain", "faded"))
+    kept = plain.shape[1] - 4410
+    np.testing.assert_array_equal(plain[:, :kept], faded[:, :kept])
+    assert np.abs(faded[:, -10:]).max() < 0.01 * np.abs(plain[:, kept:]).max()
+    codes = [bandtok.TokenGrid.load(tmp_path / f"{n}.btk").codes for n in ("plain", "faded")]
+    np.testing.assert_array_equal(*codes)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--bars", 2, "--duration", 5), "either --duration or --bars"),
+        (("--meter", "3/4"), "--meter goes with"),
+        (("--loop", "--continue-from", "a.btk"), "--loop makes new music"),
+        (("--loop", "--stream"), "not with --loop"),
+        (("--fade-out", 1, "--stream"), "not with --loop or --fade-out"),
+    ],
+)
+def test_lengths_and_endings_that_exclude_each_other(
+    run: Run, tmp_path: Path, options: tuple[object, ...], message: str
+) -> None:
+    result = run("generate", "calm", "-o", tmp_path / "a.wav", *options, *DEBUG)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_stream_is_the_whole_clip(run: Run, tmp_path: Path) -> None:
     for name, more in (("whole", ()), ("streamed", ("--stream",))):
         target = tmp_path / f"{name}.wav"

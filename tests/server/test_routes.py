@@ -143,6 +143,15 @@ def test_events_are_steps_sound_and_the_clip(client: TestClient) -> None:
     assert names.index("audio") < len(names) - 1 - names[::-1].index("progress")
 
 
+def test_bars_and_loops(client: TestClient) -> None:
+    for loop in (False, True):
+        body = {"bars": 1, "loop": loop, "response_format": "json"}
+        response = client.post("/v1/generate", json=body)
+        assert response.status_code == 200, response.text
+        # A model without beat conditioning has bars of 2 s, and a loop has whole frames.
+        assert response.json()["clips"][0]["seconds"] == pytest.approx(2.0, rel=0.05 * loop)
+
+
 def test_streamed_wav(client: TestClient) -> None:
     content = client.post("/v1/generate", json={"duration": 3, "stream": True}).content
     assert content[:4] == b"RIFF"
@@ -180,6 +189,9 @@ def test_faults_are_one_line(
     [
         ({"duration": 9}, 400, "got a duration of 9 s; expected more than 0 and at most 8 s"),
         ({"bpm": 1000}, 400, "got"),
+        ({"bars": 3, "bpm": 60.0, "meter": "3/4"}, 400, "got a duration of 9 s"),
+        ({"bars": 1, "meter": "6/8"}, 400, "got meter '6/8'"),
+        ({"duration": 2, "loop": True, "stream": True}, 400, "got stream with loop"),
         ({"temperature": -1}, 422, "temperature"),
         ({"num_samples": 2}, 400, "expected 'json' or 'events'"),
         ({"tempo": 120}, 422, "got tempo 120"),

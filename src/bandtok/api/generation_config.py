@@ -7,6 +7,7 @@ which are loaded when a config is made.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
@@ -19,8 +20,14 @@ from bandtok.signal.loudness import TARGET_LUFS, check_target
 
 DEFAULT_DURATION_SECONDS = 10.0
 DEFAULT_SEED = 0
-_INTEGERS = ("top_k", "num_candidates")
-_OPTIONAL = ("bpm", "loudness_lufs")
+MAX_FADE_SECONDS = 60.0
+_OPTIONAL = ("bpm", "bars", "loudness_lufs")
+_OTHERS: dict[str, tuple[type, str]] = {
+    **dict.fromkeys(("top_k", "num_candidates", "bars"), (Integral, "an integer")),
+    "meter": (str, "text such as 4/4"),
+    "loop": (bool, "True or False"),
+}
+_METER = re.compile(r"([1-9]|1[0-6])/4")
 
 
 class EditOverrides(TypedDict, total=False):
@@ -30,14 +37,18 @@ class EditOverrides(TypedDict, total=False):
     top_k: int
     top_p: float
     guidance_scale: float
+    beat_guidance_scale: float
+    num_candidates: int
+    bpm: float | None
 
 
 class GenerationOverrides(EditOverrides, total=False):
     """All fields of `GenerationConfig`."""
 
-    beat_guidance_scale: float
-    num_candidates: int
-    bpm: float | None
+    bars: int | None
+    meter: str
+    loop: bool
+    fade_out: float
     loudness_lufs: float | None
 
 
@@ -61,6 +72,13 @@ class GenerationConfig:
         bpm: tempo in beats per minute, 40 to 240, the first beat at the beginning of the new
             music; 0 is no beat. None samples a tempo that suits the prompt, or, after existing
             music, leaves the tempo to what is there.
+        bars: length of the new music in whole bars, in place of a duration. Their tempo is `bpm`,
+            or sampled to suit the prompt; the clip ends on the bar to the sample.
+        meter: beats per bar, "1/4" to "16/4", for `bars` and `loop`. The model has learned beats,
+            no bars: an accent on the first beat is not to be expected.
+        loop: whether the end leads into the beginning, on the beat. Without `bars` its length is
+            the power of two of bars that is nearest to the duration.
+        fade_out: seconds over which the end falls to silence; 0 for none. Not of a loop.
         loudness_lufs: integrated loudness of the clip, -60 to 0 LUFS, with true peaks limited to
             -1 dBFS; None keeps the level that the tokens decode to. Tokens do not depend on it.
 
@@ -75,6 +93,10 @@ class GenerationConfig:
     beat_guidance_scale: float = 4.0
     num_candidates: int = 4
     bpm: float | None = None
+    bars: int | None = None
+    meter: str = "4/4"
+    loop: bool = False
+    fade_out: float = 0.0
     loudness_lufs: float | None = TARGET_LUFS
 
     def __post_init__(self) -> None:
@@ -87,6 +109,30 @@ class GenerationConfig:
             check_tempo(self.bpm)
         if self.loudness_lufs is not None:
             check_target(self.loudness_lufs)
+        self._check_length()
+
+    def _check_length(self) -> None:
+        if self.bars is not None and self.bars < 1:
+            raise ConfigError(f"got bars {self.bars}; expected 1 or more")
+        if not _METER.fullmatch(self.meter):
+            raise ConfigError(f"got meter {self.meter!r:.20}; expected beats per bar, 1/4 to 16/4")
+        if not 0 <= self.fade_out <= MAX_FADE_SECONDS:
+            raise ConfigError(
+                f"got fade_out {self.fade_out}; expected 0 to {MAX_FADE_SECONDS:.0f} s"
+            )
+        if self.loop and self.fade_out:
+            raise ConfigError("got a loop that fades out; expected one of both")
+        if self.in_bars and self.bpm == 0:
+            raise ConfigError("got bars without a beat; expected a bpm of 40 to 240, or None")
+
+    @property
+    def in_bars(self) -> bool:
+        """Whether the length is a whole number of bars."""
+        return self.bars is not None or self.loop
+
+    @property
+    def beats_per_bar(self) -> int:
+        return int(self.meter.split("/")[0])
 
     @property
     def sampling(self) -> SamplingConfig:
@@ -120,7 +166,7 @@ def with_overrides(
 def _check_type(name: str, value: object) -> None:
     if value is None and name in _OPTIONAL:
         return
-    kind, what = (Integral, "an integer") if name in _INTEGERS else (Real, "a number")
-    if not isinstance(value, kind) or isinstance(value, bool):
+    kind, what = _OTHERS.get(name, (Real, "a number"))
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         either = " or None" if name in _OPTIONAL else ""
         raise ConfigError(f"got {name} {value!r:.60}; expected {what}{either}")

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from math import ceil
-from numbers import Real
+from dataclasses import replace
 from typing import Unpack
 
 import numpy as np
 
 from bandtok.api.clip import Clip, marked
+from bandtok.api.generate_clips import GenerationRequest, embed_prompts, generate_clips
 from bandtok.api.generation_config import (
     DEFAULT_DURATION_SECONDS,
     DEFAULT_SEED,
@@ -43,18 +42,16 @@ from bandtok.backends import (
 )
 from bandtok.checkpoint import holds_network
 from bandtok.errors import CheckpointError, ConfigError, GridError
-from bandtok.lm.generate import CodeRequest, check_bpm, stream_codes
+from bandtok.lm.beat import BeatGrid
+from bandtok.lm.generate import check_bpm
 from bandtok.lm.inpainting import InpaintRequest, stream_inpainted
 from bandtok.lm.networks import LanguageModel, RerankerNetwork
-from bandtok.lm.text_embeddings import TextEmbeddings, TextEncoder
+from bandtok.lm.text_embeddings import TextEncoder
 from bandtok.model_specs import RERANKER_SPEC, TOKENIZER_SPEC
-from bandtok.signal.audio import Audio
-from bandtok.signal.loudness import normalize_loudness
 from bandtok.signal.mel import mel_bin_centers_hz
 from bandtok.tokens.grid import TokenGrid
 from bandtok.tokens.region import Region
 
-MAX_DURATION_SECONDS = 3600.0
 _DEFAULTS = GenerationConfig()
 
 
@@ -144,9 +141,10 @@ class MusicModel:
         Args:
             prompt: describes the music; empty means unconditional. Only the beginning counts of a
                 prompt that is longer than the text encoder's context (`fits_prompt`).
-            duration_seconds: length of the new music, above 0 and up to an hour.
+            duration_seconds: length of the new music, above 0 and up to an hour; see `config` for
+                lengths in bars.
             seed: 0 or more; same seed, machine, version and back end: same tokens.
-            config: how to sample, number of candidates, tempo and loudness.
+            config: how to sample, number of candidates, tempo, bars, ending and loudness.
             continue_from: existing music that the clip begins with: tokens, a clip, audio, or the
                 path of a token file (.btk) or audio file. Of stereo tokens, the mono rows. Of
                 music that was encoded, a last frame that is not full and the one before it are
@@ -160,18 +158,18 @@ class MusicModel:
             The clip, `continue_from` included; one gain is applied to all of it.
 
         Raises:
-            ConfigError: if a setting is out of range or unknown. ModelMismatch: if the tokens of
-            `continue_from` were made by another tokenizer. AudioError, TokenFileError: if it
-            cannot be read.
+            ConfigError: if a setting is out of range or unknown, or a loop is to continue music or
+            to be streamed. ModelMismatch: if the tokens of `continue_from` were made by another
+            tokenizer. AudioError, TokenFileError: if it cannot be read.
         """
-        request = _Request(
+        request = GenerationRequest(
             texts=[as_prompt(prompt)],
             seeds=as_seeds([seed]),
             duration_seconds=duration_seconds,
             config=with_overrides(config, overrides),
             continue_from=continue_from,
         )
-        return self._generate(request, on_progress, on_column)[0]
+        return generate_clips(self, request, on_progress, on_column)[0]
 
     def generate_batch(
         self,
@@ -201,14 +199,14 @@ class MusicModel:
             raise ConfigError(
                 f"got {len(chosen)} seeds; expected {len(texts)}, one for each prompt"
             )
-        request = _Request(
+        request = GenerationRequest(
             texts=texts,
             seeds=chosen,
             duration_seconds=duration_seconds,
             config=with_overrides(config, overrides),
             continue_from=continue_from,
         )
-        return self._generate(request, on_progress, None) if texts else []
+        return generate_clips(self, request, on_progress) if texts else []
 
     def edit(
         self,
@@ -233,10 +231,11 @@ class MusicModel:
                 of them, regenerated together. Every token that a region touches is regenerated. Of
                 stereo tokens, the mono rows are; the pan rows are kept.
             prompt, seed: as in `generate`.
-            config: only temperature, top_k, top_p and guidance_scale are used. An edit has no beat
-                grid and no candidates, and it keeps the level of the piece.
+            config: as in `generate`; only the fields of `EditOverrides` are used. A tempo counts
+                from the beginning of the piece; None is no beat grid. An edit keeps the level of
+                the piece.
             on_progress: called with (frames done, total frames).
-            **overrides: those four fields of `config`; others are refused.
+            **overrides: those fields of `config`; others are refused.
 
         Raises:
             GridError: if a region lies outside the piece, or is in Hz for a model whose tokens are
@@ -244,27 +243,27 @@ class MusicModel:
             tokens were made by another tokenizer. AudioError, TokenFileError: if the source
             cannot be read.
         """
-        sampling = with_overrides(config, overrides, EDIT_FIELDS).sampling
+        config = with_overrides(config, overrides, EDIT_FIELDS)
+        self.check_bpm(config.bpm)
         text, (seed,), regions = as_prompt(prompt), as_seeds([seed]), as_regions(region)
         grid = as_grid(self.tokenizer, source)
-        self._check_regions(regions)
-        centers = mel_bin_centers_hz(self.tokenizer.config.mel)
-        keep = np.ones((grid.num_bands, grid.num_frames), np.bool_)
-        for part in regions:
-            keep &= ~part.cells(grid, centers)
+        keep = self._cells_outside(grid, regions)
         codes = grid.codes.astype(np.int64)
         request = InpaintRequest(
             codes=codes[: grid.num_bands],
             keep=keep,
-            text=self._text([text]),
-            sampling=sampling,
+            text=embed_prompts(self.text_encoder, [text]),
+            sampling=config.sampling,
             seed=seed,
+            beat=BeatGrid.of_tempos([config.bpm or 0.0], self.tokenizer.frame_rate),
+            num_candidates=config.num_candidates,
         )
         for index, column in enumerate(stream_inpainted(self.network, request, self.reranker)):
             codes[: grid.num_bands, index] = column
             if on_progress:
                 on_progress(index + 1, grid.num_frames)
-        settings = {**asdict(sampling), "regions": [_as_json(part) for part in regions]}
+        settings = {name: getattr(config, name) for name in EDIT_FIELDS}
+        settings["regions"] = [_as_json(part) for part in regions]
         edited = replace(grid, codes=codes)
         edited = marked(edited, "edit", text, seed, settings, grid)
         return Clip(audio=self.tokenizer.decode(edited), grid=edited)
@@ -277,101 +276,19 @@ class MusicModel:
         """Return whether the text encoder takes the whole prompt, not only its beginning."""
         return self.text_encoder.fits(as_prompt(prompt))
 
-    def _generate(
-        self,
-        request: _Request,
-        on_progress: Progress | None,
-        on_column: Callable[[np.ndarray], None] | None,
-    ) -> list[Clip]:
-        config, size = request.config, self.tokenizer.samples_per_frame
-        new_samples = max(round(request.duration_seconds * self.tokenizer.sample_rate), 1)
-        known, known_samples = self._start(request.continue_from)
-        known_frames = 0 if known is None else known.num_frames
-        num_samples = known_samples + new_samples
-        codes = CodeRequest(
-            num_frames=ceil(num_samples / size) - known_frames,
-            text=self._text(request.texts),
-            seeds=request.seeds,
-            prompt_codes=None if known is None else known.codes,
-            sampling=config.sampling,
-            num_candidates=config.num_candidates,
-            bpm=config.bpm,
-        )
-        columns = []
-        for column in stream_codes(self.network, codes, self.reranker):
-            columns.append(column)
-            if on_progress:
-                on_progress(len(columns), known_frames + codes.num_frames)
-            if on_column:
-                on_column(column[0])
-        grids = [
-            marked(
-                replace(self.tokenizer._grid(clip, num_samples), extra={}),
-                "generate" if known is None else "continue",
-                text,
-                seed,
-                {**asdict(config), "duration_seconds": request.duration_seconds},
-                known,
-            )
-            for clip, text, seed in zip(
-                np.stack(columns, axis=2), request.texts, request.seeds, strict=True
-            )
-        ]
-        return [Clip(audio=self._decoded(grid, config.loudness_lufs), grid=grid) for grid in grids]
-
-    def _decoded(self, grid: TokenGrid, loudness_lufs: float | None) -> Audio:
-        audio = self.tokenizer.decode(grid)
-        return audio if loudness_lufs is None else normalize_loudness(audio, loudness_lufs)
-
-    def _text(self, texts: Sequence[str]) -> TextEmbeddings | None:
-        return self.text_encoder.encode(list(texts)) if any(texts) else None
-
-    def _start(self, source: MusicSource | None) -> tuple[TokenGrid | None, int]:
-        """Return the frames to continue from, and after how many samples the new music begins."""
-        if source is None:
-            return None, 0
-        known = as_grid(self.tokenizer, source).mono()
-        num_samples = known.num_frames * known.samples_per_frame
-        if "encode_mode" in known.extra:  # generated frames are music to the end
-            whole = known.whole_frames()
-            cut = 1 < whole.num_frames < known.num_frames
-            num_samples = known.num_samples or num_samples
-            known = known.part(0, whole.num_frames - cut)
-        if not known.num_frames:
-            raise GridError(
-                "got less than one frame to continue from; expected at least "
-                f"{known.samples_per_frame} samples at {known.sample_rate} Hz"
-            )
-        return known, num_samples
-
-    def _check_regions(self, regions: Sequence[Region]) -> None:
-        if self.tokenizer.config.rows_are_bands:
-            return
-        if any(region.hertz != (0.0, None) for region in regions):
+    def _cells_outside(self, grid: TokenGrid, regions: Sequence[Region]) -> np.ndarray:
+        """Return which cells no region touches, bool [bands, frames]."""
+        in_hertz = any(region.hertz != (0.0, None) for region in regions)
+        if in_hertz and not self.tokenizer.config.rows_are_bands:
             raise GridError(
                 f"got a region in Hz; the tokens of model {self.tokenizer.model_id!r} are no "
                 "bands, expected seconds alone"
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Request:
-    """Checked arguments of one call: a text and a seed per clip, the rest for all of them."""
-
-    texts: Sequence[str]
-    seeds: Sequence[int]
-    duration_seconds: float
-    config: GenerationConfig
-    continue_from: MusicSource | None
-
-    def __post_init__(self) -> None:
-        seconds = self.duration_seconds
-        number = isinstance(seconds, Real) and not isinstance(seconds, bool)
-        if not number or not 0 < seconds <= MAX_DURATION_SECONDS:
-            raise ConfigError(
-                f"got a duration of {seconds} s; "
-                f"expected more than 0 and at most {MAX_DURATION_SECONDS:.0f} s"
-            )
+        centers = mel_bin_centers_hz(self.tokenizer.config.mel)
+        keep = np.ones((grid.num_bands, grid.num_frames), np.bool_)
+        for region in regions:
+            keep &= ~region.cells(grid, centers)
+        return keep
 
 
 def _as_json(region: Region) -> dict[str, object]:

@@ -41,6 +41,25 @@ def edit(
     top_k: sampling.TopK = GenerationConfig.top_k,
     top_p: sampling.TopP = GenerationConfig.top_p,
     guidance_scale: sampling.GuidanceScale = GenerationConfig.guidance_scale,
+    beat_guidance_scale: sampling.BeatGuidanceScale = GenerationConfig.beat_guidance_scale,
+    num_candidates: Annotated[
+        int,
+        typer.Option(
+            "--num-candidates",
+            metavar="N",
+            help="Candidates to generate; the one that fits best is taken.",
+            min=1,
+        ),
+    ] = GenerationConfig.num_candidates,
+    bpm: Annotated[
+        float | None,
+        typer.Option(
+            "--bpm",
+            metavar="BPM",
+            help="Beats per minute from the beginning of IN on.  [default: no beat is given]",
+            show_default=False,
+        ),
+    ] = GenerationConfig.bpm,
     save_tokens: options.SaveTokens = False,
     store_prompt: options.StorePrompt = False,
     sample_format: options.Samples = options.SampleFormat.INT,
@@ -64,7 +83,13 @@ def edit(
         _refuse_own_source(source, target)
         refuse_existing(target, overwrite)
     config = GenerationConfig(
-        temperature=temperature, top_k=top_k, top_p=top_p, guidance_scale=guidance_scale
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        guidance_scale=guidance_scale,
+        beat_guidance_scale=beat_guidance_scale,
+        num_candidates=num_candidates,
+        bpm=bpm,
     )
     began = time.perf_counter()
     music_model = bandtok.MusicModel.from_pretrained(

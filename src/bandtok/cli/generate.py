@@ -82,6 +82,29 @@ def generate(
             show_default=False,
         ),
     ] = GenerationConfig.bpm,
+    bars: Annotated[
+        int | None,
+        typer.Option(
+            "--bars",
+            metavar="N",
+            help="Length in whole bars, in place of --duration.",
+            min=1,
+            show_default=False,
+        ),
+    ] = GenerationConfig.bars,
+    meter: Annotated[
+        str, typer.Option("--meter", metavar="N/4", help="Beats per bar of --bars and --loop.")
+    ] = GenerationConfig.meter,
+    loop: Annotated[
+        bool,
+        typer.Option("--loop", help="Make a loop of whole bars: the end leads into the beginning."),
+    ] = GenerationConfig.loop,
+    fade_out: Annotated[
+        float,
+        typer.Option(
+            "--fade-out", metavar="SECONDS", help="Fade the end out; 0 is no fade.", min=0
+        ),
+    ] = GenerationConfig.fade_out,
     continue_from: Annotated[
         Path | None,
         typer.Option("--continue-from", metavar="AUDIO|BTK", help="Audio or tokens to continue."),
@@ -143,8 +166,13 @@ def generate(
         beat_guidance_scale=beat_guidance_scale,
         num_candidates=num_candidates,
         bpm=bpm,
+        bars=bars,
+        meter=meter,
+        loop=loop,
+        fade_out=fade_out,
         loudness_lufs=None if no_normalize else loudness,
     )
+    _check_length(context, config, stream, continue_from)
     planned = len(jobs)
     if prompts is not None and not overwrite:
         jobs = [job for job in jobs if not all(file.exists() for file in job.files(save_tokens))]
@@ -171,9 +199,9 @@ def generate(
     )
     clips = []
     size = 1 if stream else batch_size
-    with progress_bars(quiet) as bars:
+    with progress_bars(quiet) as progress:
         for first in range(0, len(jobs), size):
-            for clip in maker.make(jobs[first : first + size], bars):
+            for clip in maker.make(jobs[first : first + size], progress):
                 clips.append(clip)
                 if not quiet and not json:
                     typer.echo(_line(clip))
@@ -184,6 +212,20 @@ def generate(
         typer.echo(
             f"{len(jobs)} done, {skipped} skipped: they are there; --overwrite makes them new"
         )
+
+
+def _check_length(
+    context: typer.Context, config: GenerationConfig, stream: bool, continue_from: Path | None
+) -> None:
+    """Raise typer.BadParameter for options of length and ending that exclude each other."""
+    if config.bars is not None and _is_given(context, "duration"):
+        raise typer.BadParameter("give either --duration or --bars")
+    if _is_given(context, "meter") and not config.in_bars:
+        raise typer.BadParameter("--meter goes with --bars or --loop")
+    if config.loop and continue_from is not None:
+        raise typer.BadParameter("--loop makes new music, not with --continue-from")
+    if stream and (config.loop or config.fade_out):
+        raise typer.BadParameter("--stream cannot know the end: not with --loop or --fade-out")
 
 
 def plan_clips(

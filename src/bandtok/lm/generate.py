@@ -110,6 +110,17 @@ def generate_codes(
     return np.stack(columns, axis=2) if columns else empty[:, :, None][:, :, :0]
 
 
+def suggest_beat(model: LanguageModel, text: TextEmbeddings | None, seed: int) -> float | None:
+    """Sample beats per minute to suit a text, one row.
+
+    None without a text, or from a model without beat conditioning.
+    """
+    if text is None or text.is_empty or not model.config.beat_conditioning:
+        return None
+    scores = model.tempo_scores(text)[0]
+    return sample_tempo(scores[:-1], seeded_rng(seed))
+
+
 def check_bpm(config: MusicLMConfig, bpm: float | None) -> None:
     """Raise ConfigError if a model cannot follow a tempo; None and 0 leave it to the model."""
     if bpm is None:

@@ -27,7 +27,8 @@ class InpaintRequest:
         text: one row of states; None, or a row without text, is unconditional.
         sampling, seed: as in `CodeRequest`.
         beat: one row, from frame 0 on; None for no beat.
-        num_candidates: candidates to select from, see `candidate_seeds`.
+        num_candidates: candidates to select from, see `candidate_seeds`; the piece is then what
+            the seed of the selected one alone would have given.
     """
 
     codes: np.ndarray
@@ -59,6 +60,12 @@ def stream_inpainted(
 
     With candidates, all columns come together, once all candidates are written.
 
+    Args:
+        model: the network.
+        request: what to write.
+        reranker: selects among candidates by how well the window around what was written matches
+            the text. None, or no text, selects the one whose codes the text makes likelier by most.
+
     Raises:
         GridError, ConfigError: see `InpaintRequest.check`.
     """
@@ -71,12 +78,25 @@ def stream_inpainted(
         beat=None if request.beat is None else request.beat.rows([0] * count),
     )
     writer = ClipWriter(model=model, sampling=request.sampling)
-    columns = writer.complete(batch, request.keep)
     if count == 1:
-        yield from (column[0] for column in columns)
+        yield from (column[0] for column in writer.complete(batch, request.keep))
         return
-    written = np.stack(list(columns), axis=2)
-    yield from written[0].T
+    ratios = np.zeros(count)
+    written = np.stack(list(writer.complete(batch, request.keep, ratios)), axis=2)
+    if reranker is not None and batch.text is not None:
+        part = _frames_around(~request.keep, model.config.window_frames)
+        ratios = reranker.scores(written[:, :, part], batch.text)
+    yield from written[ratios.argmax()].T
+
+
+def _frames_around(cells: np.ndarray, least: int) -> slice:
+    """Return the frames of cells, bool [bands, frames], and some on either side up to `least`."""
+    frames = np.flatnonzero(cells.any(axis=0))
+    if not len(frames):
+        return slice(0, cells.shape[1])
+    first, last = int(frames[0]), int(frames[-1]) + 1
+    first = max(min(first, (first + last - least) // 2), 0)
+    return slice(first, max(last, first + least))
 
 
 def inpaint_codes(

@@ -93,6 +93,8 @@ class Engine:
         """Generate a clip per seed, or continue `source`; `stream` emits the sound of one."""
         start = None if source is None else self.grid(job, source)
         config = replace(GenerationConfig(), **_known(overrides, CONFIG_FIELDS))
+        if stream and (config.loop or config.fade_out):
+            raise ConfigError("got stream with loop or fade_out; expected one of both")
         if len(seeds) > 1:
             return self.model.generate_batch(
                 [prompt] * len(seeds),

@@ -62,7 +62,7 @@ async def info(request: Request) -> dict[str, Any]:
 async def generate(request: Request, body: Annotated[GenerateRequest, Body()]) -> Response:
     """Generate music from a prompt."""
     service, seeds = service_of(request), body.seeds()
-    service.check_duration(body.duration)
+    service.check_duration(body.longest_seconds())
 
     def make(job: Job) -> Any:
         clips = service.engine.generate(
@@ -84,7 +84,7 @@ async def generate(request: Request, body: Annotated[GenerateRequest, Body()]) -
 async def continue_(request: Request, query: Annotated[ContinueQuery, Query()]) -> Response:
     """Generate what follows a piece, or what precedes it; the clip begins with the piece."""
     service, seeds, source = service_of(request), query.seeds(), await request.body()
-    service.check_duration(query.duration)
+    service.check_duration(query.longest_seconds())
 
     def make(job: Job) -> Any:
         engine, given = service.engine, query.overrides()

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bandtok.api.generation_config import DEFAULT_DURATION_SECONDS, GenerationConfig
 from bandtok.errors import ConfigError
+from bandtok.lm.beat import SLOWEST_BPM
 
 AudioFormat = Literal["wav", "flac", "ogg", "mp3"]
 MusicFormat = Literal["wav", "flac", "ogg", "mp3", "btk", "json", "events"]
@@ -43,6 +44,11 @@ class MusicRequest(Request):
     top_k: int | None = Field(None, ge=0, le=1_000_000)
     top_p: float | None = Field(None, gt=0, le=1)
     guidance_scale: Scale | None = Field(None, description="Guidance by the prompt; 1 is none.")
+    beat_guidance_scale: Scale | None = Field(None, description="Guidance by the beat.")
+    num_candidates: int | None = Field(
+        None, ge=1, le=16, description="Candidates of which a reranker picks the best."
+    )
+    bpm: float | None = Field(None, description="Beats per minute, 40 to 240; 0 is no beat.")
     loudness_lufs: float | None = Field(None, ge=-60, le=0, description="Integrated loudness.")
     store_prompt: bool = Field(False, description="Keep the prompt in clear in the tags.")
     num_samples: int = Field(1, ge=1, le=8, description="Clips; more than 1 only as json, events.")
@@ -71,14 +77,25 @@ class BeatRequest(MusicRequest):
     """What requests for whole new frames may hold besides."""
 
     duration: float = Field(DEFAULT_DURATION_SECONDS, gt=0, description="Seconds of new music.")
-    bpm: float | None = Field(None, description="Beats per minute, 40 to 240; 0 is no beat.")
-    beat_guidance_scale: Scale | None = Field(None, description="Guidance by the beat.")
-    num_candidates: int | None = Field(
-        None, ge=1, le=16, description="Candidates of which a reranker picks the best."
-    )
+    bars: int | None = Field(None, ge=1, le=1000, description="Whole bars instead of seconds.")
+    meter: str | None = Field(None, max_length=8, description="Beats per bar, 1/4 to 16/4.")
+    loop: bool | None = Field(None, description="The end leads into the beginning.")
+    fade_out: float | None = Field(None, ge=0, le=60, description="Seconds that the end fades.")
     stream: bool = Field(
         False, description="Send sound while it is generated: a 16-bit WAV, or events 'audio'."
     )
+
+    def longest_seconds(self) -> float:
+        """Return how long the new music may become: bars are of the slowest tempo if none is given.
+
+        Raises:
+            ConfigError: if the meter is none.
+        """
+        if self.bars is None:
+            return self.duration
+        config = GenerationConfig(meter=self.meter or GenerationConfig.meter)
+        beats = self.bars * config.beats_per_bar
+        return 60 * beats / (self.bpm or SLOWEST_BPM)
 
 
 class GenerateRequest(BeatRequest):
