@@ -40,7 +40,7 @@ PYTHON=${PYTHON:-python3}
 bandtok() { "$PYTHON" -c 'from bandtok.cli.main import run; run()' "$@"; }
 
 if [ ! -e "$DATA" ]; then
-    bandtok data openmusic --output "$DATA"
+    "$PYTHON" -m research.corpus openmusic --output "$DATA"
 fi
 
 arguments=(--data "$DATA" --output "$OUT" --max-minutes "$MINUTES" --set "tokenizer=$TOKENIZER"
