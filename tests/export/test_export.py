@@ -12,7 +12,7 @@ from onnx import TensorProto
 import bandtok
 from bandtok.checkpoint import BUNDLED, find_model_folders
 from bandtok.errors import CheckpointError
-from bandtok.export import GRAPHS, export_model
+from bandtok.export import GRAPHS, export_model, join_models
 from bandtok.model_specs import RESIDUAL_SPEC, TOKENIZER_SPEC
 from bandtok.torch_checkpoint import debug_network, grow_decoder, save_network
 
@@ -22,7 +22,7 @@ STORED = sorted(BUNDLED.rglob("*.onnx"))
 @pytest.mark.parametrize("name", [None, "debug"])
 def test_stored_graphs_are_what_export_writes(name: str | None, tmp_path: Path) -> None:
     """Else run `bandtok export src/bandtok/weights` and tools/write_debug_models.py."""
-    written = export_model(name, tmp_path)
+    written = join_models([name], tmp_path)
     root = BUNDLED if name is None else BUNDLED / name
     assert {path.relative_to(tmp_path) for path in written} == {
         path.relative_to(root) for path in STORED if ("debug" in path.parts) == (name == "debug")
@@ -67,3 +67,27 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no model"):
         export_model(tmp_path)
     assert set(find_model_folders("debug")) >= {"tokenizer", "vocoder", "lm", "residual"}
+
+
+def test_models_are_joined_into_one(tmp_path: Path) -> None:
+    network = debug_network(TOKENIZER_SPEC)
+    torch.nn.init.normal_(network.decoder.out.weight, std=0.1)  # type: ignore[union-attr]
+    save_network(network, tmp_path / "run" / "model", TOKENIZER_SPEC.name)
+    joined = tmp_path / "joined"
+    join_models(["debug", tmp_path / "run"], joined)
+    model = bandtok.MusicModel.from_pretrained(joined, backend="onnx")
+    clip = model.generate("calm", 0.5)
+    alone = bandtok.Tokenizer.from_pretrained(tmp_path / "run", vocoder="debug", backend="torch")
+    expected = alone.decode(clip.grid).waveform
+    found = model.tokenizer.decode(clip.grid).waveform
+    assert abs(found - expected).max() < 1e-3
+    debug = bandtok.Tokenizer.from_pretrained("debug").decode(clip.grid).waveform
+    assert abs(found - debug).max() > 1e-2
+
+
+def test_networks_of_other_codes_are_not_joined(tmp_path: Path) -> None:
+    network = debug_network(TOKENIZER_SPEC)
+    save_network(network, tmp_path / "run" / "model", TOKENIZER_SPEC.name)
+    with pytest.raises(CheckpointError, match="trained on codes of tokenizer"):
+        join_models(["bundled", tmp_path / "run"], tmp_path / "joined")
+    assert not (tmp_path / "joined").exists()

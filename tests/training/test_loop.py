@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -236,6 +237,38 @@ def test_non_finite_loss_stops_and_keeps_the_last_state(tmp_path: Path) -> None:
         run_loop(task, LoopConfig(steps=9, save_every=1, validate_every=99), tmp_path)
     assert torch.isfinite(task.network.weight).all()  # type: ignore[arg-type]
     assert [p.name for p in (tmp_path / "state").iterdir()] == ["step-00000001", "step-00000002"]
+
+
+class ScriptedTask(ExplodingTask):
+    """Validates to given losses and notes at which of them it is exported."""
+
+    def __init__(self, *losses: float) -> None:
+        super().__init__()
+        self.losses, self.exported = list(losses), []  # type: ignore[var-annotated]
+
+    def step(self, step: int) -> dict[str, float]:
+        return {"loss": 1.0}
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        self.loss = self.losses.pop(0)
+        return {"loss": self.loss, "other": 0.0}
+
+    def export(self, network: nn.Module, folder: Path) -> None:
+        self.exported.append(self.loss)
+
+
+def test_the_best_model_is_kept_on_request(tmp_path: Path) -> None:
+    config = LoopConfig(steps=2, validate_every=1, save_every=1, keep_best=True)
+    task = ScriptedTask(3.0, 2.0, 2.5, 2.5)
+    run_loop(task, config, tmp_path)
+    assert task.exported == [3.0, 2.0], "that of the weights it began with counts"
+    assert "2.5 is not below 2: model kept" in (tmp_path / "train.log").read_text()
+    further = ScriptedTask(2.2, 1.0, 1.5, 1.5)
+    run_loop(further, replace(config, steps=5), tmp_path, resume=True)
+    assert further.exported == [1.0], "a resumed run knows the lowest loss"
+    every = ScriptedTask(2.0, 3.0, 3.0)
+    run_loop(every, replace(config, keep_best=False), tmp_path / "every")
+    assert every.exported == [2.0, 3.0, 3.0]
 
 
 def test_the_gradient_is_clipped() -> None:

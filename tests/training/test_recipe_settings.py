@@ -37,7 +37,10 @@ from bandtok.training.vocoder import VocoderTask
 Settings = dict[str, str]
 COVERED_NUMBER = re.compile(r"(_weight|_share|_prob|dropout)$")
 
-NO_EFFECT = {("joint", "decoded_mel_prob"): "joint training decodes every mel of a batch"}
+RECIPES = ("tokenizer", "residual", "vocoder", "joint", "lm", "reranker")
+NO_EFFECT = {("joint", "decoded_mel_prob"): "joint training decodes every mel of a batch"} | {
+    (name, "loop.keep_best"): "decides which weights are written" for name in RECIPES
+}
 OTHER_NETWORK = {
     ("lm", "network.beat_conditioning"): "adds the parameters of the beat",
     ("lm", "network.rows_share_codes"): "gives each row embeddings of its own",
@@ -77,7 +80,6 @@ def debug_recipe(name: str) -> Any:
     return override(reranker_recipes.debug(), {"batch_size": "8"})
 
 
-RECIPES = ("tokenizer", "residual", "vocoder", "joint", "lm", "reranker")
 CASES = [
     (name, field)
     for name in RECIPES

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from bandtok.data.shards import TokenCorpus
+from bandtok.errors import ConfigError
 from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC, VOCODER_SPEC
 from bandtok.torch_checkpoint import load_network
 from bandtok.training.run import recipe_modules, train
@@ -83,13 +84,28 @@ def still(case: str) -> dict[str, str]:
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_starts_from_the_weights_it_is_given(run: Train, case: str) -> None:
     """With learning rates of zero, a run exports what it had before its first step."""
-    first = run(case, "first", seed="5", steps="1")
+    trained = {"freeze_codes": "false"} if "frozen" in case else {}
+    first = run(case, "first", seed="5", steps="1", **trained)
     start = exported(case, first).state_dict()
     found = exported(case, run(case, "second", init=first, steps="1", **still(case))).state_dict()
     assert found.keys() == start.keys()
     new_codebook = CASES[case][0] == "tokenizer" and "frozen" not in case
     kept = [name for name in start if not (new_codebook and name.startswith("quantizer."))]
     assert all(torch.equal(found[name], start[name]) for name in kept)
+
+
+def test_a_codebook_is_kept_on_request(run: Train) -> None:
+    first = run("tokenizer", "first", seed="5", steps="1")
+    start = exported("tokenizer", first).state_dict()["quantizer.codebook"]
+    settings = {"steps": "1", "codebook_decay": "0.9999", "quantize_start_step": "0"}
+    found = {}
+    for kept in ("true", "false"):
+        folder = run("tokenizer", kept, init=first, keep_codebook=kept, **settings)
+        found[kept] = exported("tokenizer", folder).state_dict()["quantizer.codebook"]
+    assert torch.allclose(found["true"], start, atol=0.02)
+    assert not torch.allclose(found["false"], start, atol=0.2)
+    with pytest.raises(ConfigError, match="--init"):
+        run("tokenizer", "without", keep_codebook="true")
 
 
 @pytest.mark.parametrize("case", ["tokenizer", "residual", "vocoder", "lm", "reranker"])

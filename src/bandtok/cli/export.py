@@ -10,8 +10,13 @@ import typer
 from bandtok.cli import options
 from bandtok.cli.console import print_json
 
-Source = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Model or run folder, or a Hugging Face hub id.")
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL...",
+        help="Model or run folder, or a Hugging Face hub id. Of several, each network is taken "
+        "from the last that has it.",
+    ),
 ]
 Folder = Annotated[
     Path | None,
@@ -20,24 +25,26 @@ Folder = Annotated[
         "-o",
         metavar="DIR",
         help="Folder for the graphs with copies of config and weights; the model's own if not "
-        "given.",
+        "given. Required for several.",
     ),
 ]
 
 
 def export(
-    model: Source,
+    models: Sources,
     output: Folder = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Write a model's networks as ONNX graphs, which run without torch."""
+    """Join models and runs into one model folder, with ONNX graphs, which run without torch."""
+    if len(models) > 1 and output is None:
+        raise typer.BadParameter(f"got {len(models)} models; name a folder with --output")
     from bandtok.extras import require
 
     require("onnx", "export")
-    from bandtok.export import export_model
+    from bandtok.export import export_model, join_models
 
-    written = export_model(model, output)
+    written = join_models(models, output) if output else export_model(models[0])
     if json:
         print_json({"files": [str(path) for path in written]})
     elif not quiet:

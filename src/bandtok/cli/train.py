@@ -74,6 +74,10 @@ def train(
             "--init", metavar="NAME_OR_PATH", help="Start from the weights of this model."
         ),
     ] = None,
+    device: Annotated[
+        options.Device | None,
+        typer.Option("--device", help="Where to train, instead of the recipe's device."),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated."),
@@ -99,6 +103,8 @@ def train(
 ) -> None:
     """Train a network with a recipe on any folder of audio."""
     settings = _settings(set_ or [])
+    if device is not None:
+        settings["device"] = device.value
     from bandtok.training import run as runs
 
     with silent_codecs(), status_line(quiet) as show:

@@ -1,13 +1,14 @@
 """Networks as ONNX graphs, written operator by operator from a model's config; needs no torch.
 
-`GRAPHS` says which graphs a kind of model has; :func:`export_model` writes them.
+`GRAPHS` says which graphs a kind of model has; :func:`export_model` writes them,
+:func:`join_models` those of a model that is put together from several.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,16 @@ from bandtok.checkpoint import (
     find_model_folders,
     read_config,
     read_shapes,
+    read_weights,
 )
+from bandtok.errors import CheckpointError
 from bandtok.export.codec_graphs import decoder_graph, encoder_graph, vocoder_graph
 from bandtok.export.graph import Graph
 from bandtok.export.lm_graphs import beat_graph, condition_graph, step_graph, tempo_graph
 from bandtok.export.text_graphs import bert_graph, codes_graph, match_text_graph
 from bandtok.lm.text_encoder import VOCABULARY_FILE, read_text_encoder
-from bandtok.model_specs import SPECS
+from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, RESIDUAL_SPEC, SPECS, TOKENIZER_SPEC
+from bandtok.tokenizer.fingerprint import code_fingerprint
 from bandtok.tokens.atomic import write_bytes
 
 BuildGraph = Callable[[Any, Mapping[str, tuple[int, ...]]], Graph]
@@ -62,13 +66,11 @@ def export_text_encoder(folder: Path) -> Path:
     return folder / TEXT_GRAPH
 
 
-def export_model(name: str | os.PathLike[str] | None, output: Path | None = None) -> list[Path]:
-    """Write the graphs of all networks that a model consists of.
+def export_model(name: str | os.PathLike[str] | None) -> list[Path]:
+    """Write the graphs of all networks that a model consists of, beside their weights.
 
     Args:
         name: as for `bandtok.checkpoint.find_model_folder`.
-        output: folder for graphs and copies of config, weights and card; None writes the graphs
-            beside the weights.
 
     Returns:
         The graph files.
@@ -76,25 +78,67 @@ def export_model(name: str | os.PathLike[str] | None, output: Path | None = None
     Raises:
         CheckpointError: if there is no such model, or it is damaged.
     """
+    folders = find_model_folders(name)
+    return [file for kind, folder in folders.items() for file in _export(kind, folder)]
+
+
+def join_models(names: Sequence[str | os.PathLike[str] | None], output: Path) -> list[Path]:
+    """Copy the networks of models and runs into one model folder, and write their graphs there.
+
+    Args:
+        names: as for `bandtok.checkpoint.find_model_folder`, or "bundled". Each network is taken
+            from the last that has it.
+        output: the model folder, made if need be: a folder per network.
+
+    Returns:
+        The graph files.
+
+    Raises:
+        CheckpointError: if a model is missing or damaged, or a language model or reranker does not
+            know the codes of the tokenizer.
+    """
+    chosen: dict[str, tuple[str, Path]] = {}
+    for name in names:
+        folders = find_model_folders(None if name == "bundled" else name)
+        for kind, folder in folders.items():
+            other = kind == RESIDUAL_SPEC.name and TOKENIZER_SPEC.name not in folders
+            chosen[TOKENIZER_SPEC.name if other else kind] = kind, folder
+    _check_codes(chosen)
     written = []
-    for kind, folder in find_model_folders(name).items():
-        target = folder
-        if output is not None:
-            target = output / kind
-            target.mkdir(parents=True, exist_ok=True)
-            for file in (CARD_FILE, WEIGHTS_FILE, VOCABULARY_FILE, CONFIG_FILE):
-                if (folder / file).is_file():
-                    shutil.copyfile(folder / file, target / file)
-        if kind not in _SPECS:
-            written.append(export_text_encoder(target))
-            continue
-        _, config = read_config(_SPECS[kind], folder)
-        graphs = GRAPHS[kind] | (
-            _BEAT_GRAPHS if getattr(config, "beat_conditioning", False) else {}
-        )
-        shapes = read_shapes(folder)
-        for file, build in graphs.items():
-            graph = build(config, shapes)
-            write_bytes(target / file, graph.serialized(config.to_dict()))
-            written.append(target / file)
+    for place, (kind, folder) in chosen.items():
+        target = output / place
+        target.mkdir(parents=True, exist_ok=True)
+        for file in (CARD_FILE, WEIGHTS_FILE, VOCABULARY_FILE, CONFIG_FILE):
+            if (folder / file).is_file() and folder.resolve() != target.resolve():
+                shutil.copyfile(folder / file, target / file)
+        written += _export(kind, target)
     return written
+
+
+def _check_codes(chosen: Mapping[str, tuple[str, Path]]) -> None:
+    if TOKENIZER_SPEC.name not in chosen:
+        return
+    kind, folder = chosen[TOKENIZER_SPEC.name]
+    _, config = read_config(_SPECS[kind], folder)
+    fingerprint = code_fingerprint(config, read_weights(folder, "encoder.", "quantizer."))
+    for place, (kind, other) in chosen.items():
+        if kind not in (LM_SPEC.name, RERANKER_SPEC.name):
+            continue
+        wanted = getattr(read_config(_SPECS[kind], other)[1], "tokenizer_fingerprint", "")
+        if wanted and wanted != fingerprint:
+            raise CheckpointError(
+                f"the {place} in {other} was trained on codes of tokenizer {wanted[:12]}, not on "
+                f"those of {folder} ({fingerprint[:12]}); leave one of them out"
+            )
+
+
+def _export(kind: str, folder: Path) -> list[Path]:
+    """Write the graphs of one network beside its weights."""
+    if kind not in _SPECS:
+        return [export_text_encoder(folder)]
+    _, config = read_config(_SPECS[kind], folder)
+    graphs = GRAPHS[kind] | (_BEAT_GRAPHS if getattr(config, "beat_conditioning", False) else {})
+    shapes = read_shapes(folder)
+    for file, build in graphs.items():
+        write_bytes(folder / file, build(config, shapes).serialized(config.to_dict()))
+    return [folder / file for file in graphs]

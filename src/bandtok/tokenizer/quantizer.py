@@ -138,6 +138,12 @@ class Quantizer(LatentQuantizer):
         self.codebook[seen] = self.sums[seen] / self.counts[seen, None]
 
     @torch.no_grad()
+    def restart_averages(self) -> None:
+        """Begin the moving averages at the entries, as if each had been chosen once."""
+        self.counts.fill_(1)
+        self.sums.copy_(self.codebook)
+
+    @torch.no_grad()
     def follow_counts(self, codes: Tensor) -> None:
         """Average how often each entry is chosen; moves none."""
         counts = torch.bincount(codes.reshape(-1), minlength=len(self.codebook))

@@ -36,6 +36,10 @@ class CodebookRule(Protocol):
         """Place the entries, given latents [number, code_dim]."""
         ...
 
+    def keep(self) -> None:
+        """Go on from the entries that the quantizer has."""
+        ...
+
     def move(self, latents: Tensor, codes: Tensor) -> None:
         """Follow latents [batch, code_dim, bands, frames] and codes [batch, bands, frames]."""
         ...
@@ -54,6 +58,9 @@ class EMACodebook:
 
     def start(self, rows: Tensor, generator: torch.Generator) -> None:
         self.quantizer.initialize(rows, generator)
+
+    def keep(self) -> None:
+        self.quantizer.restart_averages()
 
     def move(self, latents: Tensor, codes: Tensor) -> None:
         self.quantizer.update(latents, codes)
@@ -116,6 +123,9 @@ class GradientRule:
 
     def start(self, rows: Tensor, generator: torch.Generator) -> None:
         self.quantizer.initialize(rows, generator)
+        self.keep()
+
+    def keep(self) -> None:
         self.entries.place(self.quantizer.codebook)
 
     def move(self, latents: Tensor, codes: Tensor) -> None:
@@ -153,6 +163,9 @@ class LatticeCodebook:
         quantizer.codebook.copy_(torch.tensor(list(product(*axes))))
 
     def start(self, rows: Tensor, generator: torch.Generator) -> None:
+        """Stay."""
+
+    def keep(self) -> None:
         """Stay."""
 
     def move(self, latents: Tensor, codes: Tensor) -> None:
@@ -200,6 +213,10 @@ class LayeredRule:
         for layer, rule in zip(self.quantizer.codebooks(), self.rules, strict=True):
             rule.start(rearrange(left, "1 c 1 n -> n c"), generator)
             left = left - layer.decode(layer.encode(left))
+
+    def keep(self) -> None:
+        for rule in self.rules:
+            rule.keep()
 
     def move(self, latents: Tensor, codes: Tensor) -> None:
         given = self.quantizer.residuals(latents, codes)

@@ -73,7 +73,9 @@ class LMTraining:
         sampled_frames: length of the grid sampled at each validation; 0 for none.
         device: "auto" takes an accelerator if there is one.
         precision: "bfloat16" runs matrix products on an accelerator in half precision.
-        compile: let torch compile the transformer: a minute of work that an accelerator pays back.
+        compile: let torch compile the transformer on an accelerator, which takes a minute.
+        init: model whose weights the run begins with: "bundled", a name or folder; "" for random
+            weights.
     """
 
     network: MusicLMConfig = field(default_factory=MusicLMConfig)
@@ -95,6 +97,7 @@ class LMTraining:
     device: str = "auto"
     precision: str = "float32"
     compile: bool = False
+    init: str = ""
 
     def __post_init__(self) -> None:
         for name in ("caption_dropout", "beat_prob", "infill_prob", "known_token_loss_weight"):
@@ -164,7 +167,7 @@ class LMTask:
             self._stream = torch.cuda.Stream(self.device)
             self._batches = Prefetch(self._make_batches_in_stream)
             torch.set_float32_matmul_precision("high")
-        if recipe.compile:
+        if recipe.compile and self.device.type != "cpu":
             network.transformer.compile(dynamic=False)
         counts = self.train.windows.band_counts(self.config.codebook_size)
         self.unigram_loss = unigram_loss(counts, self.valid.codes.numpy())

@@ -27,6 +27,8 @@ from bandtok.errors import ConfigError, TrainingError
 from bandtok.training.state import load_state, save_state
 from bandtok.training.tracking import Tracker, progress_line, validation_line
 
+_NOT_NUMBERS = ("part", "step", "minutes")
+
 
 class TrainingTask(Protocol):
     """What the loop needs of a kind of training.
@@ -65,7 +67,12 @@ class TrainingTask(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """How long and how to train; learning rates belong to the task's optimizers."""
+    """How long and how to train; learning rates belong to the task's optimizers.
+
+    Attributes:
+        keep_best: write the model only when its first validation number, a loss, is the lowest so
+            far, that of the weights it began with included; otherwise after each validation.
+    """
 
     steps: int = 10_000
     warmup_steps: int = 100
@@ -75,6 +82,7 @@ class LoopConfig:
     validate_every: int = 500
     save_every: int = 250
     seed: int = 0
+    keep_best: bool = False
 
     def __post_init__(self) -> None:
         for name in ("steps", "log_every", "validate_every", "save_every"):
@@ -123,6 +131,7 @@ def run_loop(
     minutes = values["minutes"] if values else 0.0
     began = time.monotonic()
     validation: dict[str, float] = {}
+    lowest = _lowest_loss(out, first) if config.keep_best else math.inf
 
     def elapsed() -> float:
         return (time.monotonic() - began) / 60
@@ -135,8 +144,25 @@ def run_loop(
     def save() -> None:
         save_state(out / "state", step, modules, task.optimizers, {"minutes": minutes + elapsed()})
 
+    def measure() -> dict[str, float]:
+        nonlocal lowest
+        numbers = _validate(task, averaged, tracker, step, minutes + elapsed(), out)
+        line(validation_line(step, config.steps, numbers), True)
+        loss = next(iter(numbers.values()))
+        if config.keep_best and loss >= lowest:
+            line(
+                f"step {step}/{config.steps}, {loss:.4g} is not below {lowest:.4g}: model kept",
+                True,
+            )
+        else:
+            task.export(averaged, out / "model")
+            lowest = loss
+        return numbers
+
     with Tracker(out) as tracker, _Interrupt() as interrupt:
         line(_start_line(task.network, step, config.steps), True)
+        if config.keep_best and not step:
+            measure()
         while step < config.steps:
             if interrupt.requested or (max_minutes is not None and elapsed() >= max_minutes):
                 break
@@ -154,16 +180,14 @@ def run_loop(
                 if report:
                     report(step, config.steps, numbers)
             if step % config.validate_every == 0:
-                validation = _validate(task, averaged, tracker, step, minutes + elapsed(), out)
-                line(validation_line(step, config.steps, validation), True)
+                validation = measure()
             if step % config.save_every == 0:
                 save()
         if step > first and step % config.save_every:
             save()
         # also where a run was killed between its last state and its last model
         if step > first or step >= config.steps:
-            validation = _validate(task, averaged, tracker, step, minutes + elapsed(), out)
-            line(validation_line(step, config.steps, validation), True)
+            validation = measure()
     return LoopResult(step=step, validation=validation, finished=step >= config.steps)
 
 
@@ -249,8 +273,16 @@ def _validate(
     for name, image in images.items():
         Image.fromarray(image).save(out / "images" / f"{name}-{step:08d}.png")
         tracker.image(name, step, image)
-    task.export(averaged, out / "model")
     return numbers
+
+
+def _lowest_loss(out: Path, step: int) -> float:
+    """Return the lowest first validation number up to a step of a run, infinity if none."""
+    if not step:
+        return math.inf
+    lines = [one for one in read_metrics(out) if one["part"] == "valid" and one["step"] <= step]
+    first = (next(v for k, v in one.items() if k not in _NOT_NUMBERS) for one in lines)
+    return min(first, default=math.inf)
 
 
 class _Interrupt:

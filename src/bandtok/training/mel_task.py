@@ -59,7 +59,9 @@ class MelTraining:
         discriminator_start_step: step from which the discriminators are trained; None for never.
         validation_crops: number of fixed held-out crops.
         precision: "float32", or "bfloat16" for convolutions and matrix products of what is trained.
-        device: "auto", "cpu" or "cuda".
+        device: "auto" takes an accelerator if there is one.
+        init: model whose weights the run begins with: "bundled", a name or folder; "" for random
+            weights.
     """
 
     network: MelImageConfig | VocoderConfig = field(default_factory=TokenizerConfig)
@@ -79,7 +81,8 @@ class MelTraining:
     discriminator_start_step: int | None = None
     validation_crops: int = 48
     precision: str = "float32"
-    device: str = "cpu"
+    device: str = "auto"
+    init: str = ""
 
     def __post_init__(self) -> None:
         check_precision(self.precision)

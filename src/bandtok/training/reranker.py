@@ -41,6 +41,8 @@ class RerankerTraining:
             to start from random ones.
         validation_windows: fixed windows of the valid split, contrasted `batch_size` at a time.
         device: "auto" takes an accelerator if there is one.
+        init: model whose weights the run begins with: "bundled", a name or folder; "" for random
+            weights.
     """
 
     network: RerankerConfig = field(default_factory=RerankerConfig)
@@ -52,6 +54,7 @@ class RerankerTraining:
     tokenizer: str = "bundled"
     validation_windows: int = 256
     device: str = "auto"
+    init: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.frames[0] <= self.frames[1]:

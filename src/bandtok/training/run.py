@@ -120,8 +120,7 @@ def train(
         out: run folder.
         resume: go on from the newest state in `out`, with the run's own settings and data; what
             `settings` and `data` change is said and recorded.
-        init: start from the weights of this model ("bundled", a name, folder or run) instead of
-            random ones.
+        init: setting `init` of the recipe: "bundled", a name, folder or run.
         settings: recipe fields to replace, as text.
         max_minutes: stop after this many minutes of training.
         report: progress.
@@ -133,19 +132,19 @@ def train(
     names = recipe_names(kind)
     if recipe not in names:
         raise ConfigError(f"got {kind} recipe {recipe!r}; expected one of {', '.join(names)}")
+    settings = dict(settings or {}) | ({} if init is None else {"init": init})
     report, folders = report or RunReport(), [data] if isinstance(data, Path) else list(data)
     _claim_folder(out, resume)
     before = load_record(out) if resume else None
     if before and (before.kind, before.recipe) != (kind, recipe):
         raise ConfigError(f"{out} is a run of {before.kind} {before.recipe}; got {kind} {recipe}")
-    complete = resumed_settings(before, getattr(_recipes(kind), recipe)(), settings or {}, out)
+    complete = resumed_settings(before, getattr(_recipes(kind), recipe)(), settings, out)
     named = [str(folder.resolve()) for folder in folders]
-    record = RunRecord(kind=kind, recipe=recipe, settings=describe(complete), data=named, init=init)
+    record = RunRecord(kind=kind, recipe=recipe, settings=describe(complete), data=named)
     task = _BUILDERS[kind](complete, _Source(folders, out / "cache"), report)
     resumes = resume and has_state(out / "state")
-    if init is not None and not resumes:
-        start = load_network(_NETWORK_KINDS[kind], _name(init))
-        _start_from(task, start)
+    if complete.init and not resumes:
+        _start_from(task, load_network(_NETWORK_KINDS[kind], _name(complete.init)))
     return run_loop(
         task,
         complete.loop,
@@ -202,7 +201,7 @@ def _start_from(task: TrainingTask, start: nn.Module) -> None:
     weights, target = start.state_dict(), task.network
     if isinstance(task, JointTask):
         target = task.network.vocoder
-    if isinstance(task, TokenizerTask) and not task.recipe.freeze_codes:
+    if isinstance(task, TokenizerTask) and not task.recipe.keeps_codebook:
         fresh = task.network.quantizer.state_dict(prefix="quantizer.")
         weights = {k: v for k, v in weights.items() if not k.startswith("quantizer.")} | fresh
     if isinstance(target, MelTokenizer):
@@ -211,6 +210,8 @@ def _start_from(task: TrainingTask, start: nn.Module) -> None:
         weights = target.beat_weights() | weights
     check_shapes(target.state_dict(), {k: tuple(v.shape) for k, v in weights.items()}, "--init")
     target.load_state_dict(weights)
+    if isinstance(task, TokenizerTask) and task.recipe.keeps_codebook:
+        task.rule.keep()
 
 
 def _recipes(kind: str) -> ModuleType:
@@ -269,6 +270,10 @@ def _cache(root: Path, source: _Source, report: RunReport) -> Path:
 
 
 def _tokenizer_task(recipe: Any, data: _Source, report: RunReport) -> TrainingTask:
+    if recipe.keeps_codebook and not recipe.init:
+        raise ConfigError(
+            "freeze_codes and keep_codebook need a tokenizer to begin with; name one with --init"
+        )
     stores = _stores(data, recipe.network.mel.sample_rate, report)
     if isinstance(recipe, ResidualTraining):
         return ResidualTask(recipe, stores["train"], stores["valid"])

@@ -1,6 +1,6 @@
 """RUN/recipe.json: what a run is trained with, and what was changed when it was resumed.
 
-{"kind": ..., "recipe": ..., "settings": {path: value}, "data": [...], "init": ...,
+{"kind": ..., "recipe": ..., "settings": {path: value}, "data": [...],
  "changes": [{"step": ..., path: [before, after]}]}
 """
 
@@ -27,7 +27,6 @@ class RunRecord:
         kind, recipe: of the network and of the settings it began with.
         settings: every setting by dotted path, as it is now.
         data: folders of the data.
-        init: the model whose weights the run began with, if any.
         changes: one entry per time that a setting was changed: the step, and each path with the
             values before and after.
     """
@@ -36,7 +35,6 @@ class RunRecord:
     recipe: str
     settings: Mapping[str, Any]
     data: list[str]
-    init: str | None = None
     changes: list[dict[str, Any]] = field(default_factory=list)
 
     def save(self, out: Path) -> None:
@@ -56,7 +54,7 @@ class RunRecord:
     def continued(self, other: RunRecord, step: int) -> RunRecord:
         """Return the record of this run that goes on as `other` from a step on."""
         entry = {"step": step, **self.changed(other)}
-        return replace(other, init=self.init, changes=[*self.changes, entry])
+        return replace(other, changes=[*self.changes, entry])
 
 
 def load_record(out: Path) -> RunRecord | None:

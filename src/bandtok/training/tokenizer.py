@@ -51,6 +51,8 @@ class TokenizerTraining(MelTraining):
         predictability_weight: of how well a small causal network predicts the next frame's latents.
         freeze_codes: train only the decoder, so that every code stays what it is. `precision` then
             applies to the decoder; without it, to the discriminators alone.
+        keep_codebook: begin with the codebook of `init` instead of one found by k-means. Codes
+            change all the same, as encoder and entries move.
     """
 
     network: MelImageConfig = field(default_factory=TokenizerConfig)
@@ -66,6 +68,7 @@ class TokenizerTraining(MelTraining):
     smoothness_weight: float = 0.0
     predictability_weight: float = 0.0
     freeze_codes: bool = False
+    keep_codebook: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,6 +83,10 @@ class TokenizerTraining(MelTraining):
             raise ConfigError(
                 f"got start_vectors_per_entry {self.start_vectors_per_entry}; expected 1 or more"
             )
+
+    @property
+    def keeps_codebook(self) -> bool:
+        return self.freeze_codes or self.keep_codebook
 
 
 class TokenizerTask(MelTask):
@@ -132,9 +139,9 @@ class TokenizerTask(MelTask):
         """Reconstruct, compute the losses, update; then move the codebook."""
         recipe = self.recipe
         self.network.train()
-        if step == recipe.quantize_start_step and not recipe.freeze_codes:
+        quantize = recipe.keeps_codebook or step >= recipe.quantize_start_step
+        if step == recipe.quantize_start_step and not recipe.keeps_codebook:
             self._initialize_codebook(step)
-        quantize = recipe.freeze_codes or step >= recipe.quantize_start_step
         mel = self._mel(step)
         output = self._forward(mel, quantize)
         pair = (self.normalized(output.mel), self.normalized(mel))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bandtok.lm.reranker_config import DEBUG_RERANKER
 from bandtok.training.loop import LoopConfig
 from bandtok.training.reranker import RerankerTraining
@@ -19,6 +21,32 @@ def bundled() -> RerankerTraining:
         loop=LoopConfig(
             steps=1500, warmup_steps=50, ema_decay=0.995, validate_every=500, save_every=250
         )
+    )
+
+
+def finetune() -> RerankerTraining:
+    """The bundled reranker on music of one's own, at a tenth of the rate.
+
+    The model is written while it finds the captions of held-out music better. Hardware: one CPU
+    core, a few minutes.
+
+        bandtok train reranker finetune --data SHARDS --output runs/reranker
+    """
+    recipe = bundled()
+    return replace(
+        recipe,
+        loop=LoopConfig(
+            steps=200,
+            warmup_steps=10,
+            ema_decay=0.98,
+            validate_every=20,
+            save_every=20,
+            keep_best=True,
+        ),
+        batch_size=32,
+        learning_rate=2e-4,
+        validation_windows=64,
+        init="bundled",
     )
 
 

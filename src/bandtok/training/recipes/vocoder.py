@@ -117,7 +117,32 @@ def joint_sharp_gpu() -> JointTraining:
         batch_size=32,
         crop_mel_frames=128,
         discriminators="mel+spectrum",
-        device="cuda",
+    )
+
+
+def finetune() -> JointTraining:
+    """The bundled decoder and vocoder together on music of one's own; tokens stay valid.
+
+    `joint_sharp` at a fifth of its rates and without the tagger. Leaves RUN/model/tokenizer and
+    RUN/model/vocoder. Hardware: one CPU core, 2.5 GB of memory, about 2 s per step.
+
+        bandtok train vocoder finetune --data MUSIC --output runs/sound
+    """
+    recipe = joint_sharp()
+    return replace(
+        recipe,
+        loop=LoopConfig(
+            steps=600,
+            warmup_steps=40,
+            ema_decay=0.99,
+            log_every=10,
+            validate_every=100,
+            save_every=50,
+        ),
+        learning_rate=1e-4,
+        decoder_learning_rate=8e-5,
+        tagger_weight=0.0,
+        init="bundled",
     )
 
 
