@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.budget import functions, sources
 
-LINES_IN_WHEEL = 34_040  # the goal is 20,000
+LINES_IN_WHEEL = 34_330  # the goal is 20,000
 LINES_PER_FILE, LINES_PER_FUNCTION, ARGUMENTS = 400, 60, 8
 
 # path: (lines today, reason)
@@ -21,7 +21,7 @@ LONG_FILES = {
 # path and function: (lines today, reason)
 LONG_FUNCTIONS = {
     "evaluation/corpus.py evaluate_reconstruction": (74, "one pass over a corpus; to be split"),
-    "training/loop.py run_loop": (74, "the loop itself, with its documentation"),
+    "training/loop.py run_loop": (75, "the loop itself, with its documentation"),
 }
 # path and function: (arguments today, reason)
 MANY_ARGUMENTS = {

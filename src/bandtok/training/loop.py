@@ -131,7 +131,6 @@ def run_loop(
     minutes = values["minutes"] if values else 0.0
     began = time.monotonic()
     validation: dict[str, float] = {}
-    lowest = _lowest_loss(out, first) if config.keep_best else math.inf
 
     def elapsed() -> float:
         return (time.monotonic() - began) / 60
@@ -144,25 +143,11 @@ def run_loop(
     def save() -> None:
         save_state(out / "state", step, modules, task.optimizers, {"minutes": minutes + elapsed()})
 
-    def measure() -> dict[str, float]:
-        nonlocal lowest
-        numbers = _validate(task, averaged, tracker, step, minutes + elapsed(), out)
-        line(validation_line(step, config.steps, numbers), True)
-        loss = next(iter(numbers.values()))
-        if config.keep_best and loss >= lowest:
-            line(
-                f"step {step}/{config.steps}, {loss:.4g} is not below {lowest:.4g}: model kept",
-                True,
-            )
-        else:
-            task.export(averaged, out / "model")
-            lowest = loss
-        return numbers
-
     with Tracker(out) as tracker, _Interrupt() as interrupt:
+        validator = _Validator(task, averaged, config, out, tracker, line)
         line(_start_line(task.network, step, config.steps), True)
         if config.keep_best and not step:
-            measure()
+            validator(0, minutes)
         while step < config.steps:
             if interrupt.requested or (max_minutes is not None and elapsed() >= max_minutes):
                 break
@@ -180,14 +165,14 @@ def run_loop(
                 if report:
                     report(step, config.steps, numbers)
             if step % config.validate_every == 0:
-                validation = measure()
+                validation = validator(step, minutes + elapsed())
             if step % config.save_every == 0:
                 save()
         if step > first and step % config.save_every:
             save()
         # also where a run was killed between its last state and its last model
         if step > first or step >= config.steps:
-            validation = measure()
+            validation = validator(step, minutes + elapsed())
     return LoopResult(step=step, validation=validation, finished=step >= config.steps)
 
 
@@ -261,25 +246,52 @@ def _check_finite(numbers: Mapping[str, float], step: int) -> None:
             )
 
 
-def _validate(
-    task: TrainingTask, averaged: nn.Module, tracker: Tracker, step: int, minutes: float, out: Path
-) -> dict[str, float]:
-    averaged.eval()
-    with torch.no_grad():
-        numbers = task.validate(averaged)
-        images = task.log_images(averaged)
-    tracker.numbers("valid", step, minutes, numbers)
-    (out / "images").mkdir(exist_ok=True)
-    for name, image in images.items():
-        Image.fromarray(image).save(out / "images" / f"{name}-{step:08d}.png")
-        tracker.image(name, step, image)
-    return numbers
+class _Validator:
+    """Measures the averaged network, logs numbers and images, and writes the model."""
+
+    def __init__(
+        self,
+        task: TrainingTask,
+        averaged: nn.Module,
+        config: LoopConfig,
+        out: Path,
+        tracker: Tracker,
+        line: Callable[[str, bool], None],
+    ) -> None:
+        self._task, self._averaged, self._config = task, averaged, config
+        self._out, self._tracker, self._line = out, tracker, line
+        self._lowest: float | None = None
+
+    def __call__(self, step: int, minutes: float) -> dict[str, float]:
+        steps = self._config.steps
+        numbers = self._measure(step, minutes)
+        self._line(validation_line(step, steps, numbers), True)
+        if self._config.keep_best:
+            loss, lowest = next(iter(numbers.values())), self._lowest
+            lowest = _lowest_loss(self._out, step - 1) if lowest is None else lowest
+            self._lowest = min(loss, lowest)
+            if loss >= lowest:
+                kept = f"{loss:.4g} is not below {lowest:.4g}: model kept"
+                self._line(f"step {step}/{steps}, {kept}", True)
+                return numbers
+        self._task.export(self._averaged, self._out / "model")
+        return numbers
+
+    def _measure(self, step: int, minutes: float) -> dict[str, float]:
+        self._averaged.eval()
+        with torch.no_grad():
+            numbers = self._task.validate(self._averaged)
+            images = self._task.log_images(self._averaged)
+        self._tracker.numbers("valid", step, minutes, numbers)
+        (self._out / "images").mkdir(exist_ok=True)
+        for name, image in images.items():
+            Image.fromarray(image).save(self._out / "images" / f"{name}-{step:08d}.png")
+            self._tracker.image(name, step, image)
+        return numbers
 
 
 def _lowest_loss(out: Path, step: int) -> float:
     """Return the lowest first validation number up to a step of a run, infinity if none."""
-    if not step:
-        return math.inf
     lines = [one for one in read_metrics(out) if one["part"] == "valid" and one["step"] <= step]
     first = (next(v for k, v in one.items() if k not in _NOT_NUMBERS) for one in lines)
     return min(first, default=math.inf)
