@@ -8,9 +8,11 @@ import shlex
 import subprocess
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
+import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from bandtok.cli.main import app
@@ -34,13 +36,15 @@ def commands(work: Path, *steps: str) -> list[list[str]]:
     return [shlex.split(line) for line in done.stdout.splitlines()]
 
 
-def parse(command: click.Command, words: list[str]) -> click.Context:
+def parse(app: typer.Typer, words: list[str]) -> None:
     """Parse as the program does, down to the values of options, without running anything."""
-    while isinstance(command, click.Group):
-        found = command.get_command(click.Context(command), words[0])
-        assert found is not None, words
-        command, words = found, words[1:]
-    return command.make_context(command.name, list(words))
+    command: Any = get_command(app)
+    context = None
+    while isinstance(command, TyperGroup):
+        context = command.context_class(command, parent=context, info_name=words[0])
+        command, words = command.get_command(context, words[0]), words[1:]
+        assert command is not None, words
+    command.make_context(command.name, list(words), parent=context)
 
 
 def test_all_commands_parse(tmp_path: Path) -> None:
@@ -53,10 +57,10 @@ def test_all_commands_parse(tmp_path: Path) -> None:
             if word.startswith(str(tmp_path)):
                 Path(word).mkdir(parents=True, exist_ok=True)
         if program == "bandtok":
-            parse(get_command(app), arguments)
+            parse(app, arguments)
         elif program.startswith("research."):
             module = importlib.import_module(f"{program}.__main__")
-            parse(get_command(module.app), arguments)
+            parse(module.app, arguments)
         else:
             assert importlib.util.find_spec(program) is not None
         if arguments[0] == "train":
