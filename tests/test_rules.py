@@ -11,13 +11,11 @@ from pathlib import Path
 
 from tests.budget import functions, sources
 
-LINES_IN_WHEEL = 34_330  # the goal is 20,000
+LINES_IN_WHEEL = 34_320  # the goal is 20,000
 LINES_PER_FILE, LINES_PER_FUNCTION, ARGUMENTS = 400, 60, 8
 
 # path: (lines today, reason)
-LONG_FILES = {
-    "evaluation/plots.py": (434, "one function per plot"),
-}
+LONG_FILES = {}
 # path and function: (lines today, reason)
 LONG_FUNCTIONS = {
     "evaluation/corpus.py evaluate_reconstruction": (74, "one pass over a corpus; to be split"),

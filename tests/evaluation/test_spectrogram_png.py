@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from bandtok.evaluation.spectrogram_png import bare_mel, bare_tokens
+from bandtok.tokens.grid import TokenGrid
 
 SILENCE = -11.5
 
@@ -45,7 +46,7 @@ def test_a_mel_of_silence_alone_is_drawn() -> None:
 
 def test_equal_codes_have_equal_colors() -> None:
     codes = np.array([[0, 1, 0], [4095, 7, 1]])
-    picture = pixels(bare_tokens(codes))
+    picture = pixels(bare_tokens(TokenGrid(codes=codes, codebook_size=4096)))
     assert picture.shape == (2, 3, 3)
     first, second = picture[1], picture[0]  # row 0 is at the foot
     assert (first[0] == first[2]).all()

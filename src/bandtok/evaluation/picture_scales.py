@@ -6,17 +6,12 @@ import numpy as np
 
 from bandtok.signal.mel import MelConfig, mel_bin_centers_hz
 
-_TICKS_HZ = (100, 300, 1_000, 3_000, 10_000, 20_000)
+_TICKS_HZ = (300, 1_000, 3_000, 10_000, 20_000)
 _MAX_COLUMNS = 1_600
 RANGE_DB = 90.0
 """How far below the loudest moment a spectrogram's darkest color is."""
 DECIBELS = 20 / np.log(10)
 """dB in one unit of an ln-mel."""
-
-
-def token_colors(codes: np.ndarray) -> np.ndarray:
-    """Scatter codes over [0, 1): neighboring ids mean nothing, so only equality shows."""
-    return (codes.astype(np.uint64) * 2_654_435_761 % 2**32 / 2**32).astype(np.float32)
 
 
 def frequency_marks(config: MelConfig) -> dict[int, float]:

@@ -20,7 +20,6 @@ from bandtok.evaluation.picture_scales import (
     RANGE_DB,
     frequency_marks,
     narrowed,
-    token_colors,
 )
 from bandtok.evaluation.reconstruction import log_mel, matched_waveforms
 from bandtok.evaluation.usage import CodebookUsage
@@ -28,6 +27,7 @@ from bandtok.extras import missing
 from bandtok.signal.audio import Audio
 from bandtok.signal.mel import MelConfig
 from bandtok.tokens import atomic
+from bandtok.tokens.code_colors import token_image
 from bandtok.tokens.grid import TokenGrid
 
 try:
@@ -311,26 +311,25 @@ def _draw_mels(
     difference_limit: float = _DIFFERENCE_LIMIT,
 ) -> None:
     """Plot into the axes for original, reconstruction and difference."""
-    extent = (0.0, seconds, 0.0, float(config.n_mels))
     top = max(float(before.max()), float(after.max())) * DECIBELS
     bottom = max(top - range_db, config.silence * DECIBELS)
     limits = (bottom, max(top, bottom + 1))
-    for axis, mel, name in ((axes[0], before, "mel before"), (axes[1], after, "mel after")):
+    for axis, mel, name in ((axes[0], before, "original"), (axes[1], after, "reconstruction")):
         _draw_mel(figure, axis, mel, name, seconds, config, limits)
     difference = after - before
     image = axes[2].imshow(
-        narrowed(difference),
+        narrowed(difference) * DECIBELS,
         origin="lower",
         aspect="auto",
-        extent=extent,
-        vmin=-difference_limit,
-        vmax=difference_limit,
+        extent=(0.0, seconds, 0.0, float(config.n_mels)),
+        vmin=-difference_limit * DECIBELS,
+        vmax=difference_limit * DECIBELS,
         cmap="RdBu_r",
     )
-    axes[2].set_title(
-        f"difference, mean size {np.abs(difference).mean():.3f}", loc="left", fontsize=10
-    )
-    figure.colorbar(image, ax=axes[2], label="after − before (ln)", pad=0.01)
+    distance = np.abs(difference).mean()
+    title = f"difference: mel distance {distance:.3f} (ln), {distance * DECIBELS:.1f} dB on average"
+    axes[2].set_title(title, loc="left", fontsize=10)
+    figure.colorbar(image, ax=axes[2], label="dB", pad=0.01)
     _frequency_axis(axes[2], config)
 
 
@@ -358,7 +357,7 @@ def _draw_mel(
 
 
 def _draw_tokens(axis: Axes, grid: TokenGrid, config: MelConfig, rows_are_bands: bool) -> None:
-    colors = token_colors(grid.codes)
+    colors = token_image(grid)
     # Bands lie where their frequencies do, lowest below; layers are counted downwards from 0,
     # coarsest on top, as nothing of them is high or low.
     seconds = grid.num_frames * grid.samples_per_frame / grid.sample_rate
@@ -371,9 +370,6 @@ def _draw_tokens(axis: Axes, grid: TokenGrid, config: MelConfig, rows_are_bands:
         extent=(0.0, seconds, 0.0, float(config.n_mels))
         if rows_are_bands
         else (0.0, seconds, rows - 0.5, -0.5),
-        cmap="turbo",
-        vmin=0,
-        vmax=1,
     )
     kind = "bands" if rows_are_bands else "layers"
     axis.set_title(

@@ -1,6 +1,6 @@
 """Spectrograms and token grids as small PNG files without axes, for pages that draw their own.
 
-    ln-mel [n_mels, mel_frames], codes [rows, frames] -> PNG bytes, one pixel a value
+    ln-mel [n_mels, mel_frames], TokenGrid -> PNG bytes, one pixel per value
 
 The left edge is the beginning and the right edge the end, so that a line can be moved over them in
 time with the sound. The lowest row is at the foot.
@@ -14,7 +14,9 @@ import numpy as np
 from PIL import Image
 
 from bandtok.colormaps import Colormap, colors
-from bandtok.evaluation.picture_scales import DECIBELS, RANGE_DB, narrowed, token_colors
+from bandtok.evaluation.picture_scales import DECIBELS, RANGE_DB, narrowed
+from bandtok.tokens.code_colors import token_image
+from bandtok.tokens.grid import TokenGrid
 
 MEL_LEVELS = 64
 """Colors of a spectrogram: 1.4 dB each, and half the bytes of 256."""
@@ -34,9 +36,11 @@ def bare_mel(mel: np.ndarray, *, top: float, bottom: float) -> bytes:
     return _palette_png(levels, "magma", MEL_LEVELS)
 
 
-def bare_tokens(codes: np.ndarray) -> bytes:
-    """Draw int codes [rows, frames], neither of them 0; one color per code, as far as they go."""
-    return _palette_png(np.floor(token_colors(codes) * 256), "turbo", 256)
+def bare_tokens(grid: TokenGrid) -> bytes:
+    """Draw a grid that is not empty; see `token_image`."""
+    content = io.BytesIO()
+    Image.fromarray(token_image(grid)[::-1]).save(content, format="PNG", optimize=True)
+    return content.getvalue()
 
 
 def _palette_png(levels: np.ndarray, colormap: Colormap, count: int) -> bytes:

@@ -232,7 +232,7 @@ def _token_grid(grid: TokenGrid, what: str) -> str:
     )
     seconds = grid.num_frames * grid.samples_per_frame / grid.sample_rate
     marks = {str(row): 1 - (row + 0.5) / grid.num_rows for row in (0, grid.num_rows - 1)}
-    return _strip("tokens", bare_tokens(grid.codes), alt, seconds, marks)
+    return _strip("tokens", bare_tokens(grid), alt, seconds, marks)
 
 
 def _strip(kind: str, png: bytes, alt: str, seconds: float, marks: dict[str, float]) -> str:

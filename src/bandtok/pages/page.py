@@ -155,9 +155,9 @@ _CODINGS = {
     "that coding is not the one under test.",
 }
 _PICTURES = (
-    "Pictures: above, a mel spectrogram, low to high, from the loudest moment of the clips beside "
-    "one another to 90 dB below it; beneath it the tokens, one column a frame, the first row at "
-    "the foot, equal colors for equal codes. Click a picture to play from there."
+    "Upper picture: mel spectrogram, low frequencies at the foot, from the loudest moment of the "
+    "clips of a row to 90 dB below. Lower picture: tokens, one column per frame, first row at the "
+    "foot; hue by codebook entry, brightness by energy. Click a picture to play from there."
 )
 
 

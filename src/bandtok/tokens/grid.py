@@ -86,7 +86,7 @@ class TokenGrid:
         )
 
     def _repr_html_(self) -> str:
-        """Return a picture for notebooks: one color per code, lowest band at the bottom."""
+        """Return a picture for notebooks, lowest band at the bottom."""
         return grid_html(self)
 
     def _check_rows(self, rows: int) -> None:

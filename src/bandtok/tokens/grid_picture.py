@@ -7,9 +7,7 @@ import html
 import io
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from bandtok.colormaps import colors
+from bandtok.tokens.code_colors import token_image
 
 if TYPE_CHECKING:
     from bandtok.tokens.grid import TokenGrid
@@ -29,12 +27,10 @@ def grid_html(grid: TokenGrid) -> str:
 
 
 def grid_png(grid: TokenGrid) -> bytes:
-    """Return a PNG with one pixel per token, lowest row at the bottom; equal codes look equal."""
+    """Return a PNG with one pixel per token, lowest row at the bottom; see `token_image`."""
     from PIL import Image  # noqa: PLC0415  # slow to import, and only needed here
 
     step = -(-grid.num_frames // MAX_PICTURE_FRAMES)
-    codes = grid.codes[::-1, ::step].astype(np.uint64)
-    scattered = codes * 2_654_435_761 % 2**32 / 2**32
     content = io.BytesIO()
-    Image.fromarray(colors(scattered, "turbo")).save(content, format="PNG")
+    Image.fromarray(token_image(grid)[::-1, ::step]).save(content, format="PNG")
     return content.getvalue()
