@@ -42,12 +42,13 @@ demo: $(VENV)/.core
 	mkdir -p demo-output
 	$(BIN)/bandtok reconstruct examples/audio -o demo-output --plot demo-output --overwrite
 	$(BIN)/bandtok encode examples/audio -o demo-output --overwrite
-	$(BIN)/bandtok generate "a calm piece with soft strings" -o demo-output/generated.wav \
+	$(BIN)/bandtok generate "a calm piece with soft strings" -o demo-output/generated/strings.wav \
 		--save-tokens --overwrite
-	$(BIN)/bandtok report --ab examples/audio --duration 12 --output demo-output/index.html \
+	$(BIN)/bandtok report --ab examples/audio --duration 12 --generated demo-output/generated \
+		--output demo-output/index.html \
 		--title "BandTok demo" --overwrite
-	@echo "Open demo-output/index.html: the original beside its reconstructions."
-	@echo "The clip is demo-output/generated.wav; tokens (.btk) and pictures (.png) lie beside it."
+	@echo "Open demo-output/index.html: originals beside their reconstructions, and a generated clip."
+	@echo "Audio, tokens (.btk) and pictures (.png) are in demo-output/ and demo-output/generated/."
 
 # What a user needs: the core, and pictures. `install` adds the rest to the same environment.
 $(VENV)/.core: pyproject.toml constraints.txt

@@ -36,7 +36,7 @@ def export(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Join models and runs into one model folder, with ONNX graphs, which run without torch."""
+    """Join models and runs into one folder with ONNX graphs, which run without torch."""
     if len(models) > 1 and output is None:
         raise typer.BadParameter(f"got {len(models)} models; name a folder with --output")
     from bandtok.extras import require

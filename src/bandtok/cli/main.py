@@ -22,7 +22,7 @@ HELP = {
     "verify": "Check every byte of token files; exit code 1 if one is damaged.",
     "golden": "Compare this machine's tokens and sound with golden vectors; exit code 1 if too far "
     "off.",
-    "export": "Join models and runs into one model folder, with ONNX graphs, which run without torch.",
+    "export": "Join models and runs into one folder with ONNX graphs, which run without torch.",
     "train": "Train a network with a recipe on any folder of audio.",
     "serve": "Serve the HTTP API and the web studio.",
     "mcp": "Serve tools to assistants over the Model Context Protocol (standard input and output).",
