@@ -18,7 +18,7 @@ from bandtok.training.images import grid_image
 from bandtok.training.lm import LMTask, LMTraining
 from bandtok.training.loop import run_loop
 from bandtok.training.recipes import lm as recipes
-from bandtok.training.run import _start_from
+from bandtok.training.run import RunReport, _start_from, train
 from bandtok.training.token_loss import unigram_loss
 
 BANDS, SIZE = 4, 12
@@ -163,10 +163,24 @@ def test_validation_without_any_beat_is_a_number(
     assert task.validate(task.network)["beat_gain"] == 0.0
 
 
-def test_there_is_a_clock_only_where_beats_are_known(
+def test_beat_conditioning_stays_as_it_is_where_no_beat_is_known(
     with_beat: LMTraining, corpus: TokenCorpus, tmp_path: Path
 ) -> None:
-    assert not _task(with_beat, corpus).config.beat_conditioning
+    task = _task(replace(with_beat, weight_decay=0.0), corpus)
+    network = task.network
+    assert isinstance(network, MusicLM)
+    before = {name: value.clone() for name, value in network.beat_weights().items()}
+    task.step(0)
+    assert before
+    after = network.beat_weights()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    lines: list[str] = []
+    train(
+        "lm", "debug", data=corpus.folder, out=tmp_path / "run",
+        settings={"beat_conditioning": "true", "loop.steps": "1", "sampled_frames": "0"},
+        report=RunReport(warn=lines.append),
+    )  # fmt: skip
+    assert "knows no beats" in lines[0]
 
 
 def test_the_clock_is_trained_and_told_in_validation(
@@ -279,7 +293,7 @@ def test_every_recipe_builds(name: str, millions: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("name", ["default", "control_1d", "delay", "large_100m", "large_350m"])
-def test_every_recipe_trains_a_step(name: str, corpus: TokenCorpus) -> None:
+def test_every_recipe_trains_a_step(name: str, beating: TokenCorpus) -> None:
     """As deep as it is, with all its settings but its widths, which alone take memory and time."""
     recipe = getattr(recipes, name)()
     heads = recipe.network.num_heads
@@ -293,7 +307,7 @@ def test_every_recipe_trains_a_step(name: str, corpus: TokenCorpus) -> None:
         window_frames=8,
     )
     small = replace(recipe, network=network, batch_size=1, grad_accum_steps=1, device="cpu")
-    task = _task(small, corpus)
+    task = _task(small, beating)
     before = [parameter.clone() for parameter in task.network.parameters()]
     numbers = task.step(0)
     assert numbers["loss"] == pytest.approx(np.log(SIZE), abs=1.0)

@@ -34,7 +34,6 @@ from bandtok.torch_checkpoint import save_network
 from bandtok.training.captioned_windows import (
     CaptionedWindows,
     CaptionStates,
-    has_beats,
     other_captions,
 )
 from bandtok.training.images import grid_image, stack_images
@@ -342,10 +341,7 @@ class LMTask:
 def fit_to_corpus(
     config: MusicLMConfig, corpus: TokenCorpus, encoder: TextEncoder
 ) -> MusicLMConfig:
-    """Return the config with the tokenizer of the corpus and the width of the text encoder.
-
-    Without known beats there is nothing to train beat conditioning on, so the model has none.
-    """
+    """Return the config with the tokenizer of the corpus and the width of the text encoder."""
     spec = corpus.tokenizer
     return replace(
         config,
@@ -355,7 +351,6 @@ def fit_to_corpus(
         frame_rate=spec.frame_rate,
         tokenizer_fingerprint=spec.fingerprint,
         text_dim=encoder.dim,
-        beat_conditioning=config.beat_conditioning and has_beats(corpus),
     )
 
 

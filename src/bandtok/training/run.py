@@ -24,6 +24,7 @@ from bandtok.lm.model import MusicLM
 from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC, VOCODER_SPEC
 from bandtok.tokenizer.mel_tokenizer import MelTokenizer
 from bandtok.torch_checkpoint import load_network, network_fingerprint
+from bandtok.training.captioned_windows import has_beats
 from bandtok.training.joint import JointTask, JointTraining
 from bandtok.training.lm import LMTask
 from bandtok.training.loop import LoopResult, TrainingTask, run_loop
@@ -294,6 +295,12 @@ def _vocoder_task(recipe: Any, data: _Source, report: RunReport) -> TrainingTask
 
 def _music_lm_task(recipe: Any, data: _Source, report: RunReport) -> TrainingTask:
     corpus, codebook = _shards(data.folders), None
+    if recipe.network.beat_conditioning and not has_beats(corpus) and report.warn:
+        report.warn(
+            f"{corpus.folder} knows no beats, so beat conditioning stays as it is; run 'bandtok "
+            "data describe' on the music and tokenize again, or leave it out with "
+            "--set beat_conditioning=false"
+        )
     encoder = load_text_encoder(
         recipe.network.text_encoder, Runtime(device=choose_device(recipe.device), backend="torch")
     )
