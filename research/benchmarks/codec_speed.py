@@ -188,7 +188,7 @@ def conditions(source: str, options: argparse.Namespace) -> dict[str, Any]:
         "transformers": transformers.__version__,
         "python": platform.python_version(),
         "audio": source,
-        "seconds": options.seconds,
+        "seconds": options.duration,
         "repeats": options.repeats,
         "model": options.model or "bundled",
     }
@@ -236,18 +236,18 @@ def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="tokenizer to time; default the bundled one")
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of the music")
+    parser.add_argument("--duration", type=float, default=10.0, help="length of the music")
     parser.add_argument("--repeats", type=int, default=5, help="timed rounds")
     parser.add_argument("--threads", type=int, help="threads; default all cores")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--write", metavar="FILE.md", help="also write the result as a page")
     options = parser.parse_args()
-    if options.repeats < 1 or options.seconds <= 0 or (options.threads or 1) < 1:
+    if options.repeats < 1 or options.duration <= 0 or (options.threads or 1) < 1:
         parser.error("--repeats, --seconds and --threads must be positive")
     threads = options.threads or os.cpu_count() or 1
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    audio, source = music(options.seconds)
+    audio, source = music(options.duration)
     facts = conditions(source, options)
     codecs = [
         bandtok_codec(audio, options.model, torch.get_num_threads()),

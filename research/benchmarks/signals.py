@@ -253,24 +253,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder for fetched packages")
     parser.add_argument("--model", help="tokenizer to measure; default the bundled one")
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of each clip")
+    parser.add_argument("--duration", type=float, default=5.0, help="length of each clip")
     parser.add_argument("--visqol", action="store_true", help="also rate by ViSQOL (slower)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the tables")
     parser.add_argument("--write", type=Path, metavar="FILE.md", help="write a page, with pictures")
     options = parser.parse_args(arguments)
-    if not 1 <= options.seconds <= 10:
-        parser.error(f"got --seconds {options.seconds}; expected 1 to 10")
+    if not 1 <= options.duration <= 10:
+        parser.error(f"got --duration {options.duration}; expected 1 to 10")
     began = time.monotonic()
     tokenizer = Tokenizer.from_pretrained(options.model, device="cpu")
     rate = tokenizer.sample_rate
-    found = real_clips(options.work, options.seconds, rate)
-    clips = [*synthetic_clips(options.seconds, rate, load_audio(MUSIC)), *found.clips]
+    found = real_clips(options.work, options.duration, rate)
+    clips = [*synthetic_clips(options.duration, rate, load_audio(MUSIC)), *found.clips]
     measured = run(tokenizer, clips, options.visqol)
     measured.sort(key=lambda item: -item[0].whole.mel_below)
     results = [item[0] for item in measured]
     facts = {
         "model": f"{tokenizer.model_id} {tokenizer.fingerprint[:12]}",
-        "clips": f"{len(clips)} of {options.seconds:g} s at {rate} Hz",
+        "clips": f"{len(clips)} of {options.duration:g} s at {rate} Hz",
         "packages": ", ".join(found.packages) or "none",
         "torch": f"{torch.__version__}, {torch.get_num_threads()} thread(s)",
         "took": f"{(time.monotonic() - began) / 60:.0f} minutes at load {os.getloadavg()[0]:.1f}",

@@ -239,22 +239,22 @@ def main() -> None:
     parser.add_argument("corpus", type=Path, help="folder of a corpus, with its manifest")
     parser.add_argument("--model", help="tokenizer to measure; default the bundled one")
     parser.add_argument("--excerpts", type=int, default=10, help="at most so many")
-    parser.add_argument("--seconds", type=float, default=8.0, help="length of each")
+    parser.add_argument("--duration", type=float, default=8.0, help="length of each")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--write", metavar="FILE.md", help="also write the result as a page")
     options = parser.parse_args()
-    if options.excerpts < 1 or options.seconds <= 0:
+    if options.excerpts < 1 or options.duration <= 0:
         parser.error("--excerpts and --seconds must be positive")
     tokenizer = Tokenizer.from_pretrained(options.model, device="cpu")
     rate = tokenizer.sample_rate
-    excerpts = find_excerpts(options.corpus, options.seconds, options.excerpts, rate)
+    excerpts = find_excerpts(options.corpus, options.duration, options.excerpts, rate)
     if not excerpts:
-        parser.error(f"no stereo music of {2 * options.seconds} s in {', '.join(SPLITS)}")
+        parser.error(f"no stereo music of {2 * options.duration} s in {', '.join(SPLITS)}")
     rows = run(tokenizer, excerpts)
     facts: dict[str, object] = {
         "model": f"{tokenizer.model_id} {tokenizer.fingerprint[:12]}",
         "bands": tokenizer.num_bands,
-        "excerpts": f"{len(excerpts)} of {options.seconds:g} s, {START_SHARE:.0%} into the track",
+        "excerpts": f"{len(excerpts)} of {options.duration:g} s, {START_SHARE:.0%} into the track",
         "at most": f"{PER_PACKAGE} of a package, side at least {MIN_SIDE_DB:g} dB over mid",
         "torch": torch.__version__,
     }

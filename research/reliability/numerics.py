@@ -151,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("audio", type=Path, nargs="*", default=[EXCERPT])
     parser.add_argument("--model", default=None)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--duration", type=float, default=10.0)
     parser.add_argument("--write", type=Path, default=None, metavar="FILE.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -6,7 +6,7 @@ The fields are found by introspection, so a new one is covered as soon as it exi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,7 +30,8 @@ from bandtok.training.recipes import tokenizer as tokenizer_recipes
 from bandtok.training.recipes import vocoder as vocoder_recipes
 from bandtok.training.reranker import RerankerTask
 from bandtok.training.residual import ResidualTask
-from bandtok.training.settings import describe, override
+from bandtok.training.run import recipe_modules, recipe_names
+from bandtok.training.settings import describe, meanings, override
 from bandtok.training.tokenizer import TokenizerTask
 from bandtok.training.vocoder import VocoderTask
 
@@ -234,3 +235,19 @@ def test_without_a_start_the_discriminator_never_moves(
     before = {key: tensor.detach().clone() for key, tensor in parameters.items()}
     task.step(3)
     assert equal(before, parameters)
+
+
+def _paths(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _paths(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+@pytest.mark.parametrize("kind", list(recipe_modules()))
+def test_every_setting_has_a_meaning(kind: str) -> None:
+    for name in recipe_names(kind):
+        recipe = getattr(recipe_modules()[kind], name)()
+        known = meanings(recipe)
+        assert [path for path in _paths(describe(recipe)) if not known.get(path)] == [], name

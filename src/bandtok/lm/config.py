@@ -33,7 +33,8 @@ class MusicLMConfig:
         tokenizer_fingerprint: fingerprint of the tokenizer whose codes were learned; "" if unknown.
         text_encoder: name of the text encoder, see `text_encoder.load_text_encoder`.
         text_dim: width of that encoder's states.
-        model_dim, num_layers, num_heads, num_kv_heads, mlp_dim: the transformer.
+        model_dim, num_layers, mlp_dim: width, depth and inner width of the transformer.
+        num_heads, num_kv_heads: query heads, and key/value heads that groups of them share.
         rope: "2d" turns half of each head by the frame and half by the band; "1d" turns by the
             plain sequence index (the control).
         order: "raster" goes frame by frame; "delay" as MusicGen does, row k of a frame

@@ -26,7 +26,15 @@ _BLOCK_FRAMES = 32
 
 @dataclass(frozen=True, kw_only=True)
 class MelConfig:
-    """Settings of the log-mel transform; lengths in samples, frequencies in Hz."""
+    """Settings of the log-mel transform; lengths in samples, frequencies in Hz.
+
+    Attributes:
+        sample_rate: of the audio.
+        n_fft, win_length, hop_length: of the short-time Fourier transform.
+        n_mels: mel bins.
+        f_min, f_max: range of the mel bins.
+        floor: least magnitude before the logarithm.
+    """
 
     sample_rate: int = 44_100
     n_fft: int = 2048

@@ -31,6 +31,13 @@ class MelImageConfig(ABC):
     for 2 * patch mel bins by 2 * patch mel frames.
 
     Attributes:
+        patch: mel bins and mel frames of the smallest square.
+        base_channels, grid_channels: width before and after the last folding.
+        encoder_base_blocks, encoder_grid_blocks: residual blocks of the encoder at either width.
+        decoder_grid_blocks, decoder_base_blocks: residual blocks of the decoder at either width.
+        codebook_size: entries of the codebook.
+        code_dim: numbers in an entry.
+        mel_mean, mel_std: mean and spread of ln-mels, by which they are normalized.
         decoder_fine_blocks: residual blocks of the decoder at half the mel's resolution; 0: none.
         decoder_fine_channels: their width.
         decoder_noise_channels: channels of a fixed noise image that the decoder has as a second

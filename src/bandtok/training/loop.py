@@ -70,6 +70,12 @@ class LoopConfig:
     """How long and how to train; learning rates belong to the task's optimizers.
 
     Attributes:
+        steps: optimizer updates; the learning rate is scheduled over them.
+        warmup_steps: steps in which the learning rate rises from 0.
+        final_lr_ratio: learning rate of the last step over the highest (cosine decay).
+        ema_decay: per step, of the averaged weights that are validated and exported.
+        log_every, validate_every, save_every: steps between log lines, validations, saved states.
+        seed: of initial weights and of every random choice.
         keep_best: write the model only when its first validation number, a loss, is the lowest so
             far, that of the weights it began with included; otherwise after each validation.
     """

@@ -50,6 +50,8 @@ class MelTraining:
         network: shape of the network.
         batch_size: crops per step.
         crop_mel_frames: length of a training crop in mel frames.
+        learning_rate, weight_decay: of AdamW.
+        discriminator_learning_rate: of the discriminators' AdamW.
         mel_weight: of the mean ln-mel difference (`mel_loss`).
         loud_weight: of the distance in the loudest cells of each frame (`loud_mel_loss`).
         texture_weight: of how much the mel varies from cell to cell (`texture_loss`).

@@ -58,9 +58,10 @@ def meanings(recipe: Any, prefix: str = "") -> dict[str, str]:
     """Return the descriptions of settings from docstrings of nested dataclasses, by path."""
     found = {}
     for owner in reversed(type(recipe).__mro__):
-        attributes = (inspect.getdoc(owner) or "").partition("Attributes:\n")[2]
-        for name, text in re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", attributes, re.M):
-            found[prefix + name] = " ".join(text.split())
+        attributes = re.split(r"(?:Args|Attributes):\n", inspect.getdoc(owner) or "")[-1]
+        for names, text in re.findall(r"^    (\w+(?:, \w+)*): (.+(?:\n {8}.+)*)", attributes, re.M):
+            for name in names.split(", "):
+                found[prefix + name] = " ".join(text.split())
     for field in dataclasses.fields(recipe):
         inner = getattr(recipe, field.name)
         if dataclasses.is_dataclass(inner):

@@ -39,6 +39,7 @@ class TokenizerTraining(MelTraining):
     """A complete tokenizer run.
 
     Attributes:
+        commitment_weight: of the distance from latents to their entries.
         num_scales: of the mel discriminator.
         quantize_start_step: steps without the codebook; k-means over fresh batches then starts it.
         quantizer_type: how entries follow the data: "ema", "gradient", "simvq" or "lattice".

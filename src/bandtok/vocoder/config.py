@@ -20,6 +20,9 @@ class VocoderConfig:
     """Shape of the vocoder: `num_blocks` ConvNeXt blocks of width `model_dim` at the mel's rate.
 
     Attributes:
+        model_dim, num_blocks: width and number of the blocks.
+        expansion: inner width of a block over its outer width.
+        mel_mean, mel_std: mean and spread of ln-mels, by which they are normalized.
         num_corrections: how often the waveform is analyzed and its magnitudes moved towards the
             mel.
     """

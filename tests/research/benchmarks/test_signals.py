@@ -45,7 +45,7 @@ def test_tables_page_and_pictures_of_the_debug_model(
     made = synthetic_clips(1.0, 44_100, load_audio(signals.MUSIC))
     monkeypatch.setattr(signals, "synthetic_clips", lambda *given: made[:5])
     target = tmp_path / "page.md"
-    options = ["--model", "debug", "--seconds", "1", "--json"]
+    options = ["--model", "debug", "--duration", "1", "--json"]
     signals.main(["--work", str(tmp_path), "--write", str(target), *options])
     found = json.loads(capsys.readouterr().out)["clips"]
     distances = [clip["whole"]["mel_below"] for clip in found]
