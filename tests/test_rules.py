@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.budget import functions, sources
 
-LINES_IN_WHEEL = 34_360  # the goal is 20,000
+LINES_IN_WHEEL = 34_420  # the goal is 20,000
 LINES_PER_FILE, LINES_PER_FUNCTION, ARGUMENTS = 400, 60, 8
 
 # path: (lines today, reason)
@@ -24,7 +24,7 @@ LONG_FUNCTIONS = {
 # path and function: (arguments today, reason)
 MANY_ARGUMENTS = {
     "data/tokenize.py tokenize_corpus": (9, "to take a settings object"),
-    "training/run.py train": (9, "one argument per option of the command"),
+    "training/run.py train": (10, "one argument per option of the command"),
 }
 CORE = {
     "numpy",

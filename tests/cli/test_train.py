@@ -36,6 +36,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
 def test_arguments_are_handed_on(run: Run, tmp_path: Path, calls: list[dict[str, object]]) -> None:
     out = tmp_path / "run"
     settings = ["--set", "batch_size=2", "--set", "name=a=b", "--max-minutes", "1.5", "--resume"]
+    settings += ["--device", "cpu", "--cache", str(tmp_path)]
     result = run("train", "lm", "tiny", "--data", tmp_path, "--output", out, *settings, "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {
@@ -56,8 +57,9 @@ def test_arguments_are_handed_on(run: Run, tmp_path: Path, calls: list[dict[str,
         "out": out,
         "resume": True,
         "init": None,
-        "settings": {"batch_size": "2", "name": "a=b"},
+        "settings": {"batch_size": "2", "name": "a=b", "device": "cpu"},
         "max_minutes": 1.5,
+        "cache": tmp_path,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,15 @@ def test_music_that_cannot_be_written_beside(read_only: Path, tmp_path: Path) ->
     said = resume(read_only, tmp_path / "run", SMALL)
     assert said == [f"{read_only} cannot be written; decoded copies go to {tmp_path}/run/cache"]
     assert len(list((tmp_path / "run" / "cache").iterdir())) == 1
+
+
+def test_decoded_copies_go_where_they_are_wanted(music: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    music = Path(shutil.copytree(music, tmp_path / "music", ignore=lambda *_: [".bandtok-cache"]))
+    train(
+        "vocoder", "debug", data=music, out=tmp_path / "run", settings=SMALL,
+        cache=tmp_path / "copies", report=RunReport(line=lambda text, _: lines.append(text)),
+    )  # fmt: skip
+    assert len(list((tmp_path / "copies").iterdir())) == 1
+    assert not (music / ".bandtok-cache").exists()
+    assert any("MB in" in line and str(tmp_path / "copies") in line for line in lines)

@@ -23,6 +23,8 @@ def mcp(
     folder: Folder = Path("."),
     model: options.Model = None,
     device: options.ChosenDevice = options.Device.AUTO,
+    backend: options.ChosenBackend = options.Backend.AUTO,
+    threads: options.Threads = None,
 ) -> None:
     """Serve tools to assistants over the Model Context Protocol (standard input and output)."""
     try:
@@ -30,5 +32,7 @@ def mcp(
     except ModuleNotFoundError as error:
         raise missing(error, "mcp") from None
     folder.mkdir(parents=True, exist_ok=True)
-    music_model = bandtok.MusicModel.from_pretrained(model, device=device.value)
+    music_model = bandtok.MusicModel.from_pretrained(
+        model, device=device.value, backend=backend.value, threads=threads
+    )
     create_server(music_model, folder).run("stdio")

@@ -37,6 +37,8 @@ def serve(
     timeout: TimeLimit = 600.0,
     model: options.Model = None,
     device: options.ChosenDevice = options.Device.AUTO,
+    backend: options.ChosenBackend = options.Backend.AUTO,
+    threads: options.Threads = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Serve the HTTP API and the web studio."""
@@ -54,7 +56,9 @@ def serve(
         job_timeout_seconds=timeout,
     )
     logging.basicConfig(format="bandtok: %(message)s")
-    music_model = bandtok.MusicModel.from_pretrained(model, device=device.value)
+    music_model = bandtok.MusicModel.from_pretrained(
+        model, device=device.value, backend=backend.value, threads=threads
+    )
     engine = Engine(music_model, model or "bandtok-default", settings.max_audio_seconds)
 
     def on_ready(url: str) -> None:

@@ -86,6 +86,16 @@ def train(
         float | None,
         typer.Option("--max-minutes", metavar="N", help="Stop cleanly after so long.", min=0),
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache",
+            metavar="DIR",
+            help="Folder for decoded copies of the music, 320 MB per hour; .bandtok-cache in each "
+            "folder of audio if not given.",
+            file_okay=False,
+        ),
+    ] = None,
     list_: Annotated[
         bool,
         typer.Option("--list", callback=_list, is_eager=True, help="List all recipes and exit."),
@@ -124,6 +134,7 @@ def train(
             init=init,
             settings=settings,
             max_minutes=max_minutes,
+            cache=cache,
             report=runs.RunReport(
                 preparing=lambda done, total: show(f"reading audio, {done} of {total} tracks"),
                 line=line,

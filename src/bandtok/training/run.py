@@ -109,6 +109,7 @@ def train(
     init: str | None = None,
     settings: Mapping[str, str] | None = None,
     max_minutes: float | None = None,
+    cache: Path | None = None,
     report: RunReport | None = None,
 ) -> LoopResult:
     """Train a network.
@@ -124,6 +125,8 @@ def train(
         init: setting `init` of the recipe: "bundled", a name, folder or run.
         settings: recipe fields to replace, as text.
         max_minutes: stop after this many minutes of training.
+        cache: folder for decoded copies of music; None keeps them in `CACHE_FOLDER` of each folder
+            of data.
         report: progress.
 
     Raises:
@@ -142,7 +145,7 @@ def train(
     complete = resumed_settings(before, getattr(_recipes(kind), recipe)(), settings, out)
     named = [str(folder.resolve()) for folder in folders]
     record = RunRecord(kind=kind, recipe=recipe, settings=describe(complete), data=named)
-    task = _BUILDERS[kind](complete, _Source(folders, out / "cache"), report)
+    task = _BUILDERS[kind](complete, _Source(folders, cache, out / "cache"), report)
     resumes = resume and has_state(out / "state")
     if complete.init and not resumes:
         _start_from(task, load_network(_NETWORK_KINDS[kind], _name(complete.init)))
@@ -188,9 +191,16 @@ class _Recorder:
 
 @dataclass(frozen=True)
 class _Source:
-    """Folders of data, and where to keep decoded copies of those that cannot be written."""
+    """Folders of data, and where decoded copies are kept.
+
+    Attributes:
+        folders: of the data.
+        cache: for the copies of all folders; None for one inside each.
+        spare_cache: for those of folders that cannot be written.
+    """
 
     folders: Sequence[Path]
+    cache: Path | None
     spare_cache: Path
 
 
@@ -246,6 +256,12 @@ def _stores(source: _Source, sample_rate: int, report: RunReport) -> dict[str, W
             for folder, chosen in _of_split(tracks, split).items()
             if chosen
         )
+    if report.line:
+        bytes_ = sum(
+            file.stat().st_size for cache in set(caches.values()) for file in cache.iterdir()
+        )
+        places = ", ".join(sorted(map(str, set(caches.values()))))
+        report.line(f"decoded copies of music: {bytes_ / 1e6:.0f} MB in {places}", True)
     return stores
 
 
@@ -262,8 +278,8 @@ def _of_split(tracks: Mapping[Path, list[Track]], split: str) -> dict[Path, list
 
 
 def _cache(root: Path, source: _Source, report: RunReport) -> Path:
-    cache = root / CACHE_FOLDER
-    if os.access(cache if cache.exists() else root, os.W_OK):
+    cache = source.cache or root / CACHE_FOLDER
+    if source.cache or os.access(cache if cache.exists() else root, os.W_OK):
         return cache
     if report.warn:
         report.warn(f"{root} cannot be written; decoded copies go to {source.spare_cache}")
