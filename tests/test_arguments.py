@@ -7,7 +7,7 @@ covered as soon as it exists.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ import bandtok
 from bandtok.api.generation_config import CONFIG_FIELDS, EDIT_FIELDS
 from bandtok.backends import Runtime, load_reranker, load_text_encoder
 from bandtok.backends.torch_lm import TorchLanguageModel
+from bandtok.lm import generate
 from bandtok.lm.config import DEBUG_MUSIC_LM
 from bandtok.lm.model import MusicLM
 
@@ -45,6 +46,7 @@ SAMPLING = {
     "beat_guidance_scale": 0.0,
     "num_candidates": 1,
     "bpm": 200.0,
+    "level_strength": 1000.0,
 }
 GENERATE = {
     **SAMPLING,
@@ -72,7 +74,10 @@ OTHERS: dict[str, dict[str, Any]] = {
         "region": bandtok.Region(seconds=(0.1, 0.4)),
     },
 }
-NEEDED: dict[str, dict[str, Any]] = {"meter": {"bars": 2}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "meter": {"bars": 2},
+    "level_strength": {"num_candidates": 1},
+}
 """What an argument takes another to have an effect."""
 HEARD_ONLY = {"loudness_lufs", "fade_out"}
 CASES = [
@@ -96,6 +101,14 @@ def grid(seed: int) -> bandtok.TokenGrid:
 
 
 GRIDS = {"grid": 0, "other grid": 1}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_openings() -> Iterator[None]:
+    """Levels are held after 0.1 s of new music."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generate, "OPENING_SECONDS", 0.1)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,18 @@ def test_waveform_does_not_depend_on_how_the_codes_are_cut(
     assert np.array_equal(pieces, whole)
 
 
+def test_levels_of_codes_are_those_of_what_they_decode_to(tokenizer: bandtok.Tokenizer) -> None:
+    levels = tokenizer.codec.code_levels
+    assert levels is not None
+    assert levels.shape == (64,)
+    assert abs(levels.mean()) < 1e-5
+    order = np.argsort(levels)
+    softest, loudest = (
+        tokenizer.codec.decode_mel(np.full((16, 8), code)).mean() for code in order[[0, -1]]
+    )
+    assert softest < loudest
+
+
 @pytest.mark.parametrize("frames", [9, 60])
 def test_a_loop_is_decoded_with_itself_on_either_side(
     tokenizer: bandtok.Tokenizer, frames: int

@@ -27,6 +27,10 @@ from bandtok.stereo.rows import PanRows, stack_rows
 
 WINDOW_FRAMES = 128
 _STEP_FRAMES = 16
+_LEVEL_PASSES = 3
+_LEVEL_SCALE = (
+    1.86  # in music, whose neighbors are alike, a code counts so much more than amid noise
+)
 _PROMPT_FRAMES = 8
 """Core of the first windows of a stream that is wanted promptly."""
 
@@ -252,6 +256,31 @@ class Codec:
         waveform = self._decode_one(around, False)[0]
         rate = self.config.mel.sample_rate
         return cut_loop(waveform, reach * size, codes.shape[1] * size, rate)
+
+    @cached_property
+    def code_levels(self) -> np.ndarray | None:
+        """The level of each code as ln amplitude, relative to that of the mean code.
+
+        Float32 [codebook_size], measured by decoding each code a few times amid random others; None
+        if rows of codes are no bands. Takes about a second with the bundled model.
+        """
+        config = self.config
+        if not config.rows_are_bands:
+            return None
+        rng = np.random.default_rng(0)
+        bands, size, folds = config.num_bands, config.codebook_size, config.mel.n_mels
+        columns = -(-size // bands)
+        sums, counts = np.zeros(size), np.zeros(size)
+        for _ in range(_LEVEL_PASSES):
+            codes = rng.permutation(np.resize(np.arange(size), columns * bands))
+            codes = codes.reshape(bands, columns)
+            cells = self.decode_mel(codes).reshape(bands, folds // bands, columns, -1)
+            levels = cells.mean(axis=(1, 3))
+            np.add.at(sums, codes, levels - levels.mean(axis=1, keepdims=True))
+            np.add.at(counts, codes, 1)
+        found = _LEVEL_SCALE * sums / counts
+        relative: np.ndarray = (found - found.mean()).astype(np.float32)
+        return relative
 
     def decode_mel(self, codes: np.ndarray) -> np.ndarray:
         """Decode codes [bands, frames] to the vocoder's input, ln-mel [n_mels, mel_frames]."""

@@ -117,6 +117,8 @@ def test_the_config_is_frozen_and_keyword_only() -> None:
         ("bpm", 39),
         ("bpm", float("nan")),
         ("bpm", "fast"),
+        ("level_strength", -1),
+        ("level_strength", float("inf")),
         ("bars", 0),
         ("bars", 2.0),
         ("meter", "0/4"),

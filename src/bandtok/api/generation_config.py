@@ -40,6 +40,7 @@ class EditOverrides(TypedDict, total=False):
     beat_guidance_scale: float
     num_candidates: int
     bpm: float | None
+    level_strength: float
 
 
 class GenerationOverrides(EditOverrides, total=False):
@@ -72,6 +73,9 @@ class GenerationConfig:
         bpm: tempo in beats per minute, 40 to 240, the first beat at the beginning of the new
             music; 0 is no beat. None samples a tempo that suits the prompt, or, after existing
             music, leaves the tempo to what is there.
+        level_strength: how strongly sampling holds the levels of the bands, 0 (not at all) or more:
+            after the first 10 s of new music at those of the first 10 s, in an edit at those of
+            what surrounds the regions.
         bars: length of the new music in whole bars, in place of a duration. Their tempo is `bpm`,
             or sampled to suit the prompt; the clip ends on the bar to the sample.
         meter: beats per bar, "1/4" to "16/4", for `bars` and `loop`. The model has learned beats,
@@ -93,6 +97,7 @@ class GenerationConfig:
     beat_guidance_scale: float = 4.0
     num_candidates: int = 4
     bpm: float | None = None
+    level_strength: float = 1.0
     bars: int | None = None
     meter: str = "4/4"
     loop: bool = False
@@ -105,6 +110,8 @@ class GenerationConfig:
         _ = self.sampling
         if self.num_candidates < 1:
             raise ConfigError(f"got num_candidates {self.num_candidates}; expected 1 or more")
+        if not 0 <= self.level_strength < float("inf"):
+            raise ConfigError(f"got level_strength {self.level_strength}; expected 0 or more")
         if self.bpm is not None:
             check_tempo(self.bpm)
         if self.loudness_lufs is not None:

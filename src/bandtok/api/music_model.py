@@ -257,6 +257,8 @@ class MusicModel:
             seed=seed,
             beat=BeatGrid.of_tempos([config.bpm or 0.0], self.tokenizer.frame_rate),
             num_candidates=config.num_candidates,
+            code_levels=self.tokenizer.codec.code_levels if config.level_strength else None,
+            level_strength=config.level_strength,
         )
         for index, column in enumerate(stream_inpainted(self.network, request, self.reranker)):
             codes[: grid.num_bands, index] = column
@@ -264,8 +266,7 @@ class MusicModel:
                 on_progress(index + 1, grid.num_frames)
         settings = {name: getattr(config, name) for name in EDIT_FIELDS}
         settings["regions"] = [_as_json(part) for part in regions]
-        edited = replace(grid, codes=codes)
-        edited = marked(edited, "edit", text, seed, settings, grid)
+        edited = marked(replace(grid, codes=codes), "edit", text, seed, settings, grid)
         return Clip(audio=self.tokenizer.decode(edited), grid=edited)
 
     def check_bpm(self, bpm: float | None) -> None:

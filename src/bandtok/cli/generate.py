@@ -64,6 +64,7 @@ def generate(
     top_p: sampling.TopP = GenerationConfig.top_p,
     guidance_scale: sampling.GuidanceScale = GenerationConfig.guidance_scale,
     beat_guidance_scale: sampling.BeatGuidanceScale = GenerationConfig.beat_guidance_scale,
+    level_strength: sampling.LevelStrength = GenerationConfig.level_strength,
     num_candidates: Annotated[
         int,
         typer.Option(
@@ -164,6 +165,7 @@ def generate(
         top_p=top_p,
         guidance_scale=guidance_scale,
         beat_guidance_scale=beat_guidance_scale,
+        level_strength=level_strength,
         num_candidates=num_candidates,
         bpm=bpm,
         bars=bars,

@@ -28,6 +28,14 @@ BeatGuidanceScale = Annotated[
     float,
     typer.Option("--beat-guidance-scale", help="Guidance by the beat; 0 is no beat.", min=0),
 ]
+LevelStrength = Annotated[
+    float,
+    typer.Option(
+        "--level-strength",
+        help="Holds long clips and edits at the level around them; 0 is off.",
+        min=0,
+    ),
+]
 LARGEST_SEED = (1 << 63) - 1
 Seed = Annotated[int, typer.Option("--seed", help="Random seed.", min=0, max=LARGEST_SEED)]
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 import numpy as np
 
 from bandtok.errors import ConfigError, GridError
 from bandtok.lm.beat import BeatGrid, check_tempo, sample_tempo
 from bandtok.lm.config import MusicLMConfig
+from bandtok.lm.levels import LevelTarget
 from bandtok.lm.networks import LanguageModel, RerankerNetwork
 from bandtok.lm.sampling import SamplingConfig
 from bandtok.lm.text_embeddings import TextEmbeddings
@@ -21,6 +23,8 @@ from bandtok.lm.writer import ClipBatch, ClipWriter, seeded_rng
 
 CANDIDATE_PREFIX_FRAMES = 32
 """Frames of a candidate: 3 s of the bundled model's music."""
+OPENING_SECONDS = 10.0
+"""New music that sets the level of what follows."""
 _SEED_STEP, _BATCH = 1_000_003, 8
 
 
@@ -39,6 +43,9 @@ class CodeRequest:
         bpm: beats per minute of a beat grid that runs from the first new frame on; 0 for none. None
             samples a tempo for each clip to suit its text, if the model has learned to and there is
             nothing to continue from, whose own beat would be another.
+        code_levels: as in `LevelTarget`; what comes after the first 10 s of new music is held at
+            their level. None leaves levels to the model.
+        level_strength: as in `LevelTarget`.
     """
 
     num_frames: int
@@ -48,6 +55,8 @@ class CodeRequest:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     num_candidates: int = 1
     bpm: float | None = None
+    code_levels: np.ndarray | None = None
+    level_strength: float = 1.0
 
     def check(self, config: MusicLMConfig) -> None:
         """Check all but the text, whose rows the network counts.
@@ -98,7 +107,7 @@ def stream_codes(
         frames -= prefix
     else:
         batch = _begun(model, request)
-    yield from writer.extend(batch, frames)
+    yield from replace(writer, level=_level_target(model.config, request)).extend(batch, frames)
 
 
 def generate_codes(
@@ -149,6 +158,27 @@ def check_codes(config: MusicLMConfig, codes: np.ndarray) -> None:
 def candidate_seeds(seed: int, num_candidates: int) -> list[int]:
     """Return the seeds of a clip's candidates, its own first."""
     return [seed + _SEED_STEP * number for number in range(num_candidates)]
+
+
+def opening_frames(config: MusicLMConfig) -> int:
+    """Return how many frames of new music set the level of what follows."""
+    return ceil(OPENING_SECONDS * config.frame_rate)
+
+
+def _level_target(config: MusicLMConfig, request: CodeRequest) -> LevelTarget | None:
+    known = 0 if request.prompt_codes is None else request.prompt_codes.shape[1]
+    first = known + opening_frames(config)
+    frames = known + request.num_frames
+    if request.code_levels is None or not request.level_strength or first >= frames:
+        return None
+    opening = np.arange(frames)
+    reference = np.broadcast_to((known <= opening) & (opening < first), (config.num_bands, frames))
+    return LevelTarget(
+        code_levels=request.code_levels,
+        reference=reference,
+        first_frame=first,
+        strength=request.level_strength,
+    )
 
 
 def _begun(model: LanguageModel, request: CodeRequest) -> ClipBatch:

@@ -11,10 +11,14 @@ from bandtok.errors import ConfigError, GridError
 from bandtok.lm.beat import BeatGrid
 from bandtok.lm.config import MusicLMConfig
 from bandtok.lm.generate import candidate_seeds, check_codes
+from bandtok.lm.levels import SPAN_FRAMES, LevelTarget
 from bandtok.lm.networks import LanguageModel, RerankerNetwork
 from bandtok.lm.sampling import SamplingConfig
 from bandtok.lm.text_embeddings import TextEmbeddings
 from bandtok.lm.writer import ClipBatch, ClipWriter, seeded_rng
+
+_MISFIT_WEIGHT = 0.5
+"""Standard deviations of the candidates' scores per dB that one is too loud or too soft."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,8 @@ class InpaintRequest:
         text: one row of states; None, or a row without text, is unconditional.
         sampling, seed: as in `CodeRequest`.
         beat: one row, from frame 0 on; None for no beat.
+        code_levels, level_strength: as in `LevelTarget`; the level is that of what is kept around
+            the new codes. None leaves it to the model.
         num_candidates: candidates to select from, see `candidate_seeds`; the piece is then what
             the seed of the selected one alone would have given.
     """
@@ -38,6 +44,8 @@ class InpaintRequest:
     seed: int = 0
     beat: BeatGrid | None = None
     num_candidates: int = 1
+    code_levels: np.ndarray | None = None
+    level_strength: float = 1.0
 
     def check(self, config: MusicLMConfig) -> None:
         """Check all but the text.
@@ -64,7 +72,8 @@ def stream_inpainted(
         model: the network.
         request: what to write.
         reranker: selects among candidates by how well the window around what was written matches
-            the text. None, or no text, selects the one whose codes the text makes likelier by most.
+            the text. None selects the one whose codes the text makes likelier by most. Candidates
+            that are louder or softer than what surrounds them are less likely to be selected.
 
     Raises:
         GridError, ConfigError: see `InpaintRequest.check`.
@@ -77,7 +86,14 @@ def stream_inpainted(
         rngs=[seeded_rng(seed) for seed in candidate_seeds(request.seed, count)],
         beat=None if request.beat is None else request.beat.rows([0] * count),
     )
-    writer = ClipWriter(model=model, sampling=request.sampling)
+    level = None
+    if request.code_levels is not None and request.level_strength and not request.keep.all():
+        level = LevelTarget(
+            code_levels=request.code_levels,
+            reference=_surroundings(request.keep),
+            strength=request.level_strength,
+        )
+    writer = ClipWriter(model=model, sampling=request.sampling, level=level)
     if count == 1:
         yield from (column[0] for column in writer.complete(batch, request.keep))
         return
@@ -86,7 +102,37 @@ def stream_inpainted(
     if reranker is not None and batch.text is not None:
         part = _frames_around(~request.keep, model.config.window_frames)
         ratios = reranker.scores(written[:, :, part], batch.text)
-    yield from written[ratios.argmax()].T
+    scores = (ratios - ratios.mean()) / (ratios.std() or 1.0)
+    if request.code_levels is not None and level:
+        levels = request.code_levels[written]
+        scores -= _MISFIT_WEIGHT * _misfits(levels, ~request.keep, level.reference)
+    yield from written[scores.argmax()].T
+
+
+def _surroundings(keep: np.ndarray) -> np.ndarray:
+    """Return the cells that new codes should be as loud as, bool [bands, frames].
+
+    In each band, what is kept within `SPAN_FRAMES` of the new frames; what is replaced in a band of
+    which nothing is kept there.
+    """
+    frames = np.flatnonzero(~keep.all(axis=0))
+    every = np.arange(keep.shape[1])
+    near = np.abs(every[:, None] - frames).min(axis=1) <= SPAN_FRAMES
+    around = keep & near
+    return np.where(around.any(axis=1, keepdims=True), around, ~keep)
+
+
+def _misfits(levels: np.ndarray, written: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return by how many dB what is written is louder or softer than the reference, [clips].
+
+    Args:
+        levels: float [clips, bands, frames], ln amplitude.
+        written, reference: bool [bands, frames]; bands without a written cell do not count.
+    """
+    reference = reference & written.any(axis=1, keepdims=True)
+    found, wanted = (np.exp(2 * levels[:, cells]).mean(axis=1) for cells in (written, reference))
+    decibels: np.ndarray = np.abs(10 * np.log10(found / wanted))
+    return decibels
 
 
 def _frames_around(cells: np.ndarray, least: int) -> slice:

@@ -13,6 +13,7 @@ import numpy as np
 
 from bandtok.lm.beat import BeatGrid
 from bandtok.lm.decoding import WindowDecoder
+from bandtok.lm.levels import LevelHolder, LevelTarget
 from bandtok.lm.networks import LanguageModel
 from bandtok.lm.sampling import SamplingConfig, sample_codes
 from bandtok.lm.text_embeddings import TextEmbeddings
@@ -51,10 +52,17 @@ class ClipBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipWriter:
-    """Writes clips: a model, and how codes are sampled."""
+    """Writes clips.
+
+    Attributes:
+        model: the network.
+        sampling: how codes are sampled.
+        level: what their levels are held at; None leaves them to the model.
+    """
 
     model: LanguageModel
     sampling: SamplingConfig
+    level: LevelTarget | None = None
 
     def decoder(self, batch: ClipBatch) -> WindowDecoder:
         """Return a decoder of clips that has read nothing."""
@@ -88,6 +96,8 @@ class ClipWriter:
         tokens, unknown = flatten(batch.codes).copy(), ~keep
         config, done = self.model.config, 0
         decoder = batch.decoder or self.decoder(batch)
+        grid = tokens.reshape(len(tokens), num_frames, num_bands).swapaxes(1, 2)  # a view
+        holder = LevelHolder(self.level, ~keep) if self.level else None
         for plan in plan_windows(unknown, config.window_frames):
             reading = read_window(unknown, plan, config.window_frames, config.order)
             cells = (reading.order + plan.start * num_bands).tolist()
@@ -100,6 +110,8 @@ class ClipWriter:
                 yield from _columns(tokens, num_bands, done, final)
                 done = max(done, final)
                 if reading.wanted[place]:
+                    if holder:
+                        logits = logits + holder.bias(grid, *divmod(cells[place], num_bands))
                     codes = sample_codes(logits, self.sampling, batch.rngs)
                     tokens[:, cells[place]] = codes
                     if ratios is not None:

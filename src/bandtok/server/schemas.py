@@ -49,6 +49,7 @@ class MusicRequest(Request):
         None, ge=1, le=16, description="Candidates of which a reranker picks the best."
     )
     bpm: float | None = Field(None, description="Beats per minute, 40 to 240; 0 is no beat.")
+    level_strength: Scale | None = Field(None, description="Holds levels; 0 is off.")
     loudness_lufs: float | None = Field(None, ge=-60, le=0, description="Integrated loudness.")
     store_prompt: bool = Field(False, description="Keep the prompt in clear in the tags.")
     num_samples: int = Field(1, ge=1, le=8, description="Clips; more than 1 only as json, events.")
