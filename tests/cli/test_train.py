@@ -12,6 +12,7 @@ from typer.testing import Result
 
 from bandtok.errors import TrainingError
 from bandtok.training import run as runs
+from bandtok.training.find_recipe import recipe_modules, recipe_names
 from bandtok.training.loop import LoopResult
 
 Run = Callable[..., Result]
@@ -94,7 +95,7 @@ def test_recipes_are_listed_with_what_they_are(run: Run) -> None:
     listed = run("train", "--list")
     names = [line.split(":")[0] for line in listed.stdout.splitlines()]
     assert sorted(names) == sorted(
-        f"{kind} {name}" for kind in runs.recipe_modules() for name in runs.recipe_names(kind)
+        f"{kind} {name}" for kind in recipe_modules() for name in recipe_names(kind)
     )
     assert all(line.split(": ", 1)[1] for line in listed.stdout.splitlines())
     shown = run("train", "--help").stdout
@@ -106,7 +107,7 @@ def test_a_recipe_is_described_setting_by_setting(run: Run) -> None:
     assert described.exit_code == 0
     lines = described.stdout.splitlines()
     assert "batch_size = 6  crops per step." in lines
-    assert "loop.steps = 5400" in lines
+    assert any(line.startswith("loop.steps = 5400  ") for line in lines)
     assert "Expected: mel_loss" in described.stdout
     assert run("train", "--describe").exit_code == 2
     assert run("train", "lm", "none", "--describe").exit_code in (1, 2)

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from bandtok.cli.main import app
-from bandtok.training.run import recipe_modules
+from bandtok.training.find_recipe import recipe_modules
 from bandtok.training.settings import override
 
 ROOT = Path(__file__).parents[2]

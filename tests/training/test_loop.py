@@ -21,8 +21,9 @@ from bandtok.errors import CheckpointError, ConfigError, TrainingError
 from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC
 from bandtok.tokenizer.residual_config import ResidualConfig
 from bandtok.torch_checkpoint import load_network, network_fingerprint
+from bandtok.training.find_recipe import recipe_modules, recipe_names
 from bandtok.training.loop import LoopConfig, rate_scale, read_metrics, run_loop, update
-from bandtok.training.run import RunReport, recipe_modules, recipe_names, train
+from bandtok.training.run import RunReport, train
 from bandtok.training.settings import override
 from bandtok.training.state import load_state, save_state
 

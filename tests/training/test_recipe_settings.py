@@ -22,6 +22,7 @@ from bandtok.data.waveforms import WaveformStore
 from bandtok.lm.text_embeddings import HashTextEncoder
 from bandtok.model_specs import TOKENIZER_SPEC
 from bandtok.torch_checkpoint import load_network
+from bandtok.training.find_recipe import recipe_modules, recipe_names
 from bandtok.training.joint import JointTask
 from bandtok.training.lm import LMTask
 from bandtok.training.recipes import lm as music_lm_recipes
@@ -30,7 +31,6 @@ from bandtok.training.recipes import tokenizer as tokenizer_recipes
 from bandtok.training.recipes import vocoder as vocoder_recipes
 from bandtok.training.reranker import RerankerTask
 from bandtok.training.residual import ResidualTask
-from bandtok.training.run import recipe_modules, recipe_names
 from bandtok.training.settings import describe, meanings, override
 from bandtok.training.tokenizer import TokenizerTask
 from bandtok.training.vocoder import VocoderTask

@@ -105,3 +105,36 @@ def test_decoded_copies_go_where_they_are_wanted(music: Path, tmp_path: Path) ->
     assert len(list((tmp_path / "copies").iterdir())) == 1
     assert not (music / ".bandtok-cache").exists()
     assert any("MB in" in line and str(tmp_path / "copies") in line for line in lines)
+
+
+def test_a_recipe_comes_from_a_file(music: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    settings = {"loop.steps": 1, "learning_rate": 0.002, "crop_mel_frames": 32}
+    content = {"kind": "vocoder", "recipe": "debug", "settings": settings}
+    file.write_text(json.dumps(content))
+    train("vocoder", str(file), data=music, out=tmp_path / "a", settings={"batch_size": "1"})
+    record = load_record(tmp_path / "a")
+    assert record is not None
+    assert (record.recipe, record.settings["batch_size"]) == ("debug", 1)
+    assert record.settings["learning_rate"] == 0.002
+    train("vocoder", str(tmp_path / "a" / "recipe.json"), data=music, out=tmp_path / "b")
+    again = load_record(tmp_path / "b")
+    assert again is not None
+    assert again.settings == record.settings
+    file.write_text(json.dumps(content | {"settings": {"nonsense": 1}}))
+    for kind, name, message in (
+        ("vocoder", file, "'nonsense'"),
+        ("tokenizer", file, "for a vocoder"),
+        ("vocoder", tmp_path / "missing.json", "no such file"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            train(kind, str(name), data=music, out=tmp_path / "c")
+
+
+def test_a_card_says_what_was_trained_on_what(out: Path) -> None:
+    card = (out / "model" / "README.md").read_text()
+    for text in (
+        "# vocoder (debug)", "2 steps from random weights", "--set learning_rate=0.001",
+        "0.00 h, 1 tracks (license not stated", "| mel_loss",
+    ):  # fmt: skip
+        assert text in card

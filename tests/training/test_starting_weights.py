@@ -17,7 +17,8 @@ from bandtok.data.shards import TokenCorpus
 from bandtok.errors import ConfigError
 from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC, VOCODER_SPEC
 from bandtok.torch_checkpoint import load_network
-from bandtok.training.run import recipe_modules, train
+from bandtok.training.find_recipe import recipe_modules
+from bandtok.training.run import train
 from bandtok.training.settings import describe
 
 KINDS = {

@@ -38,7 +38,7 @@ def _describe(context: typer.Context, wanted: bool) -> None:
     kind, recipe = context.params.get("kind"), context.params.get("recipe")
     if kind is None or recipe is None:
         raise typer.BadParameter("--describe follows KIND and RECIPE")
-    from bandtok.training.run import describe_recipe
+    from bandtok.training.find_recipe import describe_recipe
 
     typer.echo(describe_recipe(str(kind), recipe))
     raise typer.Exit
@@ -49,7 +49,10 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE", help="Name of a recipe.", show_default=False, is_eager=True
+            metavar="RECIPE",
+            help="Name of a recipe, or a file like a run's recipe.json.",
+            show_default=False,
+            is_eager=True,
         ),
     ],
     data: Annotated[

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -25,17 +23,15 @@ from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC, VOCODER_
 from bandtok.tokenizer.mel_tokenizer import MelTokenizer
 from bandtok.torch_checkpoint import load_network, network_fingerprint
 from bandtok.training.captioned_windows import has_beats
+from bandtok.training.find_recipe import changed_settings, start_settings
 from bandtok.training.joint import JointTask, JointTraining
 from bandtok.training.lm import LMTask
 from bandtok.training.loop import LoopResult, TrainingTask, run_loop
-from bandtok.training.recipes import lm as music_lm_recipes
-from bandtok.training.recipes import reranker as reranker_recipes
-from bandtok.training.recipes import tokenizer as tokenizer_recipes
-from bandtok.training.recipes import vocoder as vocoder_recipes
+from bandtok.training.model_card import describe_shards, describe_tracks, write_cards
 from bandtok.training.reranker import RerankerTask
 from bandtok.training.residual import ResidualTask, ResidualTraining
 from bandtok.training.run_record import RunRecord, load_record, resumed_settings
-from bandtok.training.settings import describe, meanings
+from bandtok.training.settings import describe
 from bandtok.training.state import has_state, newest_step
 from bandtok.training.tokenizer import TokenizerTask
 from bandtok.training.vocoder import VocoderTask
@@ -60,45 +56,6 @@ class RunReport:
     warn: Callable[[str], None] | None = None
 
 
-def recipe_modules() -> dict[str, ModuleType]:
-    """Return the module of recipes for each kind of network."""
-    return {
-        "tokenizer": tokenizer_recipes,
-        "vocoder": vocoder_recipes,
-        "lm": music_lm_recipes,
-        "reranker": reranker_recipes,
-    }
-
-
-def recipe_names(kind: str) -> list[str]:
-    """Return the recipes of a kind: the module's public functions."""
-    module = _recipes(kind)
-    return sorted(
-        name
-        for name, value in vars(module).items()
-        if callable(value)
-        and getattr(value, "__module__", "") == module.__name__
-        and not name.startswith("_")
-    )
-
-
-def describe_recipe(kind: str, recipe: str) -> str:
-    """Return a recipe's text and one line per setting: path, default and meaning.
-
-    Raises:
-        ConfigError: unknown kind or recipe.
-    """
-    names = recipe_names(kind)
-    if recipe not in names:
-        raise ConfigError(f"got {kind} recipe {recipe!r}; expected one of {', '.join(names)}")
-    function = getattr(_recipes(kind), recipe)
-    settings, known = function(), meanings(function())
-    lines = [
-        f"{path} = {value!r}  {known.get(path, '')}" for path, value in describe(settings).items()
-    ]
-    return "\n".join([inspect.getdoc(function) or "", "", *(line.rstrip() for line in lines)])
-
-
 def train(
     kind: str,
     recipe: str,
@@ -116,7 +73,8 @@ def train(
 
     Args:
         kind: "tokenizer", "vocoder", "lm" or "reranker".
-        recipe: name of a function in the kind's recipe module.
+        recipe: name of a function in the kind's recipe module; or a file like a run's recipe.json,
+            whose settings replace those of the recipe that it names.
         data: folder with a manifest, or any folder of audio, or several of them, whose music is
             put together (for "lm" and "reranker": one folder of token shards).
         out: run folder.
@@ -133,23 +91,21 @@ def train(
         ConfigError: unknown kind, recipe or setting. DataError: no usable data.
         CheckpointError: the state in `out` does not fit. TrainingError: non-finite numbers.
     """
-    names = recipe_names(kind)
-    if recipe not in names:
-        raise ConfigError(f"got {kind} recipe {recipe!r}; expected one of {', '.join(names)}")
     settings = dict(settings or {}) | ({} if init is None else {"init": init})
     report, folders = report or RunReport(), [data] if isinstance(data, Path) else list(data)
     _claim_folder(out, resume)
     before = load_record(out) if resume else None
+    recipe, start = start_settings(kind, recipe)
     if before and (before.kind, before.recipe) != (kind, recipe):
         raise ConfigError(f"{out} is a run of {before.kind} {before.recipe}; got {kind} {recipe}")
-    complete = resumed_settings(before, getattr(_recipes(kind), recipe)(), settings, out)
+    complete = resumed_settings(before, start, settings, out)
     named = [str(folder.resolve()) for folder in folders]
     record = RunRecord(kind=kind, recipe=recipe, settings=describe(complete), data=named)
-    task = _BUILDERS[kind](complete, _Source(folders, cache, out / "cache"), report)
+    task = _BUILDERS[kind](complete, source := _Source(folders, cache, out / "cache"), report)
     resumes = resume and has_state(out / "state")
     if complete.init and not resumes:
         _start_from(task, load_network(_NETWORK_KINDS[kind], _name(complete.init)))
-    return run_loop(
+    result = run_loop(
         task,
         complete.loop,
         out,
@@ -158,6 +114,8 @@ def train(
         report=report.training,
         on_line=_Recorder(before if resumes else None, record, out, report),
     )
+    write_cards(out, record, source.notes, changed_settings(record), result)
+    return result
 
 
 class _Recorder:
@@ -197,11 +155,13 @@ class _Source:
         folders: of the data.
         cache: for the copies of all folders; None for one inside each.
         spare_cache: for those of folders that cannot be written.
+        notes: a line about each folder, once it has been read.
     """
 
     folders: Sequence[Path]
     cache: Path | None
     spare_cache: Path
+    notes: list[str] = field(default_factory=list)
 
 
 def _start_from(task: TrainingTask, start: nn.Module) -> None:
@@ -225,13 +185,6 @@ def _start_from(task: TrainingTask, start: nn.Module) -> None:
         task.rule.keep()
 
 
-def _recipes(kind: str) -> ModuleType:
-    modules = recipe_modules()
-    if kind not in modules:
-        raise ConfigError(f"got kind {kind!r}; expected one of {', '.join(modules)}")
-    return modules[kind]
-
-
 def _claim_folder(out: Path, resume: bool) -> None:
     if (out / "state").exists() and not resume:
         raise ConfigError(f"{out} holds a run already; add --resume to go on, or name a new folder")
@@ -242,6 +195,7 @@ def _stores(source: _Source, sample_rate: int, report: RunReport) -> dict[str, W
     """Decode the train and valid tracks once, into a cache folder beside each manifest."""
     tracks = {folder: load_manifest(folder) for folder in source.folders}
     caches = {folder: _cache(manifest_folder(folder), source, report) for folder in tracks}
+    source.notes.extend(describe_tracks(*one) for one in tracks.items())
     stores = {}
     for split in ("train", "valid"):
         stores[split] = WaveformStore.joined(
@@ -310,7 +264,7 @@ def _vocoder_task(recipe: Any, data: _Source, report: RunReport) -> TrainingTask
 
 
 def _music_lm_task(recipe: Any, data: _Source, report: RunReport) -> TrainingTask:
-    corpus, codebook = _shards(data.folders), None
+    corpus, codebook = _shards(data), None
     if recipe.network.beat_conditioning and not has_beats(corpus) and report.warn:
         report.warn(
             f"{corpus.folder} knows no beats, so beat conditioning stays as it is; run 'bandtok "
@@ -327,7 +281,7 @@ def _music_lm_task(recipe: Any, data: _Source, report: RunReport) -> TrainingTas
 
 
 def _reranker_task(recipe: Any, data: _Source, report: RunReport) -> TrainingTask:
-    corpus, codebook = _shards(data.folders), None
+    corpus, codebook = _shards(data), None
     encoder = load_text_encoder(
         recipe.network.text_encoder, Runtime(device=choose_device(recipe.device), backend="torch")
     )
@@ -336,13 +290,15 @@ def _reranker_task(recipe: Any, data: _Source, report: RunReport) -> TrainingTas
     return RerankerTask(recipe, corpus, encoder, codebook)
 
 
-def _shards(data: Sequence[Path]) -> TokenCorpus:
-    if len(data) != 1:
+def _shards(data: _Source) -> TokenCorpus:
+    if len(data.folders) != 1:
         raise ConfigError(
-            f"got {len(data)} folders of shards; expected one, of all corpora together: "
+            f"got {len(data.folders)} folders of shards; expected one, of all corpora together: "
             "'bandtok data tokenize CORPUS CORPUS --output DIR'"
         )
-    return TokenCorpus(data[0])
+    corpus = TokenCorpus(data.folders[0])
+    data.notes.append(describe_shards(corpus))
+    return corpus
 
 
 def _tokenizer_of(recipe: Any, corpus: TokenCorpus) -> MelTokenizer:

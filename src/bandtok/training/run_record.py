@@ -63,7 +63,11 @@ def load_record(out: Path) -> RunRecord | None:
     Raises:
         CheckpointError: if it is damaged.
     """
-    file = out / RECORD_NAME
+    return load_record_file(out / RECORD_NAME)
+
+
+def load_record_file(file: Path) -> RunRecord | None:
+    """Return the record in a file; "kind", "recipe" and "settings" must be there."""
     if not file.exists():
         return None
     try:

@@ -6,7 +6,7 @@ import pytest
 
 from bandtok.errors import ConfigError
 from bandtok.tokenizer.mel_image import MelImageConfig
-from bandtok.training.run import recipe_modules
+from bandtok.training.find_recipe import recipe_modules
 from bandtok.training.settings import describe, override
 from research.claims.catalogue import (
     EXPERIMENTS,
