@@ -1,6 +1,6 @@
 """What may differ between threads and number formats, measured, beside what tiny changes do.
 
-    python -m research.reliability.numerics [AUDIO ...] [--seconds 10] [--write FILE.md]
+    python -m research.reliability.numerics [AUDIO ...] [--duration 10] [--write FILE.md]
 
 Each row computes the tokens, and what fixed tokens decode to, in another way than the plain one
 (CPU, float32, one thread), and says how much is still the same.
@@ -160,7 +160,7 @@ def main() -> None:
         what: bandtok.Tokenizer.from_pretrained(arguments.model, backend="onnx", threads=threads)
         for what, threads in (("back end onnx, 1 thread", 1), ("back end onnx, 2 threads", 2))
     }
-    samples = round(arguments.seconds * tokenizer.sample_rate)
+    samples = round(arguments.duration * tokenizer.sample_rate)
     music = [
         torch.from_numpy(load_audio(path, tokenizer.sample_rate, mono=True).waveform[0])[:samples]
         for path in arguments.audio
