@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -41,6 +42,12 @@ def test_names_of_prompts_from_a_file(tmp_path: Path) -> None:
         ("fast drums", "002-fast-drums.wav"),
         ("…", "003-clip.wav"),
     ]
+
+
+def test_prompts_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = io.TextIOWrapper(io.BytesIO(b"solo harp\n\nfast drums\n"))
+    monkeypatch.setattr("sys.stdin", content)
+    assert read_prompts(Path("-")) == ["solo harp", "fast drums"]
 
 
 def test_files_without_prompts_are_refused(tmp_path: Path) -> None:

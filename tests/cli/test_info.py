@@ -86,6 +86,11 @@ def test_salvage(run: Run, tokens: Path, tmp_path: Path) -> None:
     assert run("verify", damaged, "--salvage", kept).exit_code == 1
     again = run("verify", damaged, "--salvage", kept, "--overwrite", "--json")
     assert json.loads(again.stdout)["frames"] == 512
+    damaged.write_bytes(tokens.read_bytes()[:3_000])  # the first block is cut
+    nothing = run("verify", damaged, "--salvage", tmp_path / "none.btk")
+    assert (nothing.exit_code, len(nothing.stderr.splitlines())) == (1, 1)
+    assert "nothing is written" in nothing.stderr
+    assert not (tmp_path / "none.btk").exists()
 
 
 def test_info_of_a_hostile_header(run: Run, tmp_path: Path) -> None:

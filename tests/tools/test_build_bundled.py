@@ -8,12 +8,9 @@ import shlex
 import subprocess
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
-from typer.core import TyperGroup
-from typer.main import get_command
+from tests.parsing import parse
 
 from bandtok.cli.main import app
 from bandtok.training.find_recipe import recipe_modules
@@ -34,17 +31,6 @@ def commands(work: Path, *steps: str) -> list[list[str]]:
         check=True,
     )
     return [shlex.split(line) for line in done.stdout.splitlines()]
-
-
-def parse(app: typer.Typer, words: list[str]) -> None:
-    """Parse as the program does, down to the values of options, without running anything."""
-    command: Any = get_command(app)
-    context = None
-    while isinstance(command, TyperGroup):
-        context = command.context_class(command, parent=context, info_name=words[0])
-        command, words = command.get_command(context, words[0]), words[1:]
-        assert command is not None, words
-    command.make_context(command.name, list(words), parent=context)
 
 
 def test_all_commands_parse(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 
 import bandtok
 from bandtok.cli.console import echo, print_json, progress_bars, progress_steps, silent_codecs
+from bandtok.cli.examples import epilog
 from bandtok.cli.group import Command, Group
 from bandtok.cli.options import ChosenDevice, Device, Json, Model, Quiet
 
@@ -27,7 +28,7 @@ app = typer.Typer(
 )
 
 
-@app.command(cls=Command)
+@app.command(cls=Command, epilog=epilog("data manifest"))
 def manifest(
     folder: Annotated[Path, typer.Argument(help="Folder of audio files.")],
     out: Annotated[
@@ -53,7 +54,7 @@ def manifest(
     _exit_with([f"skipped {path}: {reason}" for path, reason in skipped.items()], len(tracks))
 
 
-@app.command(cls=Command)
+@app.command(cls=Command, epilog=epilog("data describe"))
 def describe(
     corpus: Annotated[Path, typer.Argument(help="Manifest, or folder of audio.")],
     num_workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
@@ -83,7 +84,7 @@ def describe(
     _exit_with(done.left_out, done.tracks)
 
 
-@app.command(cls=Command)
+@app.command(cls=Command, epilog=epilog("data tokenize"))
 def tokenize(
     corpora: Annotated[
         list[Path], typer.Argument(help="Manifests, or folders of audio; one or more.")
@@ -134,7 +135,7 @@ def tokenize(
     _exit_with(left_out, len(shards.shards))
 
 
-@app.command(cls=Command)
+@app.command(cls=Command, epilog=epilog("data captions"))
 def captions(
     shards: Annotated[Path, typer.Argument(help="Folder of token shards.")],
     split: Annotated[str, typer.Option(help="train, valid, test or unseen.")] = "train",

@@ -11,6 +11,7 @@ import typer
 
 from bandtok.cli import options
 from bandtok.cli.console import print_json, progress_bars
+from bandtok.cli.examples import epilog
 from bandtok.cli.group import Command, Group
 from bandtok.cli.suffixes import TOKEN_SUFFIX
 
@@ -58,7 +59,7 @@ Split = Annotated[
 ]
 
 
-@app.command(cls=Command)
+@app.command(cls=Command, epilog=epilog("evaluate reconstruction"))
 def reconstruction(
     data: Corpus,
     out: Out,
@@ -155,7 +156,7 @@ def reconstruction(
         print_files(files, quiet)
 
 
-@app.command(cls=Command)
+@app.command(cls=Command, epilog=epilog("evaluate generation"))
 def generation(
     clips: Annotated[Path, typer.Argument(metavar="CLIPS", help="Folder of generated audio.")],
     reference: Annotated[
@@ -252,7 +253,7 @@ def generation(
     print_files(files, quiet)
 
 
-@app.command(cls=Command)
+@app.command(cls=Command, epilog=epilog("evaluate tokens"))
 def tokens(
     data: Corpus,
     out: Out,

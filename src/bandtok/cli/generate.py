@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,7 +42,7 @@ def generate(
         typer.Option(
             "--prompts",
             metavar="FILE",
-            help="Text file with one prompt per line, or 'bundled' or 'musiccaps'.",
+            help="Text file with one prompt per line, - for stdin, or 'bundled' or 'musiccaps'.",
         ),
     ] = None,
     duration: Annotated[
@@ -267,22 +268,28 @@ def plan_clips(
 
 
 def read_prompts(path: Path) -> list[str]:
-    """Return the lines of a UTF-8 text file that are not blank, or a fixed set by its name.
+    """Return lines of a UTF-8 text file (- for stdin) that are not blank, or a fixed set.
 
     Raises:
         DataError: if there is none, or the file is no text of at most 1 MiB.
     """
     if str(path) in PROMPT_SETS and not path.exists():
         return [prompt.text for prompt in named_prompts(str(path))]
+    if str(path) == "-":
+        return _prompts_in(sys.stdin.buffer.read(_MAX_PROMPTS_BYTES), "standard input")
     if path.stat().st_size > _MAX_PROMPTS_BYTES:
         raise DataError(f"{path} is larger than {_MAX_PROMPTS_BYTES} bytes; expected prompts")
+    return _prompts_in(path.read_bytes(), str(path))
+
+
+def _prompts_in(content: bytes, name: str) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise DataError(f"{path} is not UTF-8 text; expected one prompt a line") from None
+        raise DataError(f"{name} is not UTF-8 text; expected one prompt per line") from None
     found = [line.strip() for line in lines if line.strip()]
     if not found:
-        raise DataError(f"{path} holds no prompt; expected one a line")
+        raise DataError(f"{name} holds no prompt; expected one per line")
     return found
 
 

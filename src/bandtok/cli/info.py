@@ -130,6 +130,8 @@ def _salvage(files: list[Path], target: Path, overwrite: bool, quiet: bool, json
     if target.exists() and target.samefile(files[0]):
         raise DataError(f"{target} is the damaged file itself; choose another name for the copy")
     kept = salvage_token_file(files[0])
+    if not kept.grid.num_frames:
+        raise DataError(f"no block before the damage is whole, nothing is written: {kept.damage}")
     write_token_file(target, kept.grid)
     if json:
         print_json(

@@ -9,13 +9,14 @@ import typer
 from typer.main import get_command, get_group
 
 from bandtok import __version__
+from bandtok.cli.examples import epilog
 from bandtok.cli.group import Command, OneLineErrors
 from bandtok.cli.memory import keep_freed_memory
 
 HELP = {
     "encode": "Turn audio into token files (.btk).",
     "decode": "Turn token files into audio (.wav, .flac, .ogg or .mp3, by suffix).",
-    "reconstruct": "Encode and decode audio; print the bit rate and the distance to the original.",
+    "reconstruct": "Encode and decode audio; print bit rate and mel distance (below 0.3 is close).",
     "generate": "Generate music from a prompt.",
     "edit": "Regenerate a region and keep all other tokens.",
     "info": "Show the header, model, length, bit rate and provenance of a file.",
@@ -119,12 +120,12 @@ def _load(name: str) -> Any:
         return get_group(evaluate)
     one = typer.Typer(add_completion=False)
     function = _function(name)
-    epilog = None
+    recipes: list[str] = []
     if name == "train":
         from bandtok.cli.recipes import recipe_lines
 
-        epilog = "\n\n".join(["Recipes:", *recipe_lines()])
-    one.command(name, cls=Command, epilog=epilog)(function)
+        recipes = ["Recipes:", *recipe_lines()]
+    one.command(name, cls=Command, epilog=epilog(name, *recipes))(function)
     return get_command(one)
 
 

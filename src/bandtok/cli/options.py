@@ -103,7 +103,9 @@ StorePrompt = Annotated[
     typer.Option("--store-prompt", help="Keep the prompt in clear in the files, not its hash."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print no progress and no summary lines.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print results as one JSON document.")]
 
 

@@ -53,7 +53,7 @@ def reconstruct(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Encode and decode audio; print the bit rate and the distance to the original."""
+    """Encode and decode audio; print bit rate and mel distance (below 0.3 is close)."""
     from bandtok.signal.audio import probe_audio
     from bandtok.signal.audio_writer import AudioWriter
 
