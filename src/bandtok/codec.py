@@ -257,16 +257,19 @@ class Codec:
         rate = self.config.mel.sample_rate
         return cut_loop(waveform, reach * size, codes.shape[1] * size, rate)
 
+    @property
+    def level_source(self) -> Callable[[], np.ndarray] | None:
+        """What returns `code_levels`; None if rows of codes are no bands, whose levels add up."""
+        return (lambda: self.code_levels) if self.config.rows_are_bands else None
+
     @cached_property
-    def code_levels(self) -> np.ndarray | None:
+    def code_levels(self) -> np.ndarray:
         """The level of each code as ln amplitude, relative to that of the mean code.
 
-        Float32 [codebook_size], measured by decoding each code a few times amid random others; None
-        if rows of codes are no bands. Takes about a second with the bundled model.
+        Float32 [codebook_size], measured by decoding each code a few times amid random others,
+        which takes about a second with the bundled model.
         """
         config = self.config
-        if not config.rows_are_bands:
-            return None
         rng = np.random.default_rng(0)
         bands, size, folds = config.num_bands, config.codebook_size, config.mel.n_mels
         columns = -(-size // bands)

@@ -20,7 +20,7 @@ QUIET, MIDDLE, LOUD = 0, 5, 10
 
 def holder(codes: np.ndarray, known: int, **more: float) -> LevelHolder:
     reference = np.broadcast_to(np.arange(codes.shape[2]) < known, codes.shape[1:])
-    target = LevelTarget(code_levels=LEVELS, reference=reference, first_frame=known, **more)
+    target = LevelTarget(code_levels=lambda: LEVELS, reference=reference, first_frame=known, **more)
     return LevelHolder(target, ~reference)
 
 
@@ -62,7 +62,7 @@ def test_long_clips_begin_as_before_and_keep_their_level(
     model = make_model(frame_rate=2.0)  # the first 10 s are 20 frames
     free, held = (
         generate_batch(model, None, 120, seeds=range(4), code_levels=levels).numpy()
-        for levels in (None, 3 * LEVELS)
+        for levels in (None, lambda: 3 * LEVELS)
     )
     np.testing.assert_array_equal(free[:, :, :20], held[:, :, :20])
     assert (free[:, :, 20:] != held[:, :, 20:]).any()
@@ -84,7 +84,7 @@ def test_a_part_is_as_loud_as_what_surrounds_it(
     network = TorchLanguageModel(make_model())
     free, held = (
         inpaint_codes(network, InpaintRequest(codes=codes, keep=keep, code_levels=levels))
-        for levels in (None, LEVELS)
+        for levels in (None, lambda: LEVELS)
     )
     np.testing.assert_array_equal(held[keep], codes[keep])
     wanted = LEVELS[loud]
@@ -105,7 +105,7 @@ def test_of_candidates_the_one_that_fits_its_surroundings_is_selected(
             codes=codes,
             keep=keep,
             seed=seed,
-            code_levels=LEVELS,
+            code_levels=lambda: LEVELS,
             level_strength=1e-9,
             num_candidates=count,
         )

@@ -21,7 +21,7 @@ from bandtok.api.lengths import (
 )
 from bandtok.api.tokenizer import Progress, Tokenizer
 from bandtok.errors import ConfigError, GridError
-from bandtok.lm.generate import CodeRequest, check_bpm, opening_frames, stream_codes, suggest_beat
+from bandtok.lm.generate import CodeRequest, check_bpm, stream_codes, suggest_beat
 from bandtok.lm.loops import close_loop
 from bandtok.lm.text_embeddings import TextEmbeddings, TextEncoder
 from bandtok.provenance import of_extra
@@ -101,7 +101,6 @@ def _of_length(
     if config.loop:
         num_frames = length.num_frames
         num_samples = num_frames * tokenizer.samples_per_frame
-    is_long = num_frames - start.num_frames > opening_frames(model.network.config)
     wanted = CodeRequest(
         num_frames=num_frames - start.num_frames,
         text=text,
@@ -110,7 +109,7 @@ def _of_length(
         sampling=config.sampling,
         num_candidates=config.num_candidates,
         bpm=length.bpm if model.network.config.beat_conditioning else None,
-        code_levels=tokenizer.codec.code_levels if is_long and config.level_strength else None,
+        code_levels=tokenizer.codec.level_source,
         level_strength=config.level_strength,
     )
     columns = []

@@ -257,7 +257,7 @@ class MusicModel:
             seed=seed,
             beat=BeatGrid.of_tempos([config.bpm or 0.0], self.tokenizer.frame_rate),
             num_candidates=config.num_candidates,
-            code_levels=self.tokenizer.codec.code_levels if config.level_strength else None,
+            code_levels=self.tokenizer.codec.level_source,
             level_strength=config.level_strength,
         )
         for index, column in enumerate(stream_inpainted(self.network, request, self.reranker)):

@@ -15,7 +15,7 @@ import numpy as np
 from bandtok.errors import ConfigError, GridError
 from bandtok.lm.beat import BeatGrid, check_tempo, sample_tempo
 from bandtok.lm.config import MusicLMConfig
-from bandtok.lm.levels import LevelTarget
+from bandtok.lm.levels import CodeLevels, LevelTarget
 from bandtok.lm.networks import LanguageModel, RerankerNetwork
 from bandtok.lm.sampling import SamplingConfig
 from bandtok.lm.text_embeddings import TextEmbeddings
@@ -55,7 +55,7 @@ class CodeRequest:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     num_candidates: int = 1
     bpm: float | None = None
-    code_levels: np.ndarray | None = None
+    code_levels: CodeLevels | None = None
     level_strength: float = 1.0
 
     def check(self, config: MusicLMConfig) -> None:

@@ -11,7 +11,7 @@ from bandtok.errors import ConfigError, GridError
 from bandtok.lm.beat import BeatGrid
 from bandtok.lm.config import MusicLMConfig
 from bandtok.lm.generate import candidate_seeds, check_codes
-from bandtok.lm.levels import SPAN_FRAMES, LevelTarget
+from bandtok.lm.levels import SPAN_FRAMES, CodeLevels, LevelTarget
 from bandtok.lm.networks import LanguageModel, RerankerNetwork
 from bandtok.lm.sampling import SamplingConfig
 from bandtok.lm.text_embeddings import TextEmbeddings
@@ -44,7 +44,7 @@ class InpaintRequest:
     seed: int = 0
     beat: BeatGrid | None = None
     num_candidates: int = 1
-    code_levels: np.ndarray | None = None
+    code_levels: CodeLevels | None = None
     level_strength: float = 1.0
 
     def check(self, config: MusicLMConfig) -> None:
@@ -104,7 +104,7 @@ def stream_inpainted(
         ratios = reranker.scores(written[:, :, part], batch.text)
     scores = (ratios - ratios.mean()) / (ratios.std() or 1.0)
     if request.code_levels is not None and level:
-        levels = request.code_levels[written]
+        levels = request.code_levels()[written]
         scores -= _MISFIT_WEIGHT * _misfits(levels, ~request.keep, level.reference)
     yield from written[scores.argmax()].T
 

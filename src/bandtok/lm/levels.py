@@ -9,10 +9,12 @@ mean where they spread more than in the reference.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+CodeLevels = Callable[[], np.ndarray]
 SPAN_FRAMES = 48
 """Frames over which levels are measured: 4.5 s of the bundled model's music."""
 _PRIOR_FRAMES = 8  # of the reference, added to what is measured
@@ -26,15 +28,15 @@ class LevelTarget:
     """What levels are held at.
 
     Attributes:
-        code_levels: float32 [codebook_size], the level of each code as ln amplitude, relative to
-            that of the mean code.
+        code_levels: returns the level of each code, float32 [codebook_size], as ln amplitude
+            relative to that of the mean code; called when the first level is held.
         reference: bool [bands, frames], cells that are as loud as what is written should be; known
             when the first cell is written that follows them.
         first_frame: cells before this frame are sampled as they are.
         strength: 1 as by default, 0 not at all.
     """
 
-    code_levels: np.ndarray
+    code_levels: CodeLevels
     reference: np.ndarray
     first_frame: int = 0
     strength: float = 1.0
@@ -50,7 +52,6 @@ class LevelHolder:
 
     def __init__(self, target: LevelTarget, written: np.ndarray) -> None:
         self._target, self._written = target, written
-        self._levels = target.code_levels.astype(np.float64)
         self._frame = -1
 
     def bias(self, codes: np.ndarray, frame: int, band: int) -> np.ndarray | float:
@@ -63,6 +64,7 @@ class LevelHolder:
         if frame < self._target.first_frame:
             return 0.0
         if self._frame < 0:
+            self._levels = self._target.code_levels().astype(np.float64)
             self._wanted = _moments(self._levels[codes], self._target.reference)
         if frame != self._frame:
             self._frame = frame

@@ -308,11 +308,11 @@ const generate = async () => {
   const takes = Number($("takes").value), prompt = $("prompt").value.trim();
   const json = {
     prompt, duration: number("duration"), bpm: number("bpm"), guidance_scale: number("guidance"), num_candidates: number("candidates"), seed: number("seed"),
-    num_samples: takes, stream: takes === 1, store_prompt: $("store-prompt").checked, loudness_lufs: info.defaults.loudness_lufs,
+    num_samples: takes, loop: $("make-loop").checked, stream: takes === 1 && !$("make-loop").checked, store_prompt: $("store-prompt").checked, loudness_lufs: info.defaults.loudness_lufs,
   };
   player.prepare();
   const before = clip, made = [];
-  const title = prompt || "Without a prompt", live = takes === 1 ? new Live(title, json.duration) : null;
+  const title = prompt || "Without a prompt", live = json.stream ? new Live(title, json.duration) : null;
   const done = await perform("Generating", (signal, handle) => api.events("v1/generate", { json, signal }, handle), (name, data, started) => {
     live?.take(name, data, started);
     if (name === "clip") {
