@@ -158,8 +158,9 @@ def test_reports_are_written_and_agree(
     report: ReconstructionReport, corpus: Path, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     files = write_reconstruction_report(report, tmp_path / "new" / "report", tokenizer, corpus)
+    sounds = [f"{a}-{b}.flac" for a in ("median", "worst") for b in ("original", "reconstruction")]
     assert sorted(file.name for file in files) == sorted(
-        ["report.json", "report.md", "report.html", "usage.png", "median.png", "worst.png"]
+        ["report.json", "report.md", "report.html", "usage.png", "median.png", "worst.png", *sounds]
     )
     folder = tmp_path / "new" / "report"
     assert sorted(folder.iterdir()) == sorted(files)
@@ -170,6 +171,7 @@ def test_reports_are_written_and_agree(
     assert "Left out: broken.wav" in text
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:audio/flac;base64,") == 4
     assert "<script" not in page
 
 

@@ -124,6 +124,14 @@ def plot(content: bytes, media_type: str, alt: str, caption: str = "") -> Html:
     )
 
 
+def player(content: bytes, media_type: str, caption: str) -> Html:
+    """Return an audio player with its caption."""
+    return Html(
+        f'<figure><figcaption>{escaped(caption)}</figcaption><audio controls preload="metadata" '
+        f'aria-label="{escaped(caption)}" src="{data_uri(content, media_type)}"></audio></figure>'
+    )
+
+
 def escaped(text: str) -> str:
     """Return text as HTML shows it, in quotes too; signs that UTF-8 cannot hold become "?"."""
     return html.escape(text.encode("utf-8", "replace").decode("utf-8"))

@@ -28,7 +28,7 @@ from bandtok.evaluation.generation_tables import (
     left_out_lines,
     sound_rows,
 )
-from bandtok.evaluation.html_page import Section, Table, document, paragraph, plot, table
+from bandtok.evaluation.html_page import Section, Table, document, paragraph, player, plot, table
 from bandtok.evaluation.measured_clips import ClipRow
 from bandtok.evaluation.plots import (
     plot_areas,
@@ -61,12 +61,12 @@ def write_reconstruction_report(
     tokenizer: Tokenizer,
     corpus: Path,
 ) -> list[Path]:
-    """Write report.json, report.md, report.html, usage.png and pictures of two clips.
+    """Write report.json, report.md, report.html, usage.png, pictures and sounds of two clips.
 
     Args:
         report: what was measured.
         folder: where to write; made if need be.
-        tokenizer: the one that was measured, to draw the median and the worst clip.
+        tokenizer: the one that was measured, for the median and the worst clip.
         corpus: folder that the tracks' paths are relative to.
 
     Returns:
@@ -74,7 +74,7 @@ def write_reconstruction_report(
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    pictures = _draw_clips(report, target, tokenizer, corpus)
+    pictures = _write_clips(report, target, tokenizer, corpus)
     rows = _row_name(report.model)
     plot_usage(
         target / "usage.png",
@@ -202,7 +202,7 @@ def _model_lines(model: ModelSummary) -> list[str]:
     ]
 
 
-def _draw_clips(
+def _write_clips(
     report: ReconstructionReport, target: Path, tokenizer: Tokenizer, corpus: Path
 ) -> dict[str, str]:
     sampled = [system for system in named_systems(report.settings.systems) if system.has_waveform]
@@ -217,6 +217,8 @@ def _draw_clips(
         audio = load_excerpt(row.excerpt, corpus, tokenizer.sample_rate)
         clip = prepare(audio, tokenizer)
         estimate = reconstruct(system, clip, tokenizer, report.settings.num_iterations)
+        audio.save(target / f"{name}-original.flac")
+        estimate.save(target / f"{name}-reconstruction.flac")
         plot_reconstruction(
             target / f"{name}.png",
             audio,
@@ -226,6 +228,8 @@ def _draw_clips(
             config=tokenizer.config.mel,
             rows_are_bands=tokenizer.config.rows_are_bands,
         )
+        pictures[f"{name}-original.flac"] = f"{name} clip, original: {_place(row)}"
+        pictures[f"{name}-reconstruction.flac"] = f"{name} clip, {system.name}"
         pictures[f"{name}.png"] = caption
     return pictures
 
@@ -244,7 +248,8 @@ def write_report(
 ) -> list[Path]:
     text = f"# {title}\n\n" + "".join(f"{note}\n\n" for note in notes)
     text += "".join(f"## {name}\n\n{markdown_table(rows)}\n" for name, rows in tables)
-    text += "".join(f"![{caption}]({name})\n\n" for name, caption in pictures.items())
+    for name, caption in pictures.items():
+        text += f"{'!' * name.endswith('.png')}[{caption}]({name})\n\n"
     page = _html_page(target, title, notes, tables, pictures)
     atomic.write_text(target / "report.html", page)
     atomic.write_text(target / "report.md", text.rstrip("\n") + "\n")
@@ -264,10 +269,12 @@ def _html_page(
     pictures: dict[str, str],
 ) -> str:
     sections = [Section(title=name, parts=[table(rows, name)]) for name, rows in tables]
-    sampled = [
+    parts = [
         plot((target / name).read_bytes(), "image/png", caption, caption)
+        if name.endswith(".png")
+        else player((target / name).read_bytes(), "audio/flac", caption)
         for name, caption in pictures.items()
     ]
-    if sampled:
-        sections.append(Section(title="Pictures", parts=sampled))
+    if parts:
+        sections.append(Section(title="Pictures and sounds", parts=parts))
     return document(title, [paragraph(note) for note in notes], sections)

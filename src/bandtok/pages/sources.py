@@ -169,9 +169,25 @@ def _generated(path: Path, label: str, seconds: float) -> PageClip:
     if not tokens.is_file():
         return clip
     try:
-        return replace(clip, grid=load_grid(tokens, audio.seconds))
+        grid = load_grid(tokens, audio.seconds)
     except (BandTokError, OSError) as error:
         return replace(clip, missing=f"Tokens cannot be shown: {error}")
+    return replace(clip, grid=grid, note=", ".join(filter(None, (note, _settings(grid)))))
+
+
+def _settings(grid: TokenGrid) -> str:
+    """Return seed, tempo and guidance from the provenance of a generated grid; "" without."""
+    provenance = grid.extra.get("provenance")
+    if not isinstance(provenance, dict):
+        return ""
+    settings = provenance.get("settings")
+    found = {"seed": provenance.get("seed")} | (settings if isinstance(settings, dict) else {})
+    shown = ("seed", "bpm", "guidance_scale", "beat_guidance_scale", "num_candidates")
+    return ", ".join(
+        f"{name.replace('_', ' ')} {found[name]}"
+        for name in shown
+        if isinstance(found.get(name), int | float)
+    )
 
 
 def _reconstructed(

@@ -10,6 +10,7 @@ import pytest
 from bandtok.api.tokenizer import Tokenizer
 from bandtok.errors import DataError
 from bandtok.pages.sources import generated_groups, load_grid, reconstruction_groups
+from bandtok.provenance import record
 from bandtok.signal.audio import Audio
 from bandtok.tokens.grid import TokenGrid
 
@@ -128,3 +129,12 @@ def test_tokens_are_cut_to_the_sound(
 ) -> None:
     grid(frames).save(tmp_path / "a.btk")
     assert load_grid(tmp_path / "a.btk", seconds).num_frames == kept
+
+
+def test_seed_and_settings_of_generated_clips_are_shown(tmp_path: Path) -> None:
+    Audio(np.zeros((1, 44_100), np.float32), 44_100).save(tmp_path / "a.wav")
+    made = record("generate", model="m", prompt="", seed=5, settings={"bpm": 120.0, "loop": False})
+    codes = np.zeros((16, 11), np.int32)
+    TokenGrid(codes=codes, codebook_size=4, extra={"provenance": made}).save(tmp_path / "a.btk")
+    (group,) = generated_groups({"generated": tmp_path}, None, clips=1, seconds=1)
+    assert group.clips[0].note == "seed 5, bpm 120.0"
