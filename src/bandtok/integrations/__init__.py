@@ -1,0 +1,1 @@
+"""BandTok inside other libraries."""
