@@ -11,16 +11,13 @@ from pathlib import Path
 
 from tests.budget import functions, sources
 
-LINES_IN_WHEEL = 35_180  # the goal is 20,000
+LINES_IN_WHEEL = 35_200  # the goal is 20,000
 LINES_PER_FILE, LINES_PER_FUNCTION, ARGUMENTS = 400, 60, 8
 
 # path: (lines today, reason)
-LONG_FILES = {}
+LONG_FILES: dict[str, tuple[int, str]] = {}
 # path and function: (lines today, reason)
-LONG_FUNCTIONS = {
-    "evaluation/corpus.py evaluate_reconstruction": (74, "one pass over a corpus; to be split"),
-    "training/loop.py run_loop": (75, "the loop itself, with its documentation"),
-}
+LONG_FUNCTIONS: dict[str, tuple[int, str]] = {}
 # path and function: (arguments today, reason)
 MANY_ARGUMENTS = {
     "data/tokenize.py tokenize_corpus": (9, "to take a settings object"),

@@ -23,7 +23,6 @@ from bandtok.evaluation.embedders import Embedder, load_embedder
 from bandtok.evaluation.embedding_measures import (
     EMBEDDER_MEASURES,
     ORIGINAL,
-    ClipEmbeddings,
     check_embedder_names,
     frechet_by_system,
     load_embedders,
@@ -177,39 +176,25 @@ def evaluate_reconstruction(
     """
     settings = settings or ReconstructionSettings()
     folder = manifest_folder(manifest)
-    taken = (ORIGINAL, *(system.name for system in ALL_SYSTEMS))
-    check_system_audio(settings.system_audio, taken)
+    check_system_audio(settings.system_audio, (ORIGINAL, *(one.name for one in ALL_SYSTEMS)))
     tracks = select_tracks(manifest, settings.split)
     excerpts = _chosen(tracks, settings)
-    rated = set(spread(excerpts, settings.visqol_clips))
     whole_tracks = tracks if settings.usage == "full" else []
     steps = Steps(len(excerpts) + len(whole_tracks), progress)
     counter = UsageCounter(tokenizer.codebook_size, tokenizer.num_bands)
     measurer, left_out = _measurer(folder, tokenizer, settings, keep_audio)
-
-    def measured(item: tuple[int, Excerpt]) -> MeasuredClip | str:
-        index, excerpt = item
-        return measurer(excerpt, visqol=index in rated)
-
-    rows, embeddings, unused = [], [], []
-    for outcome in _in_threads(measured, list(enumerate(excerpts)), workers):
-        if isinstance(outcome, str):
-            unused.append(outcome)
-        else:
-            rows.append(outcome.row)
-            if outcome.embeddings:
-                embeddings.append(outcome.embeddings)
-            if not whole_tracks:
-                counter.add(outcome.codes)
-        steps.one_more()
+    clips, unused = _measured(measurer, excerpts, settings.visqol_clips, workers, steps)
+    for clip in clips if not whole_tracks else ():
+        counter.add(clip.codes)
     for found in encoded_tracks(whole_tracks, folder, tokenizer, steps):
         if isinstance(found, str):
             unused.append(found)
         else:
             counter.add(found)
+    rows = [clip.row for clip in clips]
     if not rows:
         raise DataError(f"none of {len(excerpts)} clips could be used; first reason: {unused[0]}")
-    mmd, frechet, notes = _set_measures(embeddings, settings)
+    mmd, frechet, notes = _set_measures(clips, settings)
     return ReconstructionReport(
         model=model_summary(tokenizer),
         settings=settings,
@@ -223,6 +208,30 @@ def evaluate_reconstruction(
         frechet=frechet,
         originals=_means(rows, ORIGINAL_MEASURES, lambda row, name: getattr(row.original, name)),
     )
+
+
+def _measured(
+    measurer: ClipMeasurer,
+    excerpts: Sequence[Excerpt],
+    visqol_clips: int,
+    workers: int,
+    steps: Steps,
+) -> tuple[list[MeasuredClip], list[str]]:
+    """Measure excerpts, `visqol_clips` of them by ViSQOL too; return clips and those left out."""
+    rated = set(spread(excerpts, visqol_clips))
+
+    def measure(item: tuple[int, Excerpt]) -> MeasuredClip | str:
+        index, excerpt = item
+        return measurer(excerpt, visqol=index in rated)
+
+    clips, unused = [], []
+    for outcome in _in_threads(measure, list(enumerate(excerpts)), workers):
+        if isinstance(outcome, str):
+            unused.append(outcome)
+        else:
+            clips.append(outcome)
+        steps.one_more()
+    return clips, unused
 
 
 def select_tracks(manifest: str | os.PathLike[str], split: str | None) -> list[Track]:
@@ -352,9 +361,10 @@ def _means(
 
 
 def _set_measures(
-    embeddings: list[ClipEmbeddings], settings: ReconstructionSettings
+    clips: Sequence[MeasuredClip], settings: ReconstructionSettings
 ) -> tuple[dict[str, dict[str, Estimate]], dict[str, Frechet], list[str]]:
     """Return MMD by system and measure, Frechet distance by system, and notes."""
+    embeddings = [clip.embeddings for clip in clips if clip.embeddings]
     if not embeddings:
         return {}, {}, []
     mmd, notes = mmd_by_system(embeddings)

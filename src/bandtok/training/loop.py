@@ -124,8 +124,7 @@ def run_loop(
         resume: go on from the newest state in `out`.
         max_minutes: stop after this many minutes.
         report: called with (steps done, steps in all, numbers) whenever numbers are logged.
-        on_line: called with every line of train.log, and whether it is one of the few to keep in
-            view: the start and validations.
+        on_line: called with lines of train.log, and whether to keep them in view.
 
     Raises:
         TrainingError: if a loss or gradient is not finite; the newest state is kept.
@@ -135,39 +134,26 @@ def run_loop(
     values = load_state(out / "state", modules, task.optimizers) if resume else None
     first = step = values["step"] if values else 0
     minutes = values["minutes"] if values else 0.0
-    began = time.monotonic()
     validation: dict[str, float] = {}
-
-    def elapsed() -> float:
-        return (time.monotonic() - began) / 60
-
-    def line(text: str, keep: bool) -> None:
-        tracker.line(text)
-        if on_line:
-            on_line(text, keep)
+    elapsed = _stopwatch()
 
     def save() -> None:
         save_state(out / "state", step, modules, task.optimizers, {"minutes": minutes + elapsed()})
 
-    with Tracker(out) as tracker, _Interrupt() as interrupt:
-        validator = _Validator(task, averaged, config, out, tracker, line)
-        line(_start_line(task.network, step, config.steps), True)
+    with Tracker(out, on_line) as tracker, _Interrupt() as interrupt:
+        validator = _Validator(task, averaged, config, out, tracker)
+        tracker.line(_start_line(task.network, step, config.steps), keep=True)
         if config.keep_best and not step:
             validator(0, minutes)
         while step < config.steps:
             if interrupt.requested or (max_minutes is not None and elapsed() >= max_minutes):
                 break
-            torch.manual_seed(config.seed * 1_000_003 + step)
-            scale = rate_scale(step, config)
-            _set_rates(task.optimizers, scale)
-            numbers = task.step(step)
-            _check_finite(numbers, step)
+            numbers = _take_step(task, averaged, config, step)
             step += 1
-            _average(averaged, task.network, min(config.ema_decay, step / (step + 10)))
             if step % config.log_every == 0 or step == first + 1:
-                numbers |= {"rate": scale, "seconds_per_step": elapsed() * 60 / (step - first)}
+                numbers["seconds_per_step"] = pace = elapsed() * 60 / (step - first)
                 tracker.numbers("train", step, minutes + elapsed(), numbers)
-                line(progress_line(step, config.steps, numbers["seconds_per_step"], numbers), False)
+                tracker.line(progress_line(step, config.steps, pace, numbers), keep=False)
                 if report:
                     report(step, config.steps, numbers)
             if step % config.validate_every == 0:
@@ -176,10 +162,28 @@ def run_loop(
                 save()
         if step > first and step % config.save_every:
             save()
-        # also where a run was killed between its last state and its last model
-        if step > first or step >= config.steps:
+        if step > first or step >= config.steps:  # or it was killed before its last model
             validation = validator(step, minutes + elapsed())
     return LoopResult(step=step, validation=validation, finished=step >= config.steps)
+
+
+def _stopwatch() -> Callable[[], float]:
+    """Return a function that gives the minutes since this call."""
+    began = time.monotonic()
+    return lambda: (time.monotonic() - began) / 60
+
+
+def _take_step(
+    task: TrainingTask, averaged: nn.Module, config: LoopConfig, step: int
+) -> dict[str, float]:
+    """Compute one step, a function of state and number alone; return its numbers and its rate."""
+    torch.manual_seed(config.seed * 1_000_003 + step)
+    scale = rate_scale(step, config)
+    _set_rates(task.optimizers, scale)
+    numbers = task.step(step)
+    _check_finite(numbers, step)
+    _average(averaged, task.network, min(config.ema_decay, (step + 1) / (step + 11)))
+    return numbers | {"rate": scale}
 
 
 def _start_line(network: nn.Module, step: int, steps: int) -> str:
@@ -262,23 +266,22 @@ class _Validator:
         config: LoopConfig,
         out: Path,
         tracker: Tracker,
-        line: Callable[[str, bool], None],
     ) -> None:
         self._task, self._averaged, self._config = task, averaged, config
-        self._out, self._tracker, self._line = out, tracker, line
+        self._out, self._tracker = out, tracker
         self._lowest: float | None = None
 
     def __call__(self, step: int, minutes: float) -> dict[str, float]:
         steps = self._config.steps
         numbers = self._measure(step, minutes)
-        self._line(validation_line(step, steps, numbers), True)
+        self._tracker.line(validation_line(step, steps, numbers), keep=True)
         if self._config.keep_best:
             loss, lowest = next(iter(numbers.values())), self._lowest
             lowest = _lowest_loss(self._out, step - 1) if lowest is None else lowest
             self._lowest = min(loss, lowest)
             if loss >= lowest:
                 kept = f"{loss:.4g} is not below {lowest:.4g}: model kept"
-                self._line(f"step {step}/{steps}, {kept}", True)
+                self._tracker.line(f"step {step}/{steps}, {kept}", keep=True)
                 return numbers
         self._task.export(self._averaged, self._out / "model")
         return numbers

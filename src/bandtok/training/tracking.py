@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,11 @@ class Tracker:
 
     Args:
         out: the run folder; made if need be.
+        on_line: called with every line of train.log, and whether to keep it in view.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, on_line: Callable[[str, bool], None] | None = None) -> None:
+        self._on_line = on_line
         out.mkdir(parents=True, exist_ok=True)
         self._file = open(out / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
         self._log = open(out / "train.log", "a", encoding="utf-8")  # noqa: SIM115
@@ -42,10 +44,12 @@ class Tracker:
             for name, value in numbers.items():
                 self._board.add_scalar(f"{part}/{name}", value, step)
 
-    def line(self, text: str) -> None:
-        """Append a line to train.log, after the local time."""
+    def line(self, text: str, *, keep: bool) -> None:
+        """Append a line to train.log, after the local time; `keep` is for `on_line`."""
         self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         self._log.flush()
+        if self._on_line:
+            self._on_line(text, keep)
 
     def image(self, name: str, step: int, image: np.ndarray) -> None:
         """Log an image, uint8 [height, width, 3]."""
