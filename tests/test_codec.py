@@ -252,3 +252,24 @@ def test_mirrored_stream_equals_padding_the_whole(length: int, piece: int) -> No
     filled = np.pad(samples, (0, -length % 4))
     expected = np.pad(filled, 3, mode="reflect")
     assert np.array_equal(got, expected)
+
+
+def test_rows_of_a_padded_batch_are_as_if_alone(tokenizer: bandtok.Tokenizer) -> None:
+    rng = np.random.default_rng(0)
+    size = tokenizer.samples_per_frame
+    batch = rng.uniform(-0.5, 0.5, (3, 1, 6 * size)).astype(np.float32)
+    lengths = [5 * size, 2 * size + 9, 0]
+    codes = tokenizer.encode_waveform(batch, lengths)
+    assert codes.shape[2] == 5
+    for row, length, frames in zip(range(3), lengths, (5, 3, 0), strict=True):
+        alone = tokenizer.encode_waveform(batch[row : row + 1, :, :length])
+        assert np.array_equal(codes[row : row + 1, :, :frames], alone)
+        assert (codes[row, :, frames:] == -1).all()
+    sound = tokenizer.decode_codes(codes, [5, 3, 0])
+    assert np.array_equal(sound[1, :, : 3 * size], tokenizer.decode_codes(codes[1:2, :, :3])[0])
+    assert not sound[1, :, 3 * size :].any()
+    with pytest.raises(GridError, match="codes from -1"):
+        tokenizer.decode_codes(codes)
+    for wrong in ([1], [1, 2, 6 * size + 1], [1, 2, -1]):
+        with pytest.raises(AudioError, match="expected 3 numbers from 0 to"):
+            tokenizer.encode_waveform(batch, wrong)

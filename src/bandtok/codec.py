@@ -4,12 +4,13 @@
 
 Stereo is the codes of the mean of both channels with pan rows above (:mod:`bandtok.stereo`).
 Everything is computed in windows at fixed positions with the context that the networks need; the
-ends of a piece are padded with silence. Knows nothing of files or text.
+mel image of a piece is padded with silence; its spectra at both ends see the sound mirrored. Knows
+nothing of files or text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import tee
@@ -26,6 +27,8 @@ from bandtok.signal.windows import WindowPlan, cut_overlapping, cut_windows, ref
 from bandtok.stereo.rows import PanRows, stack_rows
 
 WINDOW_FRAMES = 128
+NO_CODE = -1
+"""Stands in a batch of codes where a row has ended; no decoder takes it."""
 _STEP_FRAMES = 16
 _LEVEL_PASSES = 3
 _LEVEL_SCALE = (
@@ -184,17 +187,20 @@ class Codec:
         mid = self.decode_blocks(block[:bands] for block in for_mid)
         yield from self.pan_rows.spread(mid, (block[bands:] for block in for_pan))
 
-    def encode_waveform(self, waveform: np.ndarray) -> np.ndarray:
+    def encode_waveform(
+        self, waveform: np.ndarray, lengths: Sequence[int] | None = None
+    ) -> np.ndarray:
         """Encode a batch, each row exactly as if alone.
 
         Args:
             waveform: float [batch, 1, samples] at the model's sample rate.
+            lengths: samples of each row without its padding; None if there is none.
 
         Returns:
-            int64 [batch, bands, frames].
+            int64 [batch, bands, frames]; NO_CODE where a row has ended.
 
         Raises:
-            AudioError: if the shape is wrong or a sample is not finite.
+            AudioError: if the shape is wrong, a sample is not finite or a length is out of range.
         """
         if waveform.ndim != 3 or waveform.shape[1] != 1:
             raise AudioError(
@@ -203,23 +209,27 @@ class Codec:
         if not np.isfinite(waveform).all():
             raise AudioError("the waveform holds NaN or infinity; expected finite numbers")
         empty = np.zeros((self.config.num_bands, 0), np.int64)
+        ends = _checked_lengths(lengths, len(waveform), waveform.shape[2], AudioError)
         rows = [
-            np.concatenate([empty, *self.encode_blocks([row[0].astype(np.float32)])], axis=1)
-            for row in waveform
+            np.concatenate([empty, *self.encode_blocks([row[0, :end].astype(np.float32)])], axis=1)
+            for row, end in zip(waveform, ends, strict=True)
         ]
-        return np.stack(rows) if rows else empty[None][:0]
+        return _stacked(rows, NO_CODE) if rows else empty[None][:0]
 
-    def decode_codes(self, codes: np.ndarray) -> np.ndarray:
+    def decode_codes(self, codes: np.ndarray, lengths: Sequence[int] | None = None) -> np.ndarray:
         """Decode a batch, each row exactly as if alone.
 
         Args:
             codes: int [batch, bands, frames], or with the pan rows of stereo above the bands.
+            lengths: frames of each row without its padding; None if there is none.
 
         Returns:
-            float32 [batch, 1, frames * samples_per_frame]; [batch, 2, ...] of stereo.
+            float32 [batch, 1, frames * samples_per_frame]; [batch, 2, ...] of stereo; 0 where a row
+            has ended.
 
         Raises:
-            GridError: if the shape is wrong or a code is not in the codebook.
+            GridError: if the shape is wrong, a code is not in the codebook or a length is out of
+                range.
         """
         bands, size = self.config.num_bands, self.config.codebook_size
         rows = codes.shape[1] if codes.ndim == 3 else 0
@@ -229,12 +239,17 @@ class Codec:
                 f"got codes of shape {tuple(codes.shape)} and type {codes.dtype}; "
                 f"expected integers [batch, {bands}, frames]"
             )
-        if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < size:
-            raise GridError(
-                f"got codes from {int(codes.min())} to {int(codes.max())}; expected 0 to {size - 1}"
-            )
-        singles = [self._decode_one(row.astype(np.int64), stereo) for row in codes]
-        return np.stack(singles) if singles else np.zeros((0, 1 + stereo, 0), np.float32)
+        ends = _checked_lengths(lengths, len(codes), codes.shape[2], GridError)
+        singles = []
+        for row, end in zip(codes, ends, strict=True):
+            real = row[:, :end].astype(np.int64)
+            if real.size and not 0 <= int(real.min()) <= int(real.max()) < size:
+                raise GridError(
+                    f"got codes from {int(real.min())} to {int(real.max())}; "
+                    f"expected 0 to {size - 1}"
+                )
+            singles.append(self._decode_one(real, stereo))
+        return _stacked(singles, 0) if singles else np.zeros((0, 1 + stereo, 0), np.float32)
 
     def _decode_one(self, codes: np.ndarray, stereo: bool) -> np.ndarray:
         if stereo:
@@ -319,3 +334,27 @@ class Codec:
         reach, reduction = self.config.encoder_reach, self.config.reduction
         silence = self._silent_mel.repeat((2 * reach + 1) * reduction, axis=1)
         return self.network.encode_mel(silence)[:, reach : reach + 1]
+
+
+def _checked_lengths(
+    lengths: Sequence[int] | None, rows: int, longest: int, error: type[ValueError]
+) -> list[int]:
+    """Return the length of each row of a batch; all of it without `lengths`."""
+    if lengths is None:
+        return [longest] * rows
+    found = [int(length) for length in lengths]
+    if len(found) != rows or not all(0 <= length <= longest for length in found):
+        raise error(f"got lengths {found!r:.80}; expected {rows} numbers from 0 to {longest}")
+    return found
+
+
+def _stacked(rows: Sequence[np.ndarray], padding: int) -> np.ndarray:
+    """Stack rows [..., n] of different lengths."""
+    longest = max(row.shape[-1] for row in rows)
+    widths = [(0, 0)] * (rows[0].ndim - 1)
+    return np.stack(
+        [
+            np.pad(row, (*widths, (0, longest - row.shape[-1])), constant_values=padding)
+            for row in rows
+        ]
+    )

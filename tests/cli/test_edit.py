@@ -109,7 +109,8 @@ def test_wrong_usage(run: Run, tokens: Path, tmp_path: Path) -> None:
     assert len(missing.stderr.splitlines()) == 1
 
 
-def test_a_prompt_that_is_too_long_is_heard_in_part_and_said_so(
+@pytest.mark.filterwarnings("default")
+def test_a_prompt_that_is_too_long_is_used_in_part_and_said_so(
     run: Run, tokens: Path, tmp_path: Path
 ) -> None:
     arguments = ("edit", tokens, "--region", "0-", "--prompt", "drum " * 2000, *DEBUG)

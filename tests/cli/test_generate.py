@@ -15,6 +15,7 @@ import bandtok
 from bandtok.cli.generate import plan_clips, read_prompts
 from bandtok.errors import DataError
 from bandtok.lm.generate import candidate_seeds
+from bandtok.lm.text_embeddings import HashTextEncoder
 from bandtok.signal.audio import load_audio, probe_audio
 
 Run = Callable[..., Result]
@@ -271,7 +272,8 @@ def test_an_empty_prompt_is_unconditional(run: Run, tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.codes, second.codes)
 
 
-def test_a_prompt_that_is_too_long_is_heard_in_part_and_said_so(run: Run, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("default")
+def test_a_prompt_that_is_too_long_is_used_in_part_and_said_so(run: Run, tmp_path: Path) -> None:
     prompt = ("piano " * 2000)[:10_000]
     result = run("generate", prompt, "-o", tmp_path / "a.wav", *DEBUG)
     assert result.exit_code == 0
@@ -358,3 +360,17 @@ def test_a_stream_that_breaks_off_leaves_what_was_there(
     assert run("generate", "calm", "-o", target, *options).exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
     assert probe_audio(target).seconds == pytest.approx(0.5, abs=1e-3)
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_prompt_that_is_not_understood_is_said_so(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HashTextEncoder, "understands", lambda _, text: text.isascii())
+    (tmp_path / "prompts.txt").write_text("静かなピアノ\nquiet piano\n", encoding="utf-8")
+    arguments = ("generate", "--prompts", tmp_path / "prompts.txt", *DEBUG)
+    result = run(*arguments, "-o", tmp_path / "a")
+    assert result.exit_code == 0
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("bandtok: the prompt '静かなピアノ' seems not to be English")
+    assert run(*arguments, "-o", tmp_path / "b", "--quiet").stderr == ""

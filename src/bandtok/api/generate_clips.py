@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil
@@ -20,7 +21,7 @@ from bandtok.api.lengths import (
     length_in_seconds,
 )
 from bandtok.api.tokenizer import Progress, Tokenizer
-from bandtok.errors import ConfigError, GridError
+from bandtok.errors import ConfigError, GridError, PromptWarning, printable
 from bandtok.lm.generate import CodeRequest, check_bpm, stream_codes, suggest_beat
 from bandtok.lm.loops import close_loop
 from bandtok.lm.text_embeddings import TextEmbeddings, TextEncoder
@@ -81,8 +82,22 @@ def generate_clips(
     return clips
 
 
+def _warn(message: str) -> None:
+    warnings.warn(PromptWarning(printable(message)), stacklevel=3)
+
+
 def embed_prompts(encoder: TextEncoder, texts: Sequence[str]) -> TextEmbeddings | None:
-    """Return a row per text; None if all are empty."""
+    """Return a row per text; None if all are empty.
+
+    Warns:
+        PromptWarning: if one is longer than what is used, or is not understood.
+    """
+    for text in filter(None, dict.fromkeys(texts)):
+        start = repr(" ".join(text.split())[:40])
+        if not encoder.fits(text):
+            _warn(f"only the beginning of the prompt {start}... is used")
+        if not encoder.understands(text):
+            _warn(f"the prompt {start} seems not to be English: the music may not follow it")
     return encoder.encode(list(texts)) if any(texts) else None
 
 

@@ -139,8 +139,8 @@ class MusicModel:
         """Generate music from a prompt.
 
         Args:
-            prompt: describes the music; empty means unconditional. Only the beginning counts of a
-                prompt that is longer than the text encoder's context (`fits_prompt`).
+            prompt: describes the music, in English; empty means unconditional. Only the beginning
+                counts of a prompt that is longer than the text encoder's context.
             duration_seconds: length of the new music, above 0 and up to an hour; see `config` for
                 lengths in bars.
             seed: 0 or more; same seed, machine, version and back end: same tokens.
@@ -161,6 +161,9 @@ class MusicModel:
             ConfigError: if a setting is out of range or unknown, or a loop is to continue music or
             to be streamed. ModelMismatch: if the tokens of `continue_from` were made by another
             tokenizer. AudioError, TokenFileError: if it cannot be read.
+
+        Warns:
+            PromptWarning: if the prompt is too long, or in a language that is not understood.
         """
         request = GenerationRequest(
             texts=[as_prompt(prompt)],
@@ -272,10 +275,6 @@ class MusicModel:
     def check_bpm(self, bpm: float | None) -> None:
         """Raise ConfigError if a tempo is out of range, or the network has learned no beat."""
         check_bpm(self.network.config, bpm)
-
-    def fits_prompt(self, prompt: str) -> bool:
-        """Return whether the text encoder takes the whole prompt, not only its beginning."""
-        return self.text_encoder.fits(as_prompt(prompt))
 
     def _cells_outside(self, grid: TokenGrid, regions: Sequence[Region]) -> np.ndarray:
         """Return which cells no region touches, bool [bands, frames]."""

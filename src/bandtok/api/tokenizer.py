@@ -6,7 +6,7 @@ audio file or waveform -> TokenGrid -> audio, in bounded memory
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil
 
 import numpy as np
@@ -273,19 +273,25 @@ class Tokenizer:
         marked = provenance.of_extra(grid.extra)
         return Audio(np.concatenate([empty, *blocks], axis=1), self.sample_rate, marked)
 
-    def encode_waveform(self, waveform: ArrayOrTensor) -> ArrayOrTensor:
+    def encode_waveform(
+        self, waveform: ArrayOrTensor, lengths: Sequence[int] | None = None
+    ) -> ArrayOrTensor:
         """Encode a batch: float [batch, 1, samples] -> int64 [batch, bands, frames].
 
-        A numpy array gives a numpy array, a tensor a tensor.
+        A numpy array gives a numpy array, a tensor a tensor. Of a padded batch, `lengths` are the
+        samples of each row without its padding: codes are those of the row alone, then -1.
         """
-        return like(waveform, self.codec.encode_waveform(numeric_array(waveform)))
+        return like(waveform, self.codec.encode_waveform(numeric_array(waveform), lengths))
 
-    def decode_codes(self, codes: ArrayOrTensor) -> ArrayOrTensor:
+    def decode_codes(
+        self, codes: ArrayOrTensor, lengths: Sequence[int] | None = None
+    ) -> ArrayOrTensor:
         """Decode a batch: int [batch, rows, frames] -> float32 [batch, channels, samples].
 
-        A numpy array gives a numpy array, a tensor a tensor.
+        A numpy array gives a numpy array, a tensor a tensor. Of a padded batch, `lengths` are the
+        frames of each row without its padding, which becomes zeros.
         """
-        return like(codes, self.codec.decode_codes(numeric_array(codes)))
+        return like(codes, self.codec.decode_codes(numeric_array(codes), lengths))
 
     def check_grid(self, grid: TokenGrid, force: bool = False) -> None:
         """Raise ModelMismatch unless this tokenizer can decode `grid`."""

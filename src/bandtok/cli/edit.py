@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from bandtok.cli import options, sampling
 from bandtok.cli.batch import refuse_existing
 from bandtok.cli.console import format_time, print_json, progress_bars, silent_codecs
 from bandtok.cli.suffixes import AUDIO_OUTPUTS, TOKEN_SUFFIX
-from bandtok.errors import printable
+from bandtok.errors import PromptWarning, printable
 
 
 def edit(
@@ -97,7 +98,8 @@ def edit(
     music_model = bandtok.MusicModel.from_pretrained(
         model, device=device.value, backend=backend.value, threads=threads
     )
-    sampling.warn_of_long_prompts(music_model, [prompt], quiet)
+    if quiet:
+        warnings.simplefilter("ignore", PromptWarning)
     with silent_codecs(), progress_bars(quiet) as bars, bars.task("writing") as report:
         clip = music_model.edit(source, regions, prompt, seed, config, on_progress=report)
     if store_prompt:

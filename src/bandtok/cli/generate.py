@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ from bandtok.cli.batch import refuse_existing
 from bandtok.cli.clip_maker import ClipJob, ClipMaker
 from bandtok.cli.console import format_time, print_json, progress_bars
 from bandtok.cli.suffixes import AUDIO_OUTPUTS
-from bandtok.errors import DataError
+from bandtok.errors import DataError, PromptWarning
 from bandtok.evaluation.prompts import PROMPT_SETS, named_prompts
 
 if TYPE_CHECKING:
@@ -188,7 +189,8 @@ def generate(
         model, device=device.value, backend=backend.value, threads=threads
     )
     music_model.check_bpm(bpm)
-    sampling.warn_of_long_prompts(music_model, (job.prompt for job in jobs), quiet)
+    if quiet:
+        warnings.simplefilter("ignore", PromptWarning)
     maker = ClipMaker(
         model=music_model,
         duration=duration,

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from bandtok.api.music_model import MusicModel
 
 Temperature = Annotated[
     float, typer.Option("--temperature", help="Sampling temperature; 0 is greedy.", min=0)
@@ -38,11 +34,3 @@ LevelStrength = Annotated[
 ]
 LARGEST_SEED = (1 << 63) - 1
 Seed = Annotated[int, typer.Option("--seed", help="Random seed.", min=0, max=LARGEST_SEED)]
-
-
-def warn_of_long_prompts(model: MusicModel, prompts: Iterable[str], quiet: bool) -> None:
-    """Say on stderr which prompts are longer than what the text encoder uses."""
-    for prompt in dict.fromkeys(prompts):
-        if not quiet and not model.fits_prompt(prompt):
-            start = " ".join(prompt.split())[:40]
-            typer.echo(f"bandtok: only the beginning of the prompt {start!r}... is used", err=True)

@@ -82,6 +82,10 @@ class PretrainedTextEncoder:
         pieces = self._tokenizer(text, truncation=True, max_length=self._max_length + 1)
         return len(pieces["input_ids"]) <= self._max_length
 
+    def understands(self, text: str) -> bool:
+        """Return True: what the encoder has learned is not known."""
+        return True
+
     def _states(self, texts: list[str]) -> list[np.ndarray]:
         pieces = self._tokenizer(
             [text[:LONGEST_TEXT] for text in texts],

@@ -70,6 +70,10 @@ class TextEncoder(Protocol):
         """Return whether all of a prompt is encoded, not only its beginning."""
         ...
 
+    def understands(self, text: str) -> bool:
+        """Return whether a prompt seems to be in a language that the encoder has learned."""
+        ...
+
 
 class HashTextEncoder:
     """Maps every word to a fixed pseudo-random vector; for tests and toys, it knows no language.
@@ -91,6 +95,9 @@ class HashTextEncoder:
 
     def fits(self, text: str) -> bool:
         return len(text.split()) <= MAX_TEXT_LENGTH
+
+    def understands(self, text: str) -> bool:
+        return True
 
     def _encode_one(self, text: str) -> np.ndarray:
         words = text.lower().split()[:MAX_TEXT_LENGTH]

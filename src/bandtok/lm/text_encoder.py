@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 from bandtok.errors import CheckpointError
 from bandtok.lm.bert_config import BertConfig
 from bandtok.lm.packed_weights import unpack_tensors
+from bandtok.lm.prompt_language import is_english
 from bandtok.lm.text_embeddings import (
     LONGEST_TEXT,
     MAX_TEXT_LENGTH,
@@ -71,6 +72,10 @@ class BertTextEncoder:
         if len(text) > LONGEST_TEXT:
             return False
         return len(self._tokenizer.encode(text, self._max_length + 1)) <= self._max_length
+
+    def understands(self, text: str) -> bool:
+        """Return whether a prompt seems to be English, which is what the encoder has learned."""
+        return is_english(text[:LONGEST_TEXT], self._tokenizer.is_word)
 
     def _states(self, texts: list[str]) -> list[np.ndarray]:
         pieces = [self._tokenizer.encode(text[:LONGEST_TEXT], self._max_length) for text in texts]

@@ -73,6 +73,11 @@ class WordPieceTokenizer:
             pieces.append(piece)
         return [self._cls, *pieces, self._sep]
 
+    def is_word(self, word: str) -> bool:
+        """Return whether a word is in the vocabulary whole."""
+        pieces = [piece for part in _words(word) for piece in self._split(part)]
+        return len(pieces) == 1 and pieces != [self._unknown]
+
     def _pieces(self, text: str) -> Iterator[int]:
         for index, part in enumerate(_SPECIAL_PATTERN.split(text)):
             if index % 2:  # a special token that stands in the text
