@@ -168,8 +168,8 @@ class Tokenizer:
         """Encode a stream of mono samples, float32 [n] pieces at the model's rate, cut anywhere."""
         counter = _SampleCounter()
         found = self.codec.encode_blocks(counter.counted(blocks))
-        codes = [np.zeros((self.num_bands, 0), np.int64), *found]
-        return self._grid(np.concatenate(codes, axis=1), counter.samples)
+        codes = np.concatenate([np.zeros((self.num_bands, 0), np.int64), *found], axis=1)
+        return self._grid(codes, counter.samples)
 
     def _encoded(
         self,
@@ -278,8 +278,7 @@ class Tokenizer:
     ) -> ArrayOrTensor:
         """Encode a batch: float [batch, 1, samples] -> int64 [batch, bands, frames].
 
-        A numpy array gives a numpy array, a tensor a tensor. Of a padded batch, `lengths` are the
-        samples of each row without its padding: codes are those of the row alone, then -1.
+        Arrays give arrays, tensors tensors. `lengths`: samples per row of a padded batch; then -1.
         """
         return like(waveform, self.codec.encode_waveform(numeric_array(waveform), lengths))
 
@@ -288,8 +287,7 @@ class Tokenizer:
     ) -> ArrayOrTensor:
         """Decode a batch: int [batch, rows, frames] -> float32 [batch, channels, samples].
 
-        A numpy array gives a numpy array, a tensor a tensor. Of a padded batch, `lengths` are the
-        frames of each row without its padding, which becomes zeros.
+        Arrays give arrays, tensors tensors. `lengths`: frames of each row of a padded batch.
         """
         return like(codes, self.codec.decode_codes(numeric_array(codes), lengths))
 
@@ -311,8 +309,7 @@ class Tokenizer:
     def _sample_blocks(self, source: Audio | AudioReader) -> Iterator[np.ndarray]:
         if isinstance(source, AudioReader):
             return source.blocks(self.sample_rate, mono=True)
-        mono = source.mono()
-        return resample_blocks([mono.waveform], mono.sample_rate, self.sample_rate, 1)
+        return iter([source.mono().resampled(self.sample_rate).waveform])
 
     def _mid_side_blocks(self, source: Audio | AudioReader) -> Iterator[np.ndarray]:
         if isinstance(source, Audio):
