@@ -32,7 +32,7 @@ _LOUDNESS_RANGE_LUFS = (-60.0, 0.0)
 _ABSOLUTE_GATE_LUFS, _RELATIVE_GATE_LU = -70.0, -10.0
 _OFFSET_DB = -0.691
 _STEPS_PER_SECOND, _STEPS_PER_BLOCK = 10, 4
-_TRANSFORM_SECONDS, _DECAY_SECONDS = 8.0, 0.5  # the K filter falls by e^-119 in half a second
+_DECAY_SECONDS = 0.5  # the K filter falls by e^-119 in half a second
 _CHANNEL_WEIGHTS = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}
 _CORRECTIONS, _CLOSE_LU = 4, 0.1
 _MEASURED_SECONDS, _GLIDE_DB_PER_SECOND = 12, 1.0
@@ -221,19 +221,20 @@ def _block_powers(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def _weighted(waveform: np.ndarray, sample_rate: int) -> Iterator[np.ndarray]:
-    """Yield the K-weighted signal in pieces, float64 [channels, n].
+    """Yield the K-weighted signal in pieces, float [channels, n].
 
     Each piece is convolved by transforms, with what came before it up to where the filter's
     response has died away.
     """
     decay = round(_DECAY_SECONDS * sample_rate)
-    length = min(round(_TRANSFORM_SECONDS * sample_rate), waveform.shape[1])
+    size = 1 << (2 * decay).bit_length()
+    length = size - decay
     numerator, denominator = k_weighting(sample_rate)
-    size = 1 << (length + decay - 1).bit_length()
     response = np.fft.rfft(numerator, size) / np.fft.rfft(denominator, size)
+    response = response.astype(np.complex64)
     for begin in range(0, waveform.shape[1], length):
         first = max(begin - decay, 0)
-        piece = waveform[:, first : begin + length].astype(np.float64)
+        piece = waveform[:, first : begin + length].astype(np.float32)
         filtered = np.fft.irfft(np.fft.rfft(piece, size) * response, size)
         yield filtered[:, begin - first : piece.shape[1]]
 
