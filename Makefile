@@ -5,8 +5,9 @@ PIP_ARGS ?=
 PYTEST_ARGS ?= -n 2 --dist loadfile
 VENV := .venv
 BIN := $(VENV)/bin
-# Weights of pretrained judges; what the packages themselves ask for is years old and not needed.
-JUDGES := musicnn aisfx
+# Weights of pretrained evaluators. The requirements of these packages are years old and not needed:
+# their metadata is removed, so that `pip check` finds no conflicts.
+EVALUATORS := musicnn aisfx
 
 MINIMUMS := .venv-minimums
 CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -35,7 +36,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(CHECK_PYTHON)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[torch,export,data,plot,hub,mcp,serve,text,train,evaluate,rendered,dev]'
-	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt --no-deps $(JUDGES)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt --no-deps $(EVALUATORS)
+	rm -rf $(foreach name,$(EVALUATORS),$(VENV)/lib/python*/site-packages/$(name)-*.dist-info)
 	touch $@ $(VENV)/.core
 
 demo: $(VENV)/.core

@@ -12,6 +12,7 @@ from bandtok.cli.data import print_tracks
 from bandtok.cli.group import OneLineErrors
 from bandtok.cli.options import Json, Quiet
 from bandtok.data.manifest import MANIFEST_NAME
+from research.corpus.open_packages import PACKAGES
 from research.corpus.openmusic import build_corpus
 from research.corpus.rendered.corpus import build_rendered
 
@@ -29,12 +30,19 @@ def openmusic(
     packages_from: Annotated[
         Path | None, typer.Option(help="Folder of .deb files to use before fetching any.")
     ] = None,
+    package: Annotated[
+        list[str] | None, typer.Option(help="Only this Debian package; may be repeated.")
+    ] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Fetch about 20 hours of openly licensed music from Debian packages and describe it."""
+    """Fetch about 20 hours of openly licensed music (several GB) from Debian packages."""
+    chosen = [one for one in PACKAGES if not package or one.name in package]
+    if len(chosen) < len(set(package or ())):
+        names = ", ".join(one.name for one in PACKAGES)
+        raise typer.BadParameter(f"got --package {', '.join(package or ())}; expected {names}")
     with progress_steps(quiet) as report:
-        corpus = build_corpus(out, packages_from=packages_from, on_progress=report)
+        corpus = build_corpus(out, packages_from=packages_from, packages=chosen, on_progress=report)
     for line in corpus.left_out:
         typer.echo(f"left out {line}", err=True)
     print_tracks(corpus.tracks, out / MANIFEST_NAME, json)
@@ -44,7 +52,7 @@ def openmusic(
 def rendered(
     out: Annotated[Path, typer.Option("--output", "-o", help="Folder of the corpus.")],
     hours: Annotated[float, typer.Option(min=0.001, help="Hours of music, at least.")] = 12.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything drawn by chance.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     num_workers: Annotated[int, typer.Option(min=1, help="Pieces rendered at the same time.")] = 1,
     style: Annotated[
         list[str] | None,

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-Colormap = Literal["magma", "viridis", "turbo", "hsv"]
+Colormap = Literal["magma", "viridis", "turbo"]
 
 # RRGGBB at 0, 1/32, ..., 1.
 _POINTS = {
@@ -37,18 +37,14 @@ def colors(values: np.ndarray, colormap: Colormap) -> np.ndarray:
 
     Args:
         values: float, any shape; clipped to [0, 1].
-        colormap: "magma", "viridis", "turbo", or "hsv", the circle of hues from red to red.
+        colormap: "magma", "viridis" or "turbo".
 
     Returns:
         uint8 [..., 3].
     """
     values = np.clip(values, 0.0, 1.0)
-    if colormap == "hsv":
-        distance = np.abs((6 * values[..., None] + np.array([0, 4, 2])) % 6 - 3)
-        rgb = 255 * np.clip(distance - 1, 0, 1)
-    else:
-        points = np.array([list(bytes.fromhex(one)) for one in _POINTS[colormap].split()])
-        at = np.linspace(0, 1, len(points))
-        rgb = np.stack([np.interp(values, at, channel) for channel in points.T], axis=-1)
+    points = np.array([list(bytes.fromhex(one)) for one in _POINTS[colormap].split()])
+    at = np.linspace(0, 1, len(points))
+    rgb = np.stack([np.interp(values, at, channel) for channel in points.T], axis=-1)
     result: np.ndarray = np.round(rgb).astype(np.uint8)
     return result

@@ -14,6 +14,7 @@ from bandtok.errors import ConfigError
 from bandtok.lm.beat import TEMPO_BINS, tempo_bin
 from bandtok.lm.model import MusicLM
 from bandtok.lm.text_embeddings import HashTextEncoder
+from bandtok.tokens.grid import TokenGrid
 from bandtok.training.images import grid_image
 from bandtok.training.lm import LMTask, LMTraining
 from bandtok.training.loop import run_loop
@@ -235,7 +236,7 @@ def test_settings_out_of_range_are_refused() -> None:
 
 
 def test_grid_image_has_the_lowest_band_at_the_bottom() -> None:
-    image = grid_image(np.array([[1, 1], [0, 0]]), 2, size=3)
+    image = grid_image(TokenGrid(codes=np.array([[1, 1], [0, 0]]), codebook_size=2), size=3)
     assert image.shape == (6, 6, 3)
     assert (image[:3] == image[0, 0]).all()
     assert (image[3:] == image[-1, 0]).all()

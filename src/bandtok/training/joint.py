@@ -131,7 +131,7 @@ class JointTask(VocoderTask):
 
     def log_images(self, network: nn.Module) -> dict[str, np.ndarray]:
         mel = self.log_mel(self.validation)
-        return {"mel-before-after": comparison_image(mel, self.log_mel(network(mel)[1]))}
+        return {"mel-original-reconstruction": comparison_image(mel, self.log_mel(network(mel)[1]))}
 
     def export(self, network: nn.Module, folder: Path) -> None:
         """Write folder/tokenizer and folder/vocoder: two models that belong together."""

@@ -30,6 +30,7 @@ from bandtok.lm.model import MusicLM
 from bandtok.lm.text_embeddings import TextEmbeddings, TextEncoder
 from bandtok.lm.token_order import flatten, unflatten, window_order
 from bandtok.model_specs import LM_SPEC
+from bandtok.tokens.grid import TokenGrid
 from bandtok.torch_checkpoint import save_network
 from bandtok.training.captioned_windows import (
     CaptionedWindows,
@@ -226,9 +227,17 @@ class LMTask:
             self.valid.codes[0, :, :frames].numpy(),
             sampled[:, : self.config.window_frames],
         )
-        width = min(grid.shape[1] for grid in grids)
-        images = [grid_image(grid[:, :width], self.config.codebook_size) for grid in grids]
-        return {"grid-real-sampled": stack_images(images)}
+        width = min(codes.shape[1] for codes in grids)
+        size, fingerprint = self.config.codebook_size, self.config.tokenizer_fingerprint
+        images = [
+            grid_image(
+                TokenGrid(codes=codes[:, :width], codebook_size=size, fingerprint=fingerprint)
+            )
+            for codes in grids
+        ]
+        return {
+            "grid-real-sampled": stack_images(dict(zip(("real", "sampled"), images, strict=True)))
+        }
 
     def export(self, network: nn.Module, folder: Path) -> None:
         save_network(network, folder, LM_SPEC.name)

@@ -209,7 +209,8 @@ def reconstruction_numbers(
 
 def comparison_image(reference: Tensor, rebuilt: Tensor) -> np.ndarray:
     """Return the first ln-mels of a batch above their reconstructions, uint8 [height, width, 3]."""
-    pairs = zip(reference[:_IMAGES].cpu(), rebuilt[:_IMAGES].cpu(), strict=True)
-    return stack_images(
-        [stack_images([mel_image(before), mel_image(after)]) for before, after in pairs]
-    )
+    images = {}
+    for number, mel in enumerate(reference[:_IMAGES].cpu(), 1):
+        images[f"original {number}"] = mel_image(mel)
+        images[f"reconstruction {number}"] = mel_image(rebuilt[number - 1].cpu())
+    return stack_images(images)

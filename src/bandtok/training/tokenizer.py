@@ -20,7 +20,7 @@ from bandtok.tokenizer.mel_image import MelImageConfig
 from bandtok.tokenizer.mel_tokenizer import MelTokenizer, TokenizerOutput
 from bandtok.torch_checkpoint import save_network, spec_for, tokenizer_network
 from bandtok.training.codebooks import rule_for
-from bandtok.training.images import usage_image
+from bandtok.training.images import stack_images, usage_image
 from bandtok.training.latent_regularizers import LatentPredictor, smoothness_loss
 from bandtok.training.loop import update
 from bandtok.training.loss_table import LossTable, weighted_sum
@@ -170,9 +170,10 @@ class TokenizerTask(MelTask):
     def log_images(self, network: nn.Module) -> dict[str, np.ndarray]:
         assert isinstance(network, MelTokenizer)
         rebuilt, codes = self._reconstruct(network)
+        usage = usage_image(codes.cpu(), network.config.codebook_size)
         return {
-            "mel-before-after": comparison_image(self.validation_mel, rebuilt),
-            "usage-per-band": usage_image(codes.cpu(), network.config.codebook_size),
+            "mel-original-reconstruction": comparison_image(self.validation_mel, rebuilt),
+            "usage-per-band": stack_images({"use of codes by band, lowest below": usage}),
         }
 
     def export(self, network: nn.Module, folder: Path) -> None:

@@ -213,7 +213,7 @@ class VocoderTask(MelTask):
         return reconstruction_numbers(*self._reconstruct(network), self.recipe.network.mel)
 
     def log_images(self, network: nn.Module) -> dict[str, np.ndarray]:
-        return {"mel-before-after": comparison_image(*self._reconstruct(network))}
+        return {"mel-original-reconstruction": comparison_image(*self._reconstruct(network))}
 
     def export(self, network: nn.Module, folder: Path) -> None:
         save_network(network, folder, VOCODER_SPEC.name)
