@@ -150,3 +150,20 @@ def test_what_cannot_be_cut_or_joined() -> None:
         grid + TokenGrid(codes=np.zeros((2, 4), int), codebook_size=4, fingerprint="b")
     with pytest.raises(TypeError):
         grid + 1  # type: ignore[operator]
+
+
+def test_a_grid_is_an_array_and_is_sliced_by_frames() -> None:
+    codes = np.arange(20).reshape(2, 10)
+    grid = TokenGrid(codes=codes, codebook_size=20, samples_per_frame=100, num_samples=950)
+    assert len(grid) == 10
+    np.testing.assert_array_equal(np.asarray(grid), codes)
+    assert np.asarray(grid, dtype=float).dtype == float
+    for part in (grid[2:5], grid[:, 2:5], grid[-8:-5]):
+        np.testing.assert_array_equal(part.codes, codes[:, 2:5])
+        assert part.num_samples == 300
+    assert grid[7:].num_samples == 250
+    assert len(grid[5:2]) == 0
+    assert grid[5:2]
+    for wrong in (3, (0, 1), (slice(1), slice(None)), slice(0, 9, 2)):
+        with pytest.raises(GridError, match="expected a range of frames"):
+            grid[wrong]  # type: ignore[index]

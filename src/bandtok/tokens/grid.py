@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil, floor, log2
+from typing import Any
 
 import numpy as np
 
@@ -139,6 +140,32 @@ class TokenGrid:
         """Return the grid without a last frame that is partly filled up with silence."""
         assert self.num_samples is not None
         return self.part(0, self.num_samples // self.samples_per_frame)
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return self.num_frames
+
+    def __bool__(self) -> bool:
+        """Return True: a grid of no frames is a grid."""
+        return True
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Return the codes, int32 [rows, frames]."""
+        return np.array(self.codes, dtype=dtype, copy=copy)
+
+    def __getitem__(self, index: slice | tuple[slice, slice]) -> TokenGrid:
+        """Return a range of frames, `grid[10:20]` or `grid[:, 10:20]`; all rows belong together.
+
+        Raises:
+            GridError: if it is not a range of frames in steps of 1.
+        """
+        rows, frames = (
+            index if isinstance(index, tuple) and len(index) == 2 else (slice(None), index)
+        )
+        if rows != slice(None) or not isinstance(frames, slice) or frames.step not in (None, 1):
+            raise GridError(f"got grid[{index}]; expected a range of frames such as grid[:, 10:20]")
+        first, last, _ = frames.indices(self.num_frames)
+        return self.part(first, max(first, last))
 
     def part(self, first: int, last: int) -> TokenGrid:
         """Return frames `first` to `last` - 1 as a grid of its own.
