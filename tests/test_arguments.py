@@ -17,7 +17,7 @@ import torch
 
 import bandtok
 from bandtok.api.generation_config import CONFIG_FIELDS, EDIT_FIELDS
-from bandtok.backends import Runtime, load_reranker, load_text_encoder
+from bandtok.backends import Runtime, load_harmony, load_reranker, load_text_encoder
 from bandtok.backends.torch_lm import TorchLanguageModel
 from bandtok.lm import generate
 from bandtok.lm.config import DEBUG_MUSIC_LM
@@ -46,6 +46,10 @@ SAMPLING = {
     "beat_guidance_scale": 0.0,
     "num_candidates": 1,
     "bpm": 200.0,
+    "key": "C# minor",
+    "chords": "C Ebm",
+    "meter": "1/4",
+    "harmony_guidance_scale": 50.0,
     "level_strength": 1000.0,
 }
 GENERATE = {
@@ -53,7 +57,6 @@ GENERATE = {
     "prompt": "loud drums",
     "duration_seconds": 0.2,
     "bars": 2,
-    "meter": "3/4",
     "loop": True,
     "fade_out": 0.1,
     "continue_from": "grid",
@@ -75,7 +78,9 @@ OTHERS: dict[str, dict[str, Any]] = {
     },
 }
 NEEDED: dict[str, dict[str, Any]] = {
-    "meter": {"bars": 2},
+    "chords": {"bpm": 240.0},
+    "meter": {"chords": "C Ebm", "bpm": 240.0},
+    "harmony_guidance_scale": {"key": "C# minor"},
     "level_strength": {"num_candidates": 1},
 }
 """What an argument takes another to have an effect."""
@@ -122,7 +127,8 @@ def model() -> bandtok.MusicModel:
     encoder = load_text_encoder(network.config.text_encoder)
     tokenizer = bandtok.Tokenizer.from_pretrained("debug", device="cpu")
     reranker = load_reranker("debug", Runtime())
-    return bandtok.MusicModel(TorchLanguageModel(network), encoder, tokenizer, reranker)
+    harmony = load_harmony("debug")
+    return bandtok.MusicModel(TorchLanguageModel(network), encoder, tokenizer, reranker, harmony)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ def tokenizer() -> bandtok.Tokenizer:
 
 def test_all_weights_together_are_small_and_have_cards() -> None:
     files = [file for file in BUNDLED.rglob("*.safetensors") if "debug" not in file.parts]
-    names = {"tokenizer", "vocoder", "lm", "reranker", "text_encoder"}
+    names = {"tokenizer", "vocoder", "lm", "reranker", "harmony", "text_encoder"}
     assert {file.parent.name for file in files} == names
     everything = [file for file in BUNDLED.rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in everything) <= 90e6

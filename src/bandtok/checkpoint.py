@@ -50,8 +50,8 @@ class ModelSpec:
     """A kind of network and its config.
 
     Attributes:
-        name: "tokenizer", "residual", "vocoder", "lm" or "reranker"; also the name of its
-            folder.
+        name: "tokenizer", "residual", "vocoder", "lm", "reranker" or "harmony"; also the name
+            of its folder.
         config: the config's class.
         debug: a tiny config for tests.
         others: kinds that do the same job and may be found in its place; config.json says which.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bandtok.checkpoint import ModelSpec
 from bandtok.lm.config import DEBUG_MUSIC_LM, MusicLMConfig
+from bandtok.lm.harmony import DEBUG_HARMONY, HarmonyConfig
 from bandtok.lm.reranker_config import DEBUG_RERANKER, RerankerConfig
 from bandtok.tokenizer.config import DEBUG_TOKENIZER, TokenizerConfig
 from bandtok.tokenizer.residual_config import DEBUG_RESIDUAL, ResidualConfig
@@ -16,4 +17,5 @@ TOKENIZER_SPEC = ModelSpec(
 VOCODER_SPEC = ModelSpec(name="vocoder", config=VocoderConfig, debug=DEBUG_VOCODER)
 LM_SPEC = ModelSpec(name="lm", config=MusicLMConfig, debug=DEBUG_MUSIC_LM)
 RERANKER_SPEC = ModelSpec(name="reranker", config=RerankerConfig, debug=DEBUG_RERANKER)
-SPECS = (TOKENIZER_SPEC, RESIDUAL_SPEC, VOCODER_SPEC, LM_SPEC, RERANKER_SPEC)
+HARMONY_SPEC = ModelSpec(name="harmony", config=HarmonyConfig, debug=DEBUG_HARMONY)
+SPECS = (TOKENIZER_SPEC, RESIDUAL_SPEC, VOCODER_SPEC, LM_SPEC, RERANKER_SPEC, HARMONY_SPEC)

@@ -27,6 +27,7 @@ from bandtok.checkpoint import (
     read_shapes,
 )
 from bandtok.errors import ConfigError
+from bandtok.lm.harmony_network import HarmonyNetwork
 from bandtok.lm.model import MusicLM
 from bandtok.lm.reranker import Reranker
 from bandtok.model_specs import RESIDUAL_SPEC, SPECS, TOKENIZER_SPEC
@@ -44,6 +45,7 @@ NETWORKS: dict[str, type[Any]] = {
     "vocoder": Vocoder,
     "lm": MusicLM,
     "reranker": Reranker,
+    "harmony": HarmonyNetwork,
 }
 """Class of each kind of network, by the name of its `ModelSpec`."""
 

@@ -62,7 +62,7 @@ class _Event:
 def arrange(tune: Tune, plan: PiecePlan) -> Score:
     """Return the score of a piece; the same for the same tune and plan."""
     rng = np.random.default_rng((plan.seed, 2))
-    bars = _Bars(tune, plan)
+    bars = Bars(tune, plan)
     parts: list[Part] = []
     notes: list[Note] = []
     for layer in plan.layers:
@@ -83,7 +83,7 @@ def arrange(tune: Tune, plan: PiecePlan) -> Score:
     )
 
 
-class _Bars:
+class Bars:
     """The bars of a piece, the tune going round: where each begins, its melody and its chord."""
 
     def __init__(self, tune: Tune, plan: PiecePlan) -> None:
@@ -106,6 +106,10 @@ class _Bars:
             for number, bar in enumerate(order)
         ]
 
+    @property
+    def bar_seconds(self) -> float:
+        return self.quarters * self.quarter_seconds
+
     def starts(self) -> Iterator[tuple[float, Chord]]:
         for number, chord in enumerate(self.chords):
             yield number * self.quarters, chord
@@ -114,7 +118,7 @@ class _Bars:
 def _play(
     layer: PlannedLayer,
     instrument: Instrument,
-    bars: _Bars,
+    bars: Bars,
     plan: PiecePlan,
     rng: np.random.Generator,
 ) -> list[_Event]:
@@ -138,7 +142,7 @@ def _play(
     return _chaos(bars, instrument, rng)
 
 
-def _melody(bars: _Bars, instrument: Instrument, plan: PiecePlan) -> list[_Event]:
+def _melody(bars: Bars, instrument: Instrument, plan: PiecePlan) -> list[_Event]:
     events = [event for bar in bars.melody for event in bar]
     held = 0.45 if plan.staccato else 0.97
     return [
@@ -147,7 +151,7 @@ def _melody(bars: _Bars, instrument: Instrument, plan: PiecePlan) -> list[_Event
     ]
 
 
-def _long_melody(bars: _Bars, instrument: Instrument) -> list[_Event]:
+def _long_melody(bars: Bars, instrument: Instrument) -> list[_Event]:
     """Keep the first note of each bar (and of its second half in 4/4), held on."""
     half = bars.quarters / 2 if bars.places == 16 else bars.quarters
     events = []
@@ -165,7 +169,7 @@ def _long_melody(bars: _Bars, instrument: Instrument) -> list[_Event]:
     ]
 
 
-def _harmony(bars: _Bars, instrument: Instrument) -> list[_Event]:
+def _harmony(bars: Bars, instrument: Instrument) -> list[_Event]:
     """Play, with the melody's rhythm, the chord tone next below it."""
     events = [event for bar in bars.melody for event in bar if event.length >= 0.5]
     pitches = _into_range(events, instrument)
@@ -177,7 +181,7 @@ def _harmony(bars: _Bars, instrument: Instrument) -> list[_Event]:
     return lower
 
 
-def _chords(bars: _Bars, how: str, middle: int, length: float) -> list[_Event]:
+def _chords(bars: Bars, how: str, middle: int, length: float) -> list[_Event]:
     rhythm = COMPS[how][16 if bars.places == 16 else 12]
     strokes = _strokes(rhythm)
     events = []
@@ -196,7 +200,7 @@ def _chords(bars: _Bars, how: str, middle: int, length: float) -> list[_Event]:
     return events
 
 
-def _power(bars: _Bars, how: str) -> list[_Event]:
+def _power(bars: Bars, how: str) -> list[_Event]:
     rhythm = COMPS[how][16 if bars.places == 16 else 12]
     events = []
     for start, chord in bars.starts():
@@ -214,7 +218,7 @@ def _power(bars: _Bars, how: str) -> list[_Event]:
     return events
 
 
-def _arpeggio(bars: _Bars, how: str, instrument: Instrument) -> list[_Event]:
+def _arpeggio(bars: Bars, how: str, instrument: Instrument) -> list[_Event]:
     step = 1 if how == "sixteenths" else 2
     middle = _middle(instrument)
     events = []
@@ -234,7 +238,7 @@ def _arpeggio(bars: _Bars, how: str, instrument: Instrument) -> list[_Event]:
     return events
 
 
-def _bass(bars: _Bars, how: str, instrument: Instrument, rng: np.random.Generator) -> list[_Event]:
+def _bass(bars: Bars, how: str, instrument: Instrument, rng: np.random.Generator) -> list[_Event]:
     lowest = instrument.lowest if instrument.family in ("bass", "percussion") else 36
     lowest = max(lowest, instrument.lowest - 12)
     if how == "walking":
@@ -263,7 +267,7 @@ def _bass(bars: _Bars, how: str, instrument: Instrument, rng: np.random.Generato
     return events
 
 
-def _walking(bars: _Bars, lowest: int, rng: np.random.Generator) -> list[_Event]:
+def _walking(bars: Bars, lowest: int, rng: np.random.Generator) -> list[_Event]:
     """Walk a quarter at a time from the root through the chord to beside the next root."""
     events = []
     roots = [lowest + (chord.root - lowest) % 12 for chord in bars.chords]
@@ -278,7 +282,7 @@ def _walking(bars: _Bars, lowest: int, rng: np.random.Generator) -> list[_Event]
     return events
 
 
-def _chaos(bars: _Bars, instrument: Instrument, rng: np.random.Generator) -> list[_Event]:
+def _chaos(bars: Bars, instrument: Instrument, rng: np.random.Generator) -> list[_Event]:
     """Play pitches and lengths that follow nothing."""
     events = []
     now, end = 0.0, len(bars.chords) * bars.quarters
@@ -299,7 +303,7 @@ def _beat(plan: PiecePlan) -> Beat:
     return BEATS[plan.beat]
 
 
-def _drums(beat: Beat, plan: PiecePlan, bars: _Bars, rng: np.random.Generator) -> list[_Event]:
+def _drums(beat: Beat, plan: PiecePlan, bars: Bars, rng: np.random.Generator) -> list[_Event]:
     events = []
     for number in range(plan.bars):
         start = number * bars.quarters

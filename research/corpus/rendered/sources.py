@@ -81,9 +81,18 @@ def fetch_sources(folder: Path, packages_from: Path | None = None) -> Sources:
             raise DataError(f"{deb.name} holds no {inside}; expected a soundfont")
         soundfonts[name] = unpacked / inside
         versions[package] = (package_version(deb), license)
-    wheel = _find_wheel(folders) or _download_wheel(folders[0])
+    wheel = fetch_tunes(folders)
     versions[TUNES_PACKAGE] = (wheel.name.split("-")[1], TUNES_LICENSE)
     return Sources(tunes=tuple(read_collections(wheel)), soundfonts=soundfonts, packages=versions)
+
+
+def fetch_tunes(folders: list[Path]) -> Path:
+    """Return the wheel with the tunes, fetched into the first of the folders if none holds it.
+
+    Raises:
+        DataError: if it cannot be had.
+    """
+    return _find_wheel(folders) or _download_wheel(folders[0])
 
 
 def read_collections(wheel: Path) -> list[TuneEntry]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from bandtok.api.clip import Clip, marked
 from bandtok.api.generation_config import GenerationConfig
+from bandtok.api.harmony import harmony_target
 from bandtok.api.inputs import MusicSource, as_grid
 from bandtok.api.lengths import (
     BARS_BPM,
@@ -22,6 +23,7 @@ from bandtok.api.lengths import (
 )
 from bandtok.api.tokenizer import Progress, Tokenizer
 from bandtok.errors import ConfigError, GridError, PromptWarning, printable
+from bandtok.lm.chords import key_in_prompt
 from bandtok.lm.generate import CodeRequest, check_bpm, stream_codes, suggest_beat
 from bandtok.lm.loops import close_loop
 from bandtok.lm.text_embeddings import TextEmbeddings, TextEncoder
@@ -61,23 +63,31 @@ def generate_clips(
 ) -> list[Clip]:
     """Generate the clips of a call.
 
-    Clips of whole bars have tempos and lengths of their own, and are generated one by one.
+    Clips of whole bars, or with chords or a key, have a tempo, length or harmony of their own, and
+    are generated one by one.
     """
     config = request.config
     if config.loop and on_column:
         raise ConfigError("got a loop to stream; its end is written last, expected a whole clip")
     check_bpm(model.network.config, config.bpm)
     start = _start(model.tokenizer, request.continue_from, config.in_bars)
-    if not config.in_bars:
-        length = length_in_seconds(request.duration_seconds, config.bpm, model.tokenizer)
+    seconds, in_bars = request.duration_seconds, config.in_bars or bool(config.chords)
+    has_key = config.key is not None or any(
+        key_in_prompt(text) is not None for text in request.texts
+    )
+    if not in_bars and not has_key:
+        length = length_in_seconds(seconds, config.bpm, model.tokenizer)
         return _of_length(model, request, length, start, on_progress, on_column)
     clips: list[Clip] = []
     for text, seed in zip(request.texts, request.seeds, strict=True):
-        alone = replace(request, texts=[text], seeds=[seed])
-        suggested = suggest_beat(model.network, embed_prompts(model.text_encoder, [text]), seed)
-        length = length_in_bars(
-            config, request.duration_seconds, suggested or BARS_BPM, model.tokenizer
-        )
+        alone, bpm = replace(request, texts=[text], seeds=[seed]), config.bpm
+        if in_bars and bpm is None:
+            suggested = suggest_beat(model.network, embed_prompts(model.text_encoder, [text]), seed)
+            bpm = suggested or BARS_BPM
+        if config.in_bars:
+            length = length_in_bars(config, seconds, bpm or BARS_BPM, model.tokenizer)
+        else:
+            length = length_in_seconds(seconds, bpm, model.tokenizer)
         clips += _of_length(model, alone, length, start, on_progress, on_column)
     return clips
 
@@ -116,6 +126,9 @@ def _of_length(
     if config.loop:
         num_frames = length.num_frames
         num_samples = num_frames * tokenizer.samples_per_frame
+    harmony = harmony_target(
+        model, config, request.texts[0], length.bpm, num_frames, first_frame=start.num_frames
+    )
     wanted = CodeRequest(
         num_frames=num_frames - start.num_frames,
         text=text,
@@ -126,19 +139,19 @@ def _of_length(
         bpm=length.bpm if model.network.config.beat_conditioning else None,
         code_levels=tokenizer.codec.level_source,
         level_strength=config.level_strength,
+        harmony=harmony,
     )
-    columns = []
-    for column in stream_codes(model.network, wanted, model.reranker):
-        columns.append(column)
-        if on_progress:
-            on_progress(len(columns), num_frames)
-        if on_column:
-            on_column(column[0])
-    codes = np.stack(columns, axis=2)
+    codes = _codes(model, wanted, num_frames, on_progress, on_column)
     if config.loop:
-        (seed,), sampling = request.seeds, config.sampling
+        (seed,) = request.seeds
         codes = close_loop(
-            model.network, codes[0], length.bpm or 0.0, text=text, sampling=sampling, seed=seed
+            model.network,
+            codes[0],
+            length.bpm or 0.0,
+            text=text,
+            sampling=config.sampling,
+            seed=seed,
+            harmony=harmony,
         )[None]
     grids = [
         marked(
@@ -152,6 +165,24 @@ def _of_length(
         for clip, prompt, seed in zip(codes, request.texts, request.seeds, strict=True)
     ]
     return [Clip(audio=_audio(tokenizer, grid, config, length), grid=grid) for grid in grids]
+
+
+def _codes(
+    model: MusicModel,
+    wanted: CodeRequest,
+    num_frames: int,
+    on_progress: Progress | None,
+    on_column: OnColumn | None,
+) -> np.ndarray:
+    """Return int64 [clips, bands, frames]."""
+    columns: list[np.ndarray] = []
+    for column in stream_codes(model.network, wanted, model.reranker):
+        columns.append(column)
+        if on_progress:
+            on_progress(len(columns), num_frames)
+        if on_column:
+            on_column(column[0])
+    return np.stack(columns, axis=2)
 
 
 def _audio(

@@ -15,16 +15,19 @@ from typing import Any, TypedDict
 
 from bandtok.errors import ConfigError
 from bandtok.lm.beat import check_tempo
+from bandtok.lm.chords import parse_chords, parse_key
 from bandtok.lm.sampling import SamplingConfig
 from bandtok.signal.loudness import TARGET_LUFS, check_target
 
 DEFAULT_DURATION_SECONDS = 10.0
 DEFAULT_SEED = 0
 MAX_FADE_SECONDS = 60.0
-_OPTIONAL = ("bpm", "bars", "loudness_lufs")
+_OPTIONAL = ("bpm", "key", "bars", "loudness_lufs")
 _OTHERS: dict[str, tuple[type, str]] = {
     **dict.fromkeys(("top_k", "num_candidates", "bars"), (Integral, "an integer")),
     "meter": (str, "text such as 4/4"),
+    "key": (str, "text such as A minor"),
+    "chords": (str, "text such as Am F C G"),
     "loop": (bool, "True or False"),
 }
 _METER = re.compile(r"([1-9]|1[0-6])/4")
@@ -40,6 +43,10 @@ class EditOverrides(TypedDict, total=False):
     beat_guidance_scale: float
     num_candidates: int
     bpm: float | None
+    key: str | None
+    chords: str
+    meter: str
+    harmony_guidance_scale: float
     level_strength: float
 
 
@@ -47,7 +54,6 @@ class GenerationOverrides(EditOverrides, total=False):
     """All fields of `GenerationConfig`."""
 
     bars: int | None
-    meter: str
     loop: bool
     fade_out: float
     loudness_lufs: float | None
@@ -73,13 +79,20 @@ class GenerationConfig:
         bpm: tempo in beats per minute, 40 to 240, the first beat at the beginning of the new
             music; 0 is no beat. None samples a tempo that suits the prompt, or, after existing
             music, leaves the tempo to what is there.
+        key: such as "A minor", "Bb major" or "F#m". None takes the one that the prompt names, as in
+            "a waltz in A minor", or leaves it to the model.
+        chords: one per bar, such as "Am F C G": major and minor triads, N for none, again and again
+            to the end. Bars are those of `meter` at `bpm` (in an edit from the beginning of the
+            piece, and `bpm` is needed), or at a tempo sampled to suit the prompt. Empty for none.
+        harmony_guidance_scale: how strongly sampling follows chords, and the key where there is no
+            chord; 0 is not at all.
         level_strength: how strongly sampling holds the levels of the bands, 0 (not at all) or more:
             after the first 10 s of new music at those of the first 10 s, in an edit at those of
             what surrounds the regions.
         bars: length of the new music in whole bars, in place of a duration. Their tempo is `bpm`,
             or sampled to suit the prompt; the clip ends on the bar to the sample.
-        meter: beats per bar, "1/4" to "16/4", for `bars` and `loop`. The model has learned beats,
-            no bars: an accent on the first beat is not to be expected.
+        meter: beats per bar, "1/4" to "16/4", for `bars`, `loop` and `chords`. The model has
+            learned beats, no bars: an accent on the first beat is not to be expected.
         loop: whether the end leads into the beginning, on the beat. Without `bars` its length is
             the power of two of bars that is nearest to the duration.
         fade_out: seconds over which the end falls to silence; 0 for none. Not of a loop.
@@ -97,9 +110,12 @@ class GenerationConfig:
     beat_guidance_scale: float = 4.0
     num_candidates: int = 4
     bpm: float | None = None
+    key: str | None = None
+    chords: str = ""
+    meter: str = "4/4"
+    harmony_guidance_scale: float = 6.0
     level_strength: float = 1.0
     bars: int | None = None
-    meter: str = "4/4"
     loop: bool = False
     fade_out: float = 0.0
     loudness_lufs: float | None = TARGET_LUFS
@@ -110,8 +126,13 @@ class GenerationConfig:
         _ = self.sampling
         if self.num_candidates < 1:
             raise ConfigError(f"got num_candidates {self.num_candidates}; expected 1 or more")
-        if not 0 <= self.level_strength < float("inf"):
-            raise ConfigError(f"got level_strength {self.level_strength}; expected 0 or more")
+        for name in ("level_strength", "harmony_guidance_scale"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"got {name} {getattr(self, name)}; expected 0 or more")
+        if self.key is not None:
+            parse_key(self.key)
+        if self.chords:
+            parse_chords(self.chords)
         if self.bpm is not None:
             check_tempo(self.bpm)
         if self.loudness_lufs is not None:
@@ -129,8 +150,9 @@ class GenerationConfig:
             )
         if self.loop and self.fade_out:
             raise ConfigError("got a loop that fades out; expected one of both")
-        if self.in_bars and self.bpm == 0:
-            raise ConfigError("got bars without a beat; expected a bpm of 40 to 240, or None")
+        if (self.in_bars or self.chords) and self.bpm == 0:
+            what = "bars" if self.in_bars else "chords"
+            raise ConfigError(f"got {what} without a beat; expected a bpm of 40 to 240, or None")
 
     @property
     def in_bars(self) -> bool:

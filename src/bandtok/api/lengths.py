@@ -55,7 +55,7 @@ def length_in_seconds(seconds: float, bpm: float | None, tokenizer: Tokenizer) -
         num_frames=math.ceil(samples / tokenizer.samples_per_frame),
         num_samples=samples,
         bpm=bpm,
-        settings={"duration_seconds": seconds},
+        settings={"duration_seconds": seconds, "bpm": bpm},
     )
 
 

@@ -23,6 +23,7 @@ from bandtok.api.generation_config import (
     GenerationOverrides,
     with_overrides,
 )
+from bandtok.api.harmony import harmony_target
 from bandtok.api.inputs import (
     MusicSource,
     RegionLike,
@@ -36,6 +37,7 @@ from bandtok.api.tokenizer import Progress, Tokenizer
 from bandtok.backends import (
     Runtime,
     choose_runtime,
+    load_harmony,
     load_language_model,
     load_reranker,
     load_text_encoder,
@@ -44,10 +46,11 @@ from bandtok.checkpoint import holds_network
 from bandtok.errors import CheckpointError, ConfigError, GridError
 from bandtok.lm.beat import BeatGrid
 from bandtok.lm.generate import check_bpm
+from bandtok.lm.harmony import HarmonyClassifier
 from bandtok.lm.inpainting import InpaintRequest, stream_inpainted
 from bandtok.lm.networks import LanguageModel, RerankerNetwork
 from bandtok.lm.text_embeddings import TextEncoder
-from bandtok.model_specs import RERANKER_SPEC, TOKENIZER_SPEC
+from bandtok.model_specs import HARMONY_SPEC, RERANKER_SPEC, TOKENIZER_SPEC
 from bandtok.signal.mel import mel_bin_centers_hz
 from bandtok.tokens.grid import TokenGrid
 from bandtok.tokens.region import Region
@@ -63,6 +66,7 @@ class MusicModel:
         text_encoder: for prompts.
         tokenizer: turns codes into audio.
         reranker: selects among candidates; None leaves that to the language model.
+        harmony: knows what codes say about chords and keys; None follows neither.
 
     Raises:
         CheckpointError: if network and tokenizer do not belong together.
@@ -74,6 +78,7 @@ class MusicModel:
         text_encoder: TextEncoder,
         tokenizer: Tokenizer,
         reranker: RerankerNetwork | None = None,
+        harmony: HarmonyClassifier | None = None,
     ) -> None:
         wanted = network.config.tokenizer_fingerprint
         if wanted and wanted != tokenizer.fingerprint:
@@ -82,7 +87,7 @@ class MusicModel:
                 f"{tokenizer.model_id!r} ({tokenizer.fingerprint[:12]})"
             )
         self.network, self.text_encoder, self.tokenizer = network, text_encoder, tokenizer
-        self.reranker = reranker
+        self.reranker, self.harmony = reranker, harmony
 
     def __repr__(self) -> str:
         millions = self.network.num_parameters / 1e6
@@ -103,7 +108,8 @@ class MusicModel:
         Args:
             name: None for the bundled weights, "debug" for a tiny random model, a model or run
                 folder, or a hub id. The reranker is the one in `name` if that folder holds
-                `reranker/`, or the bundled one where it knows the same codes and text encoder.
+                `reranker/`, or the bundled one where it knows the same codes and text encoder; so
+                is the harmony classifier.
             tokenizer: another tokenizer, by name; the default is the bundled one, or the one in
                 `name` if that folder holds `tokenizer/`.
             device, backend, threads: as for `Tokenizer.from_pretrained`.
@@ -122,6 +128,7 @@ class MusicModel:
             load_text_encoder(network.config.text_encoder, runtime),
             Tokenizer.from_pretrained(tokenizer, device=device, backend=backend, threads=threads),
             _load_reranker(name, network, runtime),
+            _load_harmony(name, network),
         )
 
     def generate(
@@ -250,11 +257,10 @@ class MusicModel:
         self.check_bpm(config.bpm)
         text, (seed,), regions = as_prompt(prompt), as_seeds([seed]), as_regions(region)
         grid = as_grid(self.tokenizer, source)
-        keep = self._cells_outside(grid, regions)
         codes = grid.codes.astype(np.int64)
         request = InpaintRequest(
             codes=codes[: grid.num_bands],
-            keep=keep,
+            keep=self._cells_outside(grid, regions),
             text=embed_prompts(self.text_encoder, [text]),
             sampling=config.sampling,
             seed=seed,
@@ -262,6 +268,7 @@ class MusicModel:
             num_candidates=config.num_candidates,
             code_levels=self.tokenizer.codec.level_source,
             level_strength=config.level_strength,
+            harmony=harmony_target(self, config, text, config.bpm, grid.num_frames),
         )
         for index, column in enumerate(stream_inpainted(self.network, request, self.reranker)):
             codes[: grid.num_bands, index] = column
@@ -313,3 +320,20 @@ def _load_reranker(
             "another text encoder, than the language model"
         )
     return reranker if fits else None
+
+
+def _load_harmony(
+    name: str | os.PathLike[str] | None, network: LanguageModel
+) -> HarmonyClassifier | None:
+    """Return the harmony classifier of a model folder, or the bundled one; None if it knows other
+    codes.
+    """
+    own = name is not None and holds_network(HARMONY_SPEC.name, name)
+    harmony = load_harmony(name if own else None)
+    fits = harmony.config.tokenizer_fingerprint == network.config.tokenizer_fingerprint
+    if own and not fits:
+        raise CheckpointError(
+            f"the harmony classifier in {os.fspath(name or '')!r} was trained on other codes than "
+            "the language model"
+        )
+    return harmony if fits else None

@@ -25,8 +25,15 @@ from bandtok.backends.graphs import (
     VOCODER_GRAPH,
 )
 from bandtok.backends.networks import CodecNetwork, VocoderNetwork
-from bandtok.checkpoint import find_model_folder
+from bandtok.checkpoint import (
+    WEIGHTS_FILE,
+    check_shapes,
+    find_model_folder,
+    read_config,
+    read_weights,
+)
 from bandtok.errors import CheckpointError, ConfigError, MissingDependency
+from bandtok.lm.harmony import HarmonyClassifier
 from bandtok.lm.networks import LanguageModel, RerankerNetwork
 from bandtok.lm.text_embeddings import HashTextEncoder, TextEncoder
 from bandtok.lm.text_encoder import (
@@ -35,7 +42,7 @@ from bandtok.lm.text_encoder import (
     BertTextEncoder,
     read_text_encoder,
 )
-from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC, VOCODER_SPEC
+from bandtok.model_specs import HARMONY_SPEC, LM_SPEC, RERANKER_SPEC, TOKENIZER_SPEC, VOCODER_SPEC
 
 BackendName = Literal["auto", "onnx", "torch"]
 DEVICES = ("cpu", "cuda", "mps")
@@ -169,6 +176,16 @@ def load_reranker(name: str | os.PathLike[str] | None, runtime: Runtime) -> Rera
     from bandtok.torch_checkpoint import load_network
 
     return TorchReranker(load_network(RERANKER_SPEC, folder, runtime.device))
+
+
+def load_harmony(name: str | os.PathLike[str] | None) -> HarmonyClassifier:
+    """Load a harmony classifier by name, like `load_codec_network`; it needs no back end."""
+    folder = find_model_folder(HARMONY_SPEC.name, name)
+    _, config = read_config(HARMONY_SPEC, folder)
+    weights = read_weights(folder)
+    shapes = {name: array.shape for name, array in weights.items()}
+    check_shapes(config.arrays(), shapes, str(folder / WEIGHTS_FILE))
+    return HarmonyClassifier(config, weights)
 
 
 def load_text_encoder(name: str, runtime: Runtime | None = None) -> TextEncoder:

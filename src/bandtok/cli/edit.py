@@ -43,6 +43,9 @@ def edit(
     top_p: sampling.TopP = GenerationConfig.top_p,
     guidance_scale: sampling.GuidanceScale = GenerationConfig.guidance_scale,
     beat_guidance_scale: sampling.BeatGuidanceScale = GenerationConfig.beat_guidance_scale,
+    harmony_guidance_scale: sampling.HarmonyGuidanceScale = (
+        GenerationConfig.harmony_guidance_scale
+    ),
     level_strength: sampling.LevelStrength = GenerationConfig.level_strength,
     num_candidates: Annotated[
         int,
@@ -62,6 +65,9 @@ def edit(
             show_default=False,
         ),
     ] = GenerationConfig.bpm,
+    key: sampling.Key = GenerationConfig.key,
+    chords: sampling.Chords = GenerationConfig.chords,
+    meter: sampling.Meter = GenerationConfig.meter,
     save_tokens: options.SaveTokens = False,
     store_prompt: options.StorePrompt = False,
     sample_format: options.Samples = options.SampleFormat.INT,
@@ -90,9 +96,13 @@ def edit(
         top_p=top_p,
         guidance_scale=guidance_scale,
         beat_guidance_scale=beat_guidance_scale,
+        harmony_guidance_scale=harmony_guidance_scale,
         level_strength=level_strength,
         num_candidates=num_candidates,
         bpm=bpm,
+        key=key,
+        chords=chords,
+        meter=meter,
     )
     began = time.perf_counter()
     music_model = bandtok.MusicModel.from_pretrained(

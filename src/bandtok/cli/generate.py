@@ -66,6 +66,9 @@ def generate(
     top_p: sampling.TopP = GenerationConfig.top_p,
     guidance_scale: sampling.GuidanceScale = GenerationConfig.guidance_scale,
     beat_guidance_scale: sampling.BeatGuidanceScale = GenerationConfig.beat_guidance_scale,
+    harmony_guidance_scale: sampling.HarmonyGuidanceScale = (
+        GenerationConfig.harmony_guidance_scale
+    ),
     level_strength: sampling.LevelStrength = GenerationConfig.level_strength,
     num_candidates: Annotated[
         int,
@@ -85,6 +88,8 @@ def generate(
             show_default=False,
         ),
     ] = GenerationConfig.bpm,
+    key: sampling.Key = GenerationConfig.key,
+    chords: sampling.Chords = GenerationConfig.chords,
     bars: Annotated[
         int | None,
         typer.Option(
@@ -95,9 +100,7 @@ def generate(
             show_default=False,
         ),
     ] = GenerationConfig.bars,
-    meter: Annotated[
-        str, typer.Option("--meter", metavar="N/4", help="Beats per bar of --bars and --loop.")
-    ] = GenerationConfig.meter,
+    meter: sampling.Meter = GenerationConfig.meter,
     loop: Annotated[
         bool,
         typer.Option("--loop", help="Make a loop of whole bars: the end leads into the beginning."),
@@ -167,9 +170,12 @@ def generate(
         top_p=top_p,
         guidance_scale=guidance_scale,
         beat_guidance_scale=beat_guidance_scale,
+        harmony_guidance_scale=harmony_guidance_scale,
         level_strength=level_strength,
         num_candidates=num_candidates,
         bpm=bpm,
+        key=key,
+        chords=chords,
         bars=bars,
         meter=meter,
         loop=loop,
@@ -225,8 +231,8 @@ def _check_length(
     """Raise typer.BadParameter for options of length and ending that exclude each other."""
     if config.bars is not None and _is_given(context, "duration"):
         raise typer.BadParameter("give either --duration or --bars")
-    if _is_given(context, "meter") and not config.in_bars:
-        raise typer.BadParameter("--meter goes with --bars or --loop")
+    if _is_given(context, "meter") and not (config.in_bars or config.chords):
+        raise typer.BadParameter("--meter goes with --bars, --loop or --chords")
     if config.loop and continue_from is not None:
         raise typer.BadParameter("--loop makes new music, not with --continue-from")
     if stream and (config.loop or config.fade_out):

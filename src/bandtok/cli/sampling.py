@@ -32,5 +32,28 @@ LevelStrength = Annotated[
         min=0,
     ),
 ]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="KEY",
+        help="Such as 'A minor', 'Bb major' or F#m.  [default: the one that the prompt names]",
+        show_default=False,
+    ),
+]
+Chords = Annotated[
+    str,
+    typer.Option(
+        "--chords",
+        metavar="'Am F C G'",
+        help="One chord per bar, repeated to the end: major and minor triads, N for none.",
+        show_default=False,
+    ),
+]
+Meter = Annotated[str, typer.Option("--meter", metavar="N/4", help="Beats per bar.")]
+HarmonyGuidanceScale = Annotated[
+    float,
+    typer.Option("--harmony-guidance-scale", help="Guidance by chords and key; 0 is none.", min=0),
+]
 LARGEST_SEED = (1 << 63) - 1
 Seed = Annotated[int, typer.Option("--seed", help="Random seed.", min=0, max=LARGEST_SEED)]

@@ -39,7 +39,14 @@ from bandtok.export.graph import Graph
 from bandtok.export.lm_graphs import beat_graph, condition_graph, step_graph, tempo_graph
 from bandtok.export.text_graphs import bert_graph, codes_graph, match_text_graph
 from bandtok.lm.text_encoder import VOCABULARY_FILE, read_text_encoder
-from bandtok.model_specs import LM_SPEC, RERANKER_SPEC, RESIDUAL_SPEC, SPECS, TOKENIZER_SPEC
+from bandtok.model_specs import (
+    HARMONY_SPEC,
+    LM_SPEC,
+    RERANKER_SPEC,
+    RESIDUAL_SPEC,
+    SPECS,
+    TOKENIZER_SPEC,
+)
 from bandtok.tokenizer.fingerprint import code_fingerprint
 from bandtok.tokens.atomic import write_bytes
 
@@ -52,6 +59,7 @@ GRAPHS: dict[str, dict[str, BuildGraph]] = {
     "vocoder": {VOCODER_GRAPH: vocoder_graph},
     "lm": {STEP_GRAPH: step_graph, CONDITION_GRAPH: condition_graph},
     "reranker": {CODES_GRAPH: codes_graph, TEXT_GRAPH: match_text_graph},
+    "harmony": {},
 }
 """Graph files by name of the model's `ModelSpec`."""
 _BEAT_GRAPHS: dict[str, BuildGraph] = {TEMPO_GRAPH: tempo_graph, BEAT_GRAPH: beat_graph}
@@ -122,7 +130,7 @@ def _check_codes(chosen: Mapping[str, tuple[str, Path]]) -> None:
     _, config = read_config(_SPECS[kind], folder)
     fingerprint = code_fingerprint(config, read_weights(folder, "encoder.", "quantizer."))
     for place, (kind, other) in chosen.items():
-        if kind not in (LM_SPEC.name, RERANKER_SPEC.name):
+        if kind not in (LM_SPEC.name, RERANKER_SPEC.name, HARMONY_SPEC.name):
             continue
         wanted = getattr(read_config(_SPECS[kind], other)[1], "tokenizer_fingerprint", "")
         if wanted and wanted != fingerprint:

@@ -15,6 +15,7 @@ import numpy as np
 from bandtok.errors import ConfigError, GridError
 from bandtok.lm.beat import BeatGrid, check_tempo, sample_tempo
 from bandtok.lm.config import MusicLMConfig
+from bandtok.lm.harmony import HarmonyTarget
 from bandtok.lm.levels import CodeLevels, LevelTarget
 from bandtok.lm.networks import LanguageModel, RerankerNetwork
 from bandtok.lm.sampling import SamplingConfig
@@ -46,6 +47,7 @@ class CodeRequest:
         code_levels: as in `LevelTarget`; what comes after the first 10 s of new music is held at
             their level. None leaves levels to the model.
         level_strength: as in `LevelTarget`.
+        harmony: chords and key, of the prompt's frames and the new ones; None for none.
     """
 
     num_frames: int
@@ -57,6 +59,7 @@ class CodeRequest:
     bpm: float | None = None
     code_levels: CodeLevels | None = None
     level_strength: float = 1.0
+    harmony: HarmonyTarget | None = None
 
     def check(self, config: MusicLMConfig) -> None:
         """Check all but the text, whose rows the network counts.
@@ -95,7 +98,7 @@ def stream_codes(
         GridError, ConfigError: see `CodeRequest.check`; also if texts and seeds differ in number.
     """
     request.check(model.config)
-    writer = ClipWriter(model=model, sampling=request.sampling)
+    writer = ClipWriter(model=model, sampling=request.sampling, harmony=request.harmony)
     clips, frames = len(request.seeds), request.num_frames
     text = request.text
     if request.num_candidates > 1 and frames and text is not None and not text.is_empty:

@@ -11,6 +11,7 @@ from bandtok.errors import ConfigError, GridError
 from bandtok.lm.beat import BeatGrid
 from bandtok.lm.config import MusicLMConfig
 from bandtok.lm.generate import candidate_seeds, check_codes
+from bandtok.lm.harmony import HarmonyTarget
 from bandtok.lm.levels import SPAN_FRAMES, CodeLevels, LevelTarget
 from bandtok.lm.networks import LanguageModel, RerankerNetwork
 from bandtok.lm.sampling import SamplingConfig
@@ -35,6 +36,7 @@ class InpaintRequest:
             the new codes. None leaves it to the model.
         num_candidates: candidates to select from, see `candidate_seeds`; the piece is then what
             the seed of the selected one alone would have given.
+        harmony: chords and key; None for none.
     """
 
     codes: np.ndarray
@@ -46,6 +48,7 @@ class InpaintRequest:
     num_candidates: int = 1
     code_levels: CodeLevels | None = None
     level_strength: float = 1.0
+    harmony: HarmonyTarget | None = None
 
     def check(self, config: MusicLMConfig) -> None:
         """Check all but the text.
@@ -93,7 +96,9 @@ def stream_inpainted(
             reference=_surroundings(request.keep),
             strength=request.level_strength,
         )
-    writer = ClipWriter(model=model, sampling=request.sampling, level=level)
+    writer = ClipWriter(
+        model=model, sampling=request.sampling, level=level, harmony=request.harmony
+    )
     if count == 1:
         yield from (column[0] for column in writer.complete(batch, request.keep))
         return

@@ -7,9 +7,12 @@ them as the past and the rest of the beginning as the future.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from bandtok.lm.beat import BeatGrid
+from bandtok.lm.harmony import HarmonyTarget
 from bandtok.lm.inpainting import InpaintRequest, inpaint_codes
 from bandtok.lm.networks import LanguageModel
 from bandtok.lm.sampling import SamplingConfig
@@ -24,6 +27,7 @@ def close_loop(
     text: TextEmbeddings | None = None,
     sampling: SamplingConfig | None = None,
     seed: int = 0,
+    harmony: HarmonyTarget | None = None,
 ) -> np.ndarray:
     """Return a loop: the codes with new ones from two beats before the end to half a beat after it.
 
@@ -32,7 +36,7 @@ def close_loop(
         codes: int64 [bands, frames], 2 frames or more, of whole beats, the first one at frame 0.
         bpm: beats per minute; 0 for none, which takes half a second for a beat.
         text: one row of states, or None.
-        sampling, seed: as in `CodeRequest`.
+        sampling, seed, harmony: as in `CodeRequest`.
     """
     frames, config = codes.shape[1], model.config
     beat = 60 * config.frame_rate / (bpm or 120.0)
@@ -47,6 +51,9 @@ def close_loop(
         if config.beat_conditioning
         else None
     )
+    if harmony:
+        chords = np.concatenate((harmony.chords[frames - reach : frames], harmony.chords[:reach]))
+        harmony = replace(harmony, chords=chords)
     request = InpaintRequest(
         codes=seam,
         keep=keep,
@@ -54,6 +61,7 @@ def close_loop(
         sampling=sampling or SamplingConfig(),
         seed=seed,
         beat=grid,
+        harmony=harmony,
     )
     seam = inpaint_codes(model, request)
     closed = codes.copy()

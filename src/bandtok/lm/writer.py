@@ -13,6 +13,7 @@ import numpy as np
 
 from bandtok.lm.beat import BeatGrid
 from bandtok.lm.decoding import WindowDecoder
+from bandtok.lm.harmony import HarmonyTarget
 from bandtok.lm.levels import LevelHolder, LevelTarget
 from bandtok.lm.networks import LanguageModel
 from bandtok.lm.sampling import SamplingConfig, sample_codes
@@ -58,11 +59,13 @@ class ClipWriter:
         model: the network.
         sampling: how codes are sampled.
         level: what their levels are held at; None leaves them to the model.
+        harmony: their chords and key; None leaves them to the model.
     """
 
     model: LanguageModel
     sampling: SamplingConfig
     level: LevelTarget | None = None
+    harmony: HarmonyTarget | None = None
 
     def decoder(self, batch: ClipBatch) -> WindowDecoder:
         """Return a decoder of clips that has read nothing."""
@@ -110,8 +113,11 @@ class ClipWriter:
                 yield from _columns(tokens, num_bands, done, final)
                 done = max(done, final)
                 if reading.wanted[place]:
+                    frame, band = divmod(cells[place], num_bands)
                     if holder:
-                        logits = logits + holder.bias(grid, *divmod(cells[place], num_bands))
+                        logits = logits + holder.bias(grid, frame, band)
+                    if self.harmony:
+                        logits = logits + self.harmony.bias(frame, band)
                     codes = sample_codes(logits, self.sampling, batch.rngs)
                     tokens[:, cells[place]] = codes
                     if ratios is not None:

@@ -22,6 +22,7 @@ import bandtok
 from bandtok.api.generation_config import CONFIG_FIELDS, EDIT_FIELDS, GenerationConfig
 from bandtok.api.tokenizer import Progress
 from bandtok.errors import AudioError, BandTokError, ConfigError
+from bandtok.provenance import of_extra
 from bandtok.server.jobs import Canceled, Job, TimedOut
 from bandtok.server.preview import preview
 from bandtok.signal.audio import probe_audio
@@ -211,13 +212,16 @@ class Engine:
             return path.read_bytes()
 
     def json(self, clip: bandtok.Clip) -> dict[str, Any]:
-        """Return a clip as JSON: codes row by row, lowest band first, and both files in base64."""
+        """Return a clip as JSON: codes row by row, lowest band first, both files in base64, and the
+        settings that it was made with.
+        """
         grid = clip.grid
         return {
             "seconds": clip.audio.seconds,
             "num_bands": grid.num_bands,
             "num_frames": grid.num_frames,
             "codes": grid.codes[: grid.num_bands].ravel().tolist(),
+            "settings": (of_extra(grid.extra) or {}).get("settings", {}),
             "audio": base64.b64encode(self.file(clip, "wav")).decode("ascii"),
             "tokens": base64.b64encode(self.file(clip, "btk")).decode("ascii"),
         }

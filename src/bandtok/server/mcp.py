@@ -50,13 +50,17 @@ def create_server(model: bandtok.MusicModel, folder: Path) -> MCPServer:
         output: Output,
         seconds: Seconds = DEFAULT_DURATION_SECONDS,
         bpm: float | None = None,
+        key: str | None = None,
+        chords: Annotated[str, Field(description="One per bar, such as Am F C G.")] = "",
         seed: Seed = None,
         continue_from: Source | None = None,
     ) -> str:
         """Generate music from a prompt, or continue a file."""
         target, chosen = files.new(output), _seed(seed)
         start = None if continue_from is None else files.old(continue_from)
-        clip = model.generate(prompt, seconds, chosen, continue_from=start, bpm=bpm)
+        clip = model.generate(
+            prompt, seconds, chosen, continue_from=start, bpm=bpm, key=key, chords=chords
+        )
         return files.save(clip, target, chosen)
 
     @server.tool()

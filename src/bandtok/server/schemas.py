@@ -49,6 +49,12 @@ class MusicRequest(Request):
         None, ge=1, le=16, description="Candidates of which a reranker picks the best."
     )
     bpm: float | None = Field(None, description="Beats per minute, 40 to 240; 0 is no beat.")
+    key: str | None = Field(None, max_length=20, examples=["A minor"], description="Key.")
+    chords: str | None = Field(
+        None, max_length=8000, examples=["Am F C G"], description="One chord per bar, repeated."
+    )
+    meter: str | None = Field(None, max_length=8, description="Beats per bar, 1/4 to 16/4.")
+    harmony_guidance_scale: Scale | None = Field(None, description="Guidance by chords and key.")
     level_strength: Scale | None = Field(None, description="Holds levels; 0 is off.")
     loudness_lufs: float | None = Field(None, ge=-60, le=0, description="Integrated loudness.")
     store_prompt: bool = Field(False, description="Keep the prompt in clear in the tags.")
@@ -79,7 +85,6 @@ class BeatRequest(MusicRequest):
 
     duration: float = Field(DEFAULT_DURATION_SECONDS, gt=0, description="Seconds of new music.")
     bars: int | None = Field(None, ge=1, le=1000, description="Whole bars instead of seconds.")
-    meter: str | None = Field(None, max_length=8, description="Beats per bar, 1/4 to 16/4.")
     loop: bool | None = Field(None, description="The end leads into the beginning.")
     fade_out: float | None = Field(None, ge=0, le=60, description="Seconds that the end fades.")
     stream: bool = Field(

@@ -230,6 +230,19 @@ export class View {
       }
       context.fillRect(x, middle - middle * high, 1, Math.max(1, middle * (high - low)));
     }
+    this.#drawChords(context, width);
+  }
+
+  #drawChords(context, width) {
+    const { bpm, chords, meter, seconds } = this.#piece;
+    if (!bpm || !chords) return;
+    const names = chords.split(/[\s,|]+/).filter(Boolean), bar = parseInt(meter ?? "4") * 60 / bpm;
+    context.font = "11px system-ui, sans-serif";
+    context.textBaseline = "top";
+    context.fillStyle = TEXT;
+    for (let at = 0; at * bar < seconds && bar / seconds * width > 16; at++) {
+      context.fillText(names[at % names.length], at * bar / seconds * width + 3, 2);
+    }
   }
 
   #drawTimes() {

@@ -303,11 +303,16 @@ const perform = async (first, request, handle) => {
 };
 
 const number = (id) => ($(id).value === "" ? null : Number($(id).value));
+const text = (id) => $(id).value.trim() || null;
+
+/** Tempo, meter and chords that the server made a clip with. */
+const harmonyOf = ({ settings: { bpm = null, chords = null, meter = null } }) => ({ bpm, chords, meter });
 
 const generate = async () => {
   const takes = Number($("takes").value), prompt = $("prompt").value.trim();
   const json = {
-    prompt, duration: number("duration"), bpm: number("bpm"), guidance_scale: number("guidance"), num_candidates: number("candidates"), seed: number("seed"),
+    prompt, duration: number("duration"), bpm: number("bpm"), key: text("key"), chords: text("chords"),
+    guidance_scale: number("guidance"), num_candidates: number("candidates"), seed: number("seed"),
     num_samples: takes, loop: $("make-loop").checked, stream: takes === 1 && !$("make-loop").checked, store_prompt: $("store-prompt").checked, loudness_lufs: info.defaults.loudness_lufs,
   };
   player.prepare();
@@ -317,8 +322,11 @@ const generate = async () => {
     live?.take(name, data, started);
     if (name === "clip") {
       made.push(received(data, {
-        kind: "generated", label: "Generated", prompt, loudness: json.loudness_lufs, bpm: json.bpm,
-        settings: { Tempo: json.bpm === null ? "automatic" : `${json.bpm} bpm`, Guidance: json.guidance_scale ?? info.defaults.guidance_scale },
+        kind: "generated", label: "Generated", prompt, loudness: json.loudness_lufs, ...harmonyOf(data),
+        settings: {
+          Tempo: json.bpm === null ? "automatic" : `${json.bpm} bpm`, ...(json.key && { Key: json.key }), ...(json.chords && { Chords: json.chords }),
+          Guidance: json.guidance_scale ?? info.defaults.guidance_scale,
+        },
       }));
     }
   });
@@ -391,11 +399,13 @@ const edit = async () => {
   const prompt = $("edit-prompt").value.trim() || parent.prompt;
   const query = {
     region: selector.text(), prompt, seed: number("seed"), guidance_scale: number("guidance"),
-    num_samples: $("edit-takes").value, loudness_lufs: parent.loudness, store_prompt: $("store-prompt").checked,
+    num_samples: $("edit-takes").value, loudness_lufs: parent.loudness, store_prompt: $("store-prompt").checked, key: text("key"),
   };
+  const chords = text("chords") ?? parent.chords, bpm = parent.bpm ?? number("bpm");
+  if (chords) Object.assign(query, { chords, bpm, meter: parent.meter });
   const made = [];
   await perform("Regenerating", (signal, handle) => api.events("v1/edit", { query, body: parent.tokens, signal }, handle), (name, data) => {
-    if (name === "clip") made.push(received(data, { kind: "edit", label: "Edit", parent: parent.id, prompt, region, loudness: parent.loudness, bpm: parent.bpm }));
+    if (name === "clip") made.push(received(data, { kind: "edit", label: "Edit", parent: parent.id, prompt, region, loudness: parent.loudness, bpm: parent.bpm, chords, meter: parent.meter }));
   });
   if (!made.length || clip !== owner) return;
   addVersions(made);
@@ -417,7 +427,7 @@ const changesOutside = (before, after, { first, last, low, high }) => {
 const extend = async (side) => {
   const parent = versionOf(), owner = clip, seconds = number("more");
   const query = { side, duration: seconds, prompt: parent.prompt, seed: number("seed"), guidance_scale: number("guidance"), loudness_lufs: parent.loudness, store_prompt: $("store-prompt").checked };
-  if (side === "right") query.bpm = number("bpm");
+  if (side === "right") Object.assign(query, { bpm: number("bpm"), key: text("key"), chords: text("chords") });
   const made = [];
   await perform("Continuing", (signal, handle) => api.events("v1/continue", { query, body: parent.tokens, signal }, handle), (name, data) => {
     if (name !== "clip") return;
