@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+import bandtok
 from bandtok.tokens.atomic import write_text
 
 
@@ -38,7 +40,7 @@ def markdown(section: Section) -> str:
     lines = [
         f"# {section.title}",
         "",
-        f"`{section.command}`, {datetime.now(UTC):%Y-%m-%d}",
+        f"`{section.command}`, {datetime.now(UTC):%Y-%m-%d}, bundled weights `{fingerprint()}`",
         "",
         "| " + " | ".join(section.columns) + " |",
         "|" + " --- |" * len(section.columns),
@@ -56,6 +58,12 @@ def write_section(section: Section, path: Path | None) -> None:
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, markdown(section))
+
+
+@functools.cache
+def fingerprint() -> str:
+    """Return the beginning of the fingerprint of the bundled tokenizer."""
+    return bandtok.Tokenizer.from_pretrained(device="cpu").fingerprint[:12]
 
 
 def machine() -> str:

@@ -95,3 +95,22 @@ def test_describe_command(tmp_path: Path, write_tone: WriteTone) -> None:
     arguments = ["describe", str(tmp_path), "--no-tagger"]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.stdout.strip().endswith("attributes.jsonl: 1 tracks")
+
+
+def test_files_of_a_plain_folder_that_cannot_be_read_fail_the_command(
+    tmp_path: Path, write_tone: WriteTone
+) -> None:
+    music = tmp_path / "music"
+    write_tone(music / "a.wav", seconds=1.0)
+    (music / "b.flac").write_bytes(b"nothing")
+    for arguments in (
+        ["describe", str(music), "--no-tagger"],
+        ["tokenize", str(music), "--output", str(tmp_path / "out"), "--model", "debug"],
+    ):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 1
+        assert "left out b.flac: " in result.stderr
+        assert "1 left out, 1 done" in result.stderr
+    (music / "a.wav").unlink()
+    nothing = CliRunner().invoke(app, ["manifest", str(music)])
+    assert "1 files tried, the first one: cannot read 'b.flac'" in str(nothing.exception)

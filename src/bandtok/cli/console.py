@@ -214,7 +214,7 @@ def format_time(seconds: float) -> str:
 @contextmanager
 def progress_steps(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     """Yield a reporter of (step, done, in all) that shows one bar per step."""
-    with progress_bars(quiet) as bars, ExitStack() as tasks:
+    with silent_codecs(), progress_bars(quiet) as bars, ExitStack() as tasks:
         steps: dict[str, Report] = {}
 
         def report(step: str, done: int, total: int) -> None:

@@ -42,7 +42,7 @@ def manifest(
 
     target = out or folder / MANIFEST_NAME
     skipped: dict[str, str] = {}
-    with silent_codecs(), progress_steps(quiet) as report:
+    with progress_steps(quiet) as report:
         tracks = scan_folder(
             folder,
             root=target.parent,

@@ -118,7 +118,10 @@ def describe_corpus(
     if jobs < 1:
         raise DataError(f"got {jobs} jobs; expected at least 1")
     root = manifest_folder(corpus)
-    tracks = load_manifest(corpus)
+    left_out: list[str] = []
+    tracks = load_manifest(
+        corpus, on_skip=lambda name, why: left_out.append(f"left out {name}: {why}")
+    )
     known = load_attributes(root)
     sources = {track.path: _made_from(track, root, load_tagger is not None) for track in tracks}
     missing = [
@@ -127,18 +130,18 @@ def describe_corpus(
         if track.path not in known
         or known[track.path].made_from not in ("", *_also_good(sources[track.path]))
     ]
-    left_out: list[str] = []
-    done = len(tracks) - len(missing)
+    done, failed = len(tracks) - len(missing), 0
     for track, found in _described(missing, root, load_tagger, jobs):
         if isinstance(found, str):
             left_out.append(found)
+            failed += 1
         else:
             line = segment_line(track.path, found, sources[track.path])
             _append(root / ATTRIBUTES_NAME, line)
         done += 1
         if progress:
             progress(done, len(tracks))
-    return Description(tracks=len(tracks) - len(left_out), left_out=left_out)
+    return Description(tracks=len(tracks) - failed, left_out=left_out)
 
 
 _TAGGED, _MEASURED = "|tagged", "|measured"

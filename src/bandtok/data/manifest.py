@@ -91,7 +91,9 @@ def manifest_folder(folder_or_file: str | os.PathLike[str]) -> Path:
 
 
 def load_manifest(
-    folder_or_file: str | os.PathLike[str], splits: Iterable[str] | None = None
+    folder_or_file: str | os.PathLike[str],
+    splits: Iterable[str] | None = None,
+    on_skip: Callable[[str, str], None] | None = None,
 ) -> list[Track]:
     """Read the tracks of a corpus; join `manifest_folder(...)` and `track.path` to open one.
 
@@ -99,6 +101,7 @@ def load_manifest(
         folder_or_file: a manifest.jsonl, a folder that holds one, or a plain folder of audio,
             which is scanned (`scan_folder`; nothing is written).
         splits: only these, e.g. ("train",); None for all.
+        on_skip: called as by `scan_folder` if a plain folder is scanned; None gives warnings.
 
     Raises:
         DataError: if there is neither a manifest nor audio, or a line of it is damaged.
@@ -117,7 +120,7 @@ def load_manifest(
         if scanned and (changes := _changes(tracks, skipped, path)):
             _warn(f"{file} is not up to date: {changes}; 'bandtok data manifest {path}' renews it")
     else:
-        tracks = scan_folder(path, on_skip=lambda name, why: _warn(f"left out {name}: {why}"))
+        tracks = scan_folder(path, on_skip=on_skip or _warn_of_skipped)
     wanted = SPLITS if splits is None else tuple(splits)
     return [track for track in tracks if track.split in wanted]
 
@@ -158,18 +161,19 @@ def scan_folder(
             "folder or above it, since its paths are relative; elsewhere, make a link to the folder"
         )
     files = [root / path for path in _audio_below(Path(folder), root, on_skip)]
-    tracks = []
+    tracks, first = [], ""
     for done, path in enumerate(files):
         if on_progress:
             on_progress(done, len(files))
         try:
             tracks.append(describe_file(path, root))
         except AudioError as error:
+            first = first or f", the first one: {error}"
             if on_skip:
                 on_skip(path.relative_to(root).as_posix(), str(error))
     if not tracks:
         raise DataError(
-            f"no readable audio below {os.fspath(root)!r} ({len(files)} files tried); "
+            f"no readable audio below {os.fspath(root)!r} ({len(files)} files tried{first}); "
             "expected .wav, .flac, .ogg, .opus, .mp3 or the like"
         )
     return _with_training_and_validation(tracks)
@@ -211,6 +215,10 @@ def _size(path: Path) -> int:
 
 def _named(paths: Sequence[str]) -> str:
     return f"{paths[0]} ..." if len(paths) > 1 else paths[0]
+
+
+def _warn_of_skipped(name: str, reason: str) -> None:
+    _warn(f"left out {name}: {reason}")
 
 
 def _warn(message: str) -> None:

@@ -129,7 +129,10 @@ def tokenize_corpus(
     folder = Path(out)
     (folder / CODES_FOLDER).mkdir(parents=True, exist_ok=True)
     places = [corpora] if isinstance(corpora, (str, os.PathLike)) else list(corpora)
-    works = [work for place in places for work in _works(place, splits, folder, spec, variants)]
+    skip = (lambda name, why: warn(f"left out {name}: {why}")) if warn else None
+    works = [
+        work for place in places for work in _works(place, splits, folder, spec, variants, skip)
+    ]
     if jobs == 1:
         done = _here(works, tokenizer)
     elif load_tokenizer is None or jobs < 1:
@@ -170,6 +173,7 @@ def _works(
     folder: Path,
     spec: TokenizerSpec,
     variants: Variants,
+    on_skip: Callable[[str, str], None] | None,
 ) -> list[_Work]:
     root = manifest_folder(corpus)
     attributes = load_attributes(root)
@@ -182,7 +186,7 @@ def _works(
             variants=variants.of(track.split, spec.samples_per_frame),
             segments=_current_segments(attributes.get(track.path), track, root),
         )
-        for track in load_manifest(corpus, splits)
+        for track in load_manifest(corpus, splits, on_skip)
     ]
 
 

@@ -329,6 +329,8 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
             file = soundfile.SoundFile(whole)
     except (soundfile.LibsndfileError, OSError, TypeError, ValueError) as error:
         reason = getattr(error, "error_string", str(error))
+        if reason.startswith("File does not exist"):  # what libsndfile says of MP3s that are none
+            reason = "no audio was found in it"
         if Path(name).suffix.lower() in UNREADABLE_SUFFIXES:
             reason = "unsupported format; convert it: ffmpeg -i IN OUT.wav"
         raise AudioError(f"cannot read {name!r} as audio: {reason}") from None
