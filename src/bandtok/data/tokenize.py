@@ -121,8 +121,7 @@ def tokenize_corpus(
     Raises:
         DataError: if the number of variants is out of range, or not one track can be used.
     """
-    spec = TokenizerSpec.of(tokenizer)
-    variants = variants or Variants()
+    spec, variants = TokenizerSpec.of(tokenizer), variants or Variants()
     spacing = spec.samples_per_frame
     if not 1 <= variants.count <= spacing:
         raise DataError(f"got {variants.count} offsets for each track; expected 1 to {spacing}")
@@ -130,9 +129,7 @@ def tokenize_corpus(
     (folder / CODES_FOLDER).mkdir(parents=True, exist_ok=True)
     places = [corpora] if isinstance(corpora, (str, os.PathLike)) else list(corpora)
     skip = (lambda name, why: warn(f"left out {name}: {why}")) if warn else None
-    works = [
-        work for place in places for work in _works(place, splits, folder, spec, variants, skip)
-    ]
+    works = [one for place in places for one in _works(place, splits, folder, spec, variants, skip)]
     if jobs == 1:
         done = _here(works, tokenizer)
     elif load_tokenizer is None or jobs < 1:
