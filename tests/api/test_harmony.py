@@ -102,6 +102,20 @@ def test_model_without_classifier_refuses(model: bandtok.MusicModel) -> None:
             bare.generate("", 0.5, **settings)
 
 
+def test_progress_begins_with_the_candidates(model: bandtok.MusicModel) -> None:
+    calls: list[tuple[float, float]] = []
+    clip = model.generate(
+        "calm piano", 4.0, num_candidates=3, on_progress=lambda *call: calls.append(call)
+    )
+    frames = clip.grid.num_frames
+    done = [call[0] for call in calls]
+    assert done == sorted(done)
+    assert done[:3] == [1, 2, 3]
+    assert {call[1] for call in calls} == {frames}
+    assert len(done) == frames + 32
+    assert done[-1] == frames
+
+
 def test_chords_without_a_beat_are_refused(model: bandtok.MusicModel) -> None:
     with pytest.raises(ConfigError, match="chords without a beat"):
         model.generate("", 0.5, chords="C", bpm=0.0)

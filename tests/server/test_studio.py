@@ -32,6 +32,7 @@ CLIPS = """() => new Promise((resolve) => {
       versions: clip.versions.map((one) => ({
         kind: one.kind, seconds: one.seconds, bands: one.bands, frames: one.frames, seed: one.seed,
         codes: [...one.codes], region: one.region, audio: one.audio.length,
+        chords: one.chords, bpm: one.bpm,
       })),
     })));
   };
@@ -97,6 +98,17 @@ def select(page: Any, left: float, top: float, right: float, bottom: float) -> N
     page.mouse.move(x + 0.5 * (left + right) * box["width"], y + 0.5 * tokens["height"])
     page.mouse.move(x + right * box["width"], y + bottom * tokens["height"])
     page.mouse.up()
+
+
+def test_chords_are_followed_shown_and_refused_if_unknown(page: Any) -> None:
+    page.fill("#chords", "C F#m")
+    page.fill("#key", "C major")
+    generate(page)
+    (clip,) = page.evaluate(CLIPS)
+    assert (clip["versions"][0]["chords"], clip["versions"][0]["bpm"]) == ("C F#m", 120)
+    page.fill("#chords", "C Am7")
+    page.click("#generate")
+    page.wait_for_selector("text=got chord 'Am7'")
 
 
 def test_generate_edit_a_rectangle_undo_and_reload(page: Any) -> None:

@@ -176,10 +176,21 @@ def _codes(
 ) -> np.ndarray:
     """Return int64 [clips, bands, frames]."""
     columns: list[np.ndarray] = []
-    for column in stream_codes(model.network, wanted, model.reranker):
-        columns.append(column)
+    known = num_frames - wanted.num_frames
+    most = 0
+
+    def report(done: int) -> None:
+        nonlocal most
+        most = max(most, done)
         if on_progress:
-            on_progress(len(columns), num_frames)
+            on_progress(most, num_frames)
+
+    written = stream_codes(
+        model.network, wanted, model.reranker, lambda frames: report(known + frames)
+    )
+    for column in written:
+        columns.append(column)
+        report(len(columns))
         if on_column:
             on_column(column[0])
     return np.stack(columns, axis=2)

@@ -6,7 +6,7 @@ nothing of audio; :mod:`bandtok.lm.inpainting` writes parts of a piece.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -81,7 +81,10 @@ class CodeRequest:
 
 
 def stream_codes(
-    model: LanguageModel, request: CodeRequest, reranker: RerankerNetwork | None = None
+    model: LanguageModel,
+    request: CodeRequest,
+    reranker: RerankerNetwork | None = None,
+    on_candidates: Callable[[int], None] | None = None,
 ) -> Iterator[np.ndarray]:
     """Generate clips and yield each column of codes, int64 [clips, bands], once it is final.
 
@@ -93,6 +96,8 @@ def stream_codes(
         request: what to generate.
         reranker: selects among candidates, and must know these codes and this text encoder. None
             selects the one whose codes the text makes likelier by most.
+        on_candidates: called while candidates are written, with the frames that they have, of those
+            that the selected ones will have.
 
     Raises:
         GridError, ConfigError: see `CodeRequest.check`; also if texts and seeds differ in number.
@@ -106,7 +111,9 @@ def stream_codes(
         repeated = [clip for clip in range(clips) for _ in range(request.num_candidates)]
         seeds = [s for seed in request.seeds for s in candidate_seeds(seed, request.num_candidates)]
         candidates = _begun(model, replace(request, text=text.rows(repeated), seeds=seeds))
-        batch = _selected(writer, candidates, prefix, request.num_candidates, reranker)
+        batch = _selected(
+            writer, candidates, prefix, request.num_candidates, reranker, on_candidates
+        )
         frames -= prefix
     else:
         batch = _begun(model, request)
@@ -208,16 +215,22 @@ def _selected(
     num_frames: int,
     num_candidates: int,
     reranker: RerankerNetwork | None,
+    on_candidates: Callable[[int], None] | None,
 ) -> ClipBatch:
     """Write candidates, `num_candidates` per clip, and return the best of each."""
-    count = len(candidates.rngs)
+    count, known = len(candidates.rngs), candidates.codes.shape[2]
     codes, scores, decoders = [], [], []
     for first in range(0, count, _BATCH):
         part = candidates.rows(range(first, min(first + _BATCH, count)))
         part = replace(part, decoder=writer.decoder(part))
         decoders.append(part.decoder)
         ratios = np.zeros(len(part.rngs)) if reranker is None else None
-        columns = list(writer.extend(part, num_frames, ratios))
+        columns: list[np.ndarray] = []
+        for column in writer.extend(part, num_frames, ratios):
+            columns.append(column)
+            if on_candidates:
+                written = first * num_frames + len(part.rngs) * max(len(columns) - known, 0)
+                on_candidates(written // count)
         codes.append(np.stack(columns, axis=2))
         if reranker is not None:
             assert part.text is not None
