@@ -82,7 +82,7 @@ def find_model_folder(kind: str, name: str | os.PathLike[str] | None) -> Path:
     for candidate in (path / kind, path / "model" / kind, path / "model", path):
         if (candidate / CONFIG_FILE).is_file():
             return candidate
-    if path.exists() or len(path.parts) != 2 or path.is_absolute():
+    if not _is_hub_id(name):
         raise CheckpointError(
             f"no model at {os.fspath(name)!r}: expected a folder with {CONFIG_FILE} and "
             f"{WEIGHTS_FILE}, a run folder, 'debug', or a hub id 'owner/name'"
@@ -101,10 +101,8 @@ def find_model_folders(name: str | os.PathLike[str] | None) -> dict[str, Path]:
     """
     if name is None or name == "debug":
         root = BUNDLED if name is None else BUNDLED / "debug"
-    elif Path(name).exists() or Path(name).is_absolute() or len(Path(name).parts) != 2:
-        root = Path(name)
     else:
-        root = hub_folder(os.fspath(name), [f"{p}{f}" for p in ("", "*/") for f in _HUB_FILES])
+        root = Path(local_model(name, ("*",)) or "")
     places = (root, root / "model", *sorted(root.glob("*")), *sorted(root.glob("model/*")))
     found: dict[str, Path] = {}
     for folder in places:
@@ -113,6 +111,30 @@ def find_model_folders(name: str | os.PathLike[str] | None) -> dict[str, Path]:
     if not found:
         raise CheckpointError(f"{root} holds no model: expected {CONFIG_FILE} and {WEIGHTS_FILE}")
     return found
+
+
+def local_model(
+    name: str | os.PathLike[str] | None, kinds: Sequence[str]
+) -> str | os.PathLike[str] | None:
+    """Return the local folder of a hub id, its networks of these kinds fetched; else the name.
+
+    Raises:
+        CheckpointError: if there is no such model, or the hub cannot be reached.
+    """
+    if name is None or not _is_hub_id(name):
+        return name
+    prefixes = ("", *(f"{kind}/" for kind in kinds))
+    return hub_folder(os.fspath(name), [f"{p}{f}" for p in prefixes for f in HUB_FILES])
+
+
+def _is_hub_id(name: str | os.PathLike[str]) -> bool:
+    path = Path(name)
+    return not path.exists() and not path.is_absolute() and len(path.parts) == 2
+
+
+def own_or_bundled(kind: str, name: str | os.PathLike[str] | None) -> str | os.PathLike[str] | None:
+    """Return `name` if it holds this kind of network among others, else None: the bundled one."""
+    return name if name is not None and holds_network(kind, name) else None
 
 
 def holds_network(kind: str, name: str | os.PathLike[str]) -> bool:
@@ -258,11 +280,11 @@ def hub_folder(name: str, patterns: Sequence[str]) -> Path:
 
 
 def _from_hub(kind: str, name: str) -> Path:
-    root = hub_folder(name, [f"{p}{f}" for p in ("", f"{kind}/") for f in _HUB_FILES])
+    root = hub_folder(name, [f"{p}{f}" for p in ("", f"{kind}/") for f in HUB_FILES])
     for candidate in (root / kind, root):
         if (candidate / CONFIG_FILE).is_file():
             return candidate
     raise CheckpointError(f"the hub model {name!r} holds no {kind}")
 
 
-_HUB_FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, "*.onnx")
+HUB_FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, "*.onnx")

@@ -187,8 +187,8 @@ class Counter:
 def test_encoding_loads_no_vocoder_and_the_first_decode_loads_it_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    load = Counter(bandtok.api.tokenizer._load_vocoder)
-    monkeypatch.setattr("bandtok.api.tokenizer._load_vocoder", load)
+    load = Counter(bandtok.api.tokenizer.load_vocoder_network)
+    monkeypatch.setattr("bandtok.api.tokenizer.load_vocoder_network", load)
     tokenizer = bandtok.Tokenizer.from_pretrained("debug", device="cpu")
     grid = tokenizer.encode(NOISE, sample_rate=44_100)
     tokenizer.encode_waveform(NOISE[None, None])

@@ -42,15 +42,22 @@ from bandtok.backends import (
     load_reranker,
     load_text_encoder,
 )
-from bandtok.checkpoint import holds_network
+from bandtok.checkpoint import local_model, model_id, own_or_bundled
 from bandtok.errors import CheckpointError, ConfigError, GridError
+from bandtok.hub import HubModel
 from bandtok.lm.beat import BeatGrid
 from bandtok.lm.generate import check_bpm
 from bandtok.lm.harmony import HarmonyClassifier
 from bandtok.lm.inpainting import InpaintRequest, stream_inpainted
 from bandtok.lm.networks import LanguageModel, RerankerNetwork
 from bandtok.lm.text_embeddings import TextEncoder
-from bandtok.model_specs import HARMONY_SPEC, RERANKER_SPEC, TOKENIZER_SPEC
+from bandtok.model_specs import (
+    HARMONY_SPEC,
+    LM_SPEC,
+    RERANKER_SPEC,
+    SPECS,
+    TOKENIZER_SPEC,
+)
 from bandtok.signal.mel import mel_bin_centers_hz
 from bandtok.tokens.grid import TokenGrid
 from bandtok.tokens.region import Region
@@ -58,7 +65,7 @@ from bandtok.tokens.region import Region
 _DEFAULTS = GenerationConfig()
 
 
-class MusicModel:
+class MusicModel(HubModel):
     """Prompts to music; made by :meth:`from_pretrained`.
 
     Args:
@@ -120,16 +127,25 @@ class MusicModel:
             MissingDependency: if torch is needed and not installed.
         """
         runtime = choose_runtime(device, backend, threads)
-        network = load_language_model(name, runtime)
-        if tokenizer is None and name is not None:
-            tokenizer = name if holds_network(TOKENIZER_SPEC.name, name) else None
-        return cls(
-            network,
-            load_text_encoder(network.config.text_encoder, runtime),
-            Tokenizer.from_pretrained(tokenizer, device=device, backend=backend, threads=threads),
-            _load_reranker(name, network, runtime),
-            _load_harmony(name, network),
+        source = local_model(name, [spec.name for spec in SPECS])
+        network = load_language_model(source, runtime)
+        codec = Tokenizer.from_pretrained(
+            own_or_bundled(TOKENIZER_SPEC.name, source) if tokenizer is None else tokenizer,
+            device=device,
+            backend=backend,
+            threads=threads,
         )
+        if source is not name and codec.parts[TOKENIZER_SPEC.name] == source:
+            codec.model_id = model_id(name)  # the hub id, not the folder in the cache
+        encoder = load_text_encoder(network.config.text_encoder, runtime)
+        reranker = _load_reranker(source, network, runtime)
+        model = cls(network, encoder, codec, reranker, _load_harmony(source, network))
+        parts = {**codec.parts, LM_SPEC.name: source}
+        for spec, part in ((RERANKER_SPEC, model.reranker), (HARMONY_SPEC, model.harmony)):
+            if part is not None:
+                parts[spec.name] = own_or_bundled(spec.name, source)
+        model.parts = parts
+        return model
 
     def generate(
         self,
@@ -306,15 +322,15 @@ def _load_reranker(
     name: str | os.PathLike[str] | None, network: LanguageModel, runtime: Runtime
 ) -> RerankerNetwork | None:
     """Return the reranker of a model folder, or the bundled one; None if it knows other codes."""
-    own = name is not None and holds_network(RERANKER_SPEC.name, name)
-    reranker = load_reranker(name if own else None, runtime)
+    own = own_or_bundled(RERANKER_SPEC.name, name)
+    reranker = load_reranker(own, runtime)
     theirs, wanted = reranker.config, network.config
     fits = (theirs.tokenizer_fingerprint, theirs.text_encoder, theirs.text_dim) == (
         wanted.tokenizer_fingerprint,
         wanted.text_encoder,
         wanted.text_dim,
     )
-    if own and not fits:
+    if own is not None and not fits:
         raise CheckpointError(
             f"the reranker in {os.fspath(name or '')!r} was trained on other codes, or with "
             "another text encoder, than the language model"
@@ -328,10 +344,10 @@ def _load_harmony(
     """Return the harmony classifier of a model folder, or the bundled one; None if it knows other
     codes.
     """
-    own = name is not None and holds_network(HARMONY_SPEC.name, name)
-    harmony = load_harmony(name if own else None)
+    own = own_or_bundled(HARMONY_SPEC.name, name)
+    harmony = load_harmony(own)
     fits = harmony.config.tokenizer_fingerprint == network.config.tokenizer_fingerprint
-    if own and not fits:
+    if own is not None and not fits:
         raise CheckpointError(
             f"the harmony classifier in {os.fspath(name or '')!r} was trained on other codes than "
             "the language model"

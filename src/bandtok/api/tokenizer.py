@@ -13,12 +13,13 @@ import numpy as np
 
 from bandtok import provenance
 from bandtok.api.inputs import ArrayOrTensor, as_audio, as_tokens, like, numeric_array
-from bandtok.backends import Runtime, choose_runtime, load_codec_network, load_vocoder_network
+from bandtok.backends import choose_runtime, load_codec_network, load_vocoder_network
 from bandtok.backends.networks import VocoderNetwork
-from bandtok.checkpoint import holds_network, model_id
+from bandtok.checkpoint import local_model, model_id, own_or_bundled
 from bandtok.codec import WINDOW_FRAMES, Codec, VocoderLoader
 from bandtok.errors import GridError, ModelMismatch
-from bandtok.model_specs import VOCODER_SPEC
+from bandtok.hub import HubModel
+from bandtok.model_specs import TOKENIZER_SPEC, VOCODER_SPEC
 from bandtok.signal.audio import Audio, AudioReader, open_audio, resample_blocks
 from bandtok.signal.mixing import repaired
 from bandtok.stereo.rows import mid_and_side
@@ -35,7 +36,7 @@ JOURNAL_FRAMES = 4 * 1024
 _DECODE_BLOCK_FRAMES = 512
 
 
-class Tokenizer:
+class Tokenizer(HubModel):
     """Audio to token grids and back; made by :meth:`from_pretrained`.
 
     The model is mono: files with several channels are mixed down to their mean, unless stereo is
@@ -81,13 +82,20 @@ class Tokenizer:
             MissingDependency: if torch is needed and not installed.
         """
         runtime = choose_runtime(device, backend, threads)
-        network = load_codec_network(name, runtime)
+        source = local_model(name, (TOKENIZER_SPEC.name, VOCODER_SPEC.name))
         found: VocoderNetwork | VocoderLoader
+        parts = {TOKENIZER_SPEC.name: source}
         if vocoder is None:
-            found = VocoderLoader(load=lambda: _load_vocoder(name, None, runtime))
+            parts[VOCODER_SPEC.name] = own = own_or_bundled(VOCODER_SPEC.name, source)
+            found = VocoderLoader(load=lambda: load_vocoder_network(own, runtime))
+        elif isinstance(vocoder, str | os.PathLike):
+            parts[VOCODER_SPEC.name] = vocoder
+            found = load_vocoder_network(vocoder, runtime)
         else:
-            found = _load_vocoder(name, vocoder, runtime)
-        return cls(Codec(network, found), model_id(name))
+            found, parts = vocoder, {}
+        tokenizer = cls(Codec(load_codec_network(source, runtime), found), model_id(name))
+        tokenizer.parts = parts
+        return tokenizer
 
     @property
     def config(self) -> MelImageConfig:
@@ -386,15 +394,3 @@ class _SampleCounter:
         for block in blocks:
             self.samples += block.shape[-1]
             yield block
-
-
-def _load_vocoder(
-    name: str | os.PathLike[str] | None,
-    vocoder: str | os.PathLike[str] | VocoderNetwork | None,
-    runtime: Runtime,
-) -> VocoderNetwork:
-    if vocoder is None and name is not None:
-        vocoder = name if holds_network(VOCODER_SPEC.name, name) else None
-    if vocoder is None or isinstance(vocoder, str | os.PathLike):
-        return load_vocoder_network(vocoder, runtime)
-    return vocoder

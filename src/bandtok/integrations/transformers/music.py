@@ -34,7 +34,7 @@ from transformers.utils.generic import ModelOutput
 from bandtok.api.generation_config import DEFAULT_DURATION_SECONDS
 from bandtok.api.generation_config import GenerationConfig as NativeGenerationConfig
 from bandtok.backends.torch_lm import TorchLanguageModel
-from bandtok.checkpoint import holds_network
+from bandtok.checkpoint import local_model, own_or_bundled
 from bandtok.errors import ConfigError
 from bandtok.integrations.transformers.audio import BandTokConfig, BandTokModel
 from bandtok.lm.beat import BeatGrid
@@ -199,10 +199,10 @@ class BandTokForTextToMusic(PreTrainedModel, GenerationMixin):
             CheckpointError: if it cannot be found or is damaged.
             ConfigError: for a language model that `BandTokMusicConfig` refuses.
         """
+        name = local_model(name, ("lm", "tokenizer", "vocoder"))
         lm = load_network(LM_SPEC, name)
         bert, weights, _ = read_text_encoder(BUNDLED_TEXT_ENCODER)
-        own = name is not None and holds_network(TOKENIZER_SPEC.name, name)
-        audio = BandTokModel.from_native(name if own else None)
+        audio = BandTokModel.from_native(own_or_bundled(TOKENIZER_SPEC.name, name))
         shapes = {"tokenizer": audio.config.tokenizer, "vocoder": audio.config.vocoder}
         model = cls(BandTokMusicConfig(lm.config.to_dict(), asdict(bert), shapes))
         model.lm, model.audio = lm, audio
