@@ -103,7 +103,8 @@ def write_attribute_report(report: AttributeReport, folder: str | os.PathLike[st
     notes = [
         f"Model: {report.model}. {len(report.clips)} prompts, one clip of "
         f"{report.settings.seconds:g} s each, none left out.",
-        f"The judges learned from {alone} rendered excerpts of one player, as they are and through "
+        f"The classifiers learned from {alone} rendered excerpts of one player, as they are and "
+        f"through "
         f"the codec, and for the pace from others too: {training} clips in all. Families: "
         f"{', '.join(report.families)}.",
         "Intervals hold 95 % of resamples of whole pieces.",

@@ -38,7 +38,7 @@ from research.corpus.rendered.instruments import INSTRUMENTS
 from research.corpus.rendered.plan import is_held_out, style_named
 
 ONE_PLAYER_STYLES = ("solo", "solo-with-chords")
-"""Styles in which one instrument is heard alone, so that there is one right family."""
+"""Styles in which one instrument plays alone, so that there is one right family."""
 _PACE_WORDS = {
     "slow": ("slow", "at a slow tempo", "slow"),
     "medium": ("at a medium tempo", "mid-tempo", "moderately fast"),

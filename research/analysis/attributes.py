@@ -1,6 +1,6 @@
-"""Which family of instruments leads, and how fast it goes: judges that learned from rendered music.
+"""Which family of instruments leads, and how fast it goes: classifiers trained on rendered music.
 
-    rendered corpus (its truth is known) -> judges;  waveform -> family, pace
+    rendered corpus (its truth is known) -> classifiers;  waveform -> family, pace
 
 Sound is described by log-mel statistics and a tagger's embedding, pace by the autocorrelation of
 the onsets. How often the classifiers are right on unseen renders is part of any
@@ -49,7 +49,7 @@ class Attributes:
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """A clip as the judges see it: float32 vectors; `sound` is None where only pace is wanted."""
+    """A clip as the classifiers see it: float32 vectors; `sound` is None if only pace is wanted."""
 
     sound: np.ndarray | None
     pace: np.ndarray
@@ -108,7 +108,7 @@ class AttributeClassifier:
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Families that can be told apart."""
+        """Families that can be distinguished."""
         return tuple(str(name) for name in self._family.classes_)
 
     def classify(self, clips: Sequence[Described]) -> list[Attributes]:

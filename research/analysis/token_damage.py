@@ -115,7 +115,7 @@ def wrong_places(
     return places
 
 
-def foretold_damage(
+def prediction_damage(
     network: MusicLM, places: Sequence[WrongPlace], counts: Sequence[int]
 ) -> list[LaterDamage]:
     """Return the extra nats of true later tokens after wrong ones."""

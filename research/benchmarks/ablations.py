@@ -1,4 +1,4 @@
-"""Levers of the tokenizer, one changed at a time, same steps and same music for each.
+"""Ablations of the tokenizer, one changed at a time, same steps and same music for each.
 
     python -m research.benchmarks.ablations --data CORPUS --runs DIR [--group NAME ...] [--write \
         FILE.md]
@@ -18,7 +18,7 @@ from typing import Any
 
 from bandtok.errors import TrainingError
 from bandtok.tokens import atomic
-from research.claims.levers import GROUPS, Ablation
+from research.claims.ablations import GROUPS, Ablation
 from research.claims.training import train_once
 
 _COLUMNS = {
@@ -33,35 +33,35 @@ _COLUMNS = {
 }
 
 
-def measure(lever: Ablation, data: Path, runs: Path, extra: Mapping[str, str]) -> dict[str, Any]:
-    """Train a lever, unless that was done before, and return its last validation."""
+def measure(ablation: Ablation, data: Path, runs: Path, extra: Mapping[str, str]) -> dict[str, Any]:
+    """Train an ablation, unless that was done before, and return its last validation."""
     return train_once(
         "tokenizer",
         "probe",
         data=data,
-        out=runs / lever.name,
-        settings={**lever.settings, **extra},
+        out=runs / ablation.name,
+        settings={**ablation.settings, **extra},
     )
 
 
 def table(rows: Sequence[tuple[Ablation, Mapping[str, Any]]]) -> Iterator[str]:
     """Yield the lines of a Markdown table."""
     heads = [head for head, _ in _COLUMNS.values()]
-    yield "| " + " | ".join(["lever", *heads, "settings"]) + " |"
+    yield "| " + " | ".join(["ablation", *heads, "settings"]) + " |"
     yield "|" + " --- |" * (len(heads) + 2)
-    for lever, numbers in rows:
+    for ablation, numbers in rows:
         cells = [
             format(numbers[key], kind) if key in numbers else "–"
             for key, (_, kind) in _COLUMNS.items()
         ]
-        told = " ".join(f"{name}={value}" for name, value in lever.settings.items())
-        yield "| " + " | ".join([lever.name, *cells, told and f"`{told}`"]) + " |"
+        shown = " ".join(f"{name}={value}" for name, value in ablation.settings.items())
+        yield ("| " + " | ".join([ablation.name, *cells, shown and f"`{shown}`"]) + " |")
 
 
 def page(groups: Sequence[str], data: Path, runs: Path, extra: Mapping[str, str]) -> str:
     """Run the groups and return the page with a table for each."""
     lines = [
-        "# Levers of the tokenizer",
+        "# Ablations of the tokenizer",
         "",
         "Made by `python -m research.benchmarks.ablations`: the recipe `probe` (a quarter of the default's "  # noqa: E501
         "arithmetic, 300 steps, random weights at the start, seed 0), one thing changed at a time. "
@@ -73,9 +73,9 @@ def page(groups: Sequence[str], data: Path, runs: Path, extra: Mapping[str, str]
         lines[-1] += " All rows with " + " ".join(f"`{k}={v}`" for k, v in extra.items()) + "."
     for group in groups:
         rows = []
-        for lever in GROUPS[group]:
-            print(f"{group}: {lever.name}", file=sys.stderr, flush=True)
-            rows.append((lever, measure(lever, data, runs, extra)))
+        for ablation in GROUPS[group]:
+            print(f"{group}: {ablation.name}", file=sys.stderr, flush=True)
+            rows.append((ablation, measure(ablation, data, runs, extra)))
         lines += ["", f"## {group}", "", *table(rows)]
     return "\n".join(lines) + "\n"
 

@@ -8,9 +8,9 @@ Modules, in the order in which they build on one another:
     rows        what is trained, on what, from which seed
     corpora     a corpus, smaller views of it, and a synthetic one
     training    one training that is not done twice
-    bench       trained rows, token shards and measures, each made once and kept in the runs folder
+    store       trained rows, token shards and measures, each made once and kept in the runs folder
     results     the result files
-    verdicts    differences with intervals, and what they say of a claim
+    significance    differences with intervals, and what they say of a claim
     plots       curves and bars as SVG
     measures    reconstruction and prediction of one row, by clip and by window
     clips       what is put beside a result to listen to

@@ -16,7 +16,7 @@ from bandtok.cli.console import print_json, progress_bars
 from bandtok.cli.group import OneLineErrors
 from bandtok.training.run import RunReport
 from research.claims import catalogue
-from research.claims.run import open_bench, run_experiments, run_row
+from research.claims.run import open_store, run_experiments, run_row
 from research.claims.scales import scale_named
 
 LIST = "list"
@@ -73,11 +73,11 @@ def experiment(
             warn=lambda line: typer.echo(f"bandtok: {line}", err=True),
         )
         say = None if quiet else lambda line: typer.echo(line, err=True)
-        bench = open_bench(data, runs, scale.value, say=say, report=report)
+        store = open_store(data, runs, scale.value, say=say, report=report)
         if row is not None:
-            _print_row(run_row(bench, row), as_json)
+            _print_row(run_row(store, row), as_json)
             return
-        results = run_experiments(bench, names, out, command=_command(scale, data), listen=listen)
+        results = run_experiments(store, names, out, command=_command(scale, data), listen=listen)
     if as_json:
         print_json({"results": [asdict(one) for one in results]})
         return

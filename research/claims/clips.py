@@ -20,8 +20,8 @@ from bandtok.evaluation.plots import plot_clip
 from bandtok.signal.audio import Audio
 from bandtok.tokens.grid import TokenGrid
 from bandtok.vocoder.griffin_lim import griffin_lim
-from research.claims.bench import Bench
 from research.claims.results import Clip
+from research.claims.run_store import RunStore
 
 RATE = 44_100
 _LOUDEST = 0.99
@@ -55,21 +55,21 @@ def keep_clip(
         folder: of results.
         name: of the experiment.
         key: name of the files.
-        audio: what is heard.
+        audio: what is sound.
         grid: its tokens, drawn below the mel; None for a recording.
         seconds: length that is kept.
         rows_are_bands, title, group, system, prompt: see `plot_clip` and `Clip`.
     """
     target = folder / name
     target.mkdir(parents=True, exist_ok=True)
-    heard = Audio(audio.waveform[:, : round(seconds * audio.sample_rate)], audio.sample_rate)
-    heard.save(target / f"{key}.flac")
+    sound = Audio(audio.waveform[:, : round(seconds * audio.sample_rate)], audio.sample_rate)
+    sound.save(target / f"{key}.flac")
     shown = None
     if grid is not None:
-        frames = -(-heard.waveform.shape[1] // grid.samples_per_frame)
+        frames = -(-sound.waveform.shape[1] // grid.samples_per_frame)
         shown = grid.part(0, min(frames, grid.num_frames))
         shown.save(target / f"{key}.btk")
-    plot_clip(target / f"{key}.png", heard, shown, title=title, rows_are_bands=rows_are_bands)
+    plot_clip(target / f"{key}.png", sound, shown, title=title, rows_are_bands=rows_are_bands)
     return Clip(
         title=title,
         group=group,
@@ -81,22 +81,22 @@ def keep_clip(
     )
 
 
-def listened_excerpts(bench: Bench, listen: Path | None, count: int) -> list[tuple[str, Audio]]:
+def listened_excerpts(store: RunStore, listen: Path | None, count: int) -> list[tuple[str, Audio]]:
     """Return names and recordings to reconstruct, at most `count`.
 
     Args:
-        bench: corpus and scale.
+        store: corpus and scale.
         listen: folder of audio to take them from; None takes the corpus's held-out music.
         count: how many.
     """
-    source = bench.corpus.data if listen is None else listen
-    split = bench.corpus.held_out if listen is None else None
-    return _excerpts(source, split, count, bench.scale.kept_seconds)
+    source = store.corpus.data if listen is None else listen
+    split = store.corpus.held_out if listen is None else None
+    return _excerpts(source, split, count, store.scale.kept_seconds)
 
 
-def held_out_excerpts(bench: Bench, count: int, seconds: float) -> list[Audio]:
+def held_out_excerpts(store: RunStore, count: int, seconds: float) -> list[Audio]:
     """Return at most `count` excerpts of held-out music, spread evenly."""
-    found = _excerpts(bench.corpus.data, bench.corpus.held_out, count, seconds)
+    found = _excerpts(store.corpus.data, store.corpus.held_out, count, seconds)
     return [audio for _, audio in found]
 
 

@@ -1,6 +1,6 @@
 """Reconstruction and prediction of one row, by clip and by window, kept in the runs folder.
 
-    Bench, row -> values by clip or window, with the track that each is of
+    RunStore, row -> values by clip or window, with the track that each is of
 
 So that rows can be compared clip by clip: all rows are measured on the same held-out excerpts.
 """
@@ -19,9 +19,9 @@ from bandtok.evaluation.corpus import ReconstructionSettings, evaluate_reconstru
 from bandtok.evaluation.perplexity import choose_windows, window_nats
 from bandtok.evaluation.statistics import Estimate
 from bandtok.training.token_loss import unigram_loss
-from research.claims.bench import Bench
 from research.claims.rows import LanguageModelRow, TokenizerRow
-from research.claims.verdicts import Difference, paired_difference, pooled
+from research.claims.run_store import RunStore
+from research.claims.significance import Difference, paired_difference, pooled
 
 _OF_MEL = ("mel_below", "mel", "flicker", "grain")
 _OF_WAVEFORM = ("stft", "visqol")
@@ -71,11 +71,11 @@ class Predicted:
         return [nats / math.log(2) * self.tokens_per_second for nats in self.nats]
 
 
-def reconstruction(bench: Bench, row: TokenizerRow, *, waveform: bool = False) -> Reconstructed:
+def reconstruction(store: RunStore, row: TokenizerRow, *, waveform: bool = False) -> Reconstructed:
     """Measure a tokenizer on held-out excerpts: its mel alone, or a waveform by Griffin-Lim too."""
-    scale = bench.scale
+    scale = store.scale
     settings = ReconstructionSettings(
-        split=bench.corpus.held_out,
+        split=store.corpus.held_out,
         excerpt_seconds=scale.excerpt_seconds,
         max_clips=scale.excerpts,
         systems=("mel-only", "griffin-lim") if waveform else ("mel-only",),
@@ -84,7 +84,7 @@ def reconstruction(bench: Bench, row: TokenizerRow, *, waveform: bool = False) -
         pitch_and_onsets=False,
         embedders=(),
     )
-    found = bench.measured(
+    found = store.measured(
         f"reconstruction-{row.name}{'-waveform' if waveform else ''}",
         row,
         {
@@ -93,14 +93,14 @@ def reconstruction(bench: Bench, row: TokenizerRow, *, waveform: bool = False) -
             "rounds": settings.num_iterations,
             "visqol": settings.visqol_clips,
         },
-        lambda: _reconstruct(bench, row, settings),
+        lambda: _reconstruct(store, row, settings),
     )
     return Reconstructed(**found)
 
 
-def _reconstruct(bench: Bench, row: TokenizerRow, settings: ReconstructionSettings) -> Any:
-    tokenizer = bench.tokenizer(row)
-    report = evaluate_reconstruction(bench.corpus.data, tokenizer, settings)
+def _reconstruct(store: RunStore, row: TokenizerRow, settings: ReconstructionSettings) -> Any:
+    tokenizer = store.tokenizer(row)
+    report = evaluate_reconstruction(store.corpus.data, tokenizer, settings)
     measures = dict.fromkeys(_OF_MEL, "mel-only")
     if "griffin-lim" in settings.systems:
         measures |= dict.fromkeys(_OF_WAVEFORM, "griffin-lim")
@@ -116,24 +116,24 @@ def _reconstruct(bench: Bench, row: TokenizerRow, settings: ReconstructionSettin
     }
 
 
-def prediction(bench: Bench, row: LanguageModelRow) -> Predicted:
+def prediction(store: RunStore, row: LanguageModelRow) -> Predicted:
     """Let a language model score held-out windows of its own length, without text."""
-    found = bench.measured(
+    found = store.measured(
         f"prediction-{row.name}",
         row,
-        {"windows": bench.scale.windows},
-        lambda: _predict(bench, row),
+        {"windows": store.scale.windows},
+        lambda: _predict(store, row),
     )
     return Predicted(**found)
 
 
-def _predict(bench: Bench, row: LanguageModelRow) -> Any:
-    network = bench.language_model(row)
-    held_out = bench.held_out(row.tokenizer, row.hours)
-    corpus = bench.shards(row.tokenizer, row.hours)
+def _predict(store: RunStore, row: LanguageModelRow) -> Any:
+    network = store.language_model(row)
+    held_out = store.held_out(row.tokenizer, row.hours)
+    corpus = store.shards(row.tokenizer, row.hours)
     length = network.config.window_frames
     available = sum(grid.shape[1] // length for grid in held_out.grids)
-    chosen = choose_windows(held_out.grids, length, min(bench.scale.windows, available) or None)
+    chosen = choose_windows(held_out.grids, length, min(store.scale.windows, available) or None)
     windows = [held_out.grids[piece][:, first : first + length] for piece, first in chosen]
     by_row = [window_nats(network, window).mean(axis=1) for window in windows]
     return {

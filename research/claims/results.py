@@ -33,8 +33,8 @@ class Clip:
     """Something to listen to.
 
     Attributes:
-        title: what is heard.
-        group: what it is to be heard beside: clips of one group belong together.
+        title: what is sound.
+        group: what it is to be sound beside: clips of one group belong together.
         system: "original", or which tokens it went through.
         prompt: what it was asked to be, "" for nothing.
         audio, picture, tokens: paths relative to the folder of results; `tokens` is "" for a

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from research.claims.levers import Ablation
+from research.claims.ablations import Ablation
 from research.claims.scales import Budget, Scale
 
 SYSTEMS = ("band", "residual")
@@ -101,11 +101,15 @@ def language_model_row(
     )
 
 
-def sharpen_row(scale: Scale, judges: str, seed: int) -> TokenizerRow:
-    """Return the band tokenizer's decoder trained on against "none", "1" or "3" patch judges."""
-    changes = {"discriminator_start_step": "none"} if judges == "none" else {"num_scales": judges}
+def sharpen_row(scale: Scale, discriminators: str, seed: int) -> TokenizerRow:
+    """Return the decoder trained on against "none", "1" or "3" patch discriminators."""
+    changes = (
+        {"discriminator_start_step": "none"}
+        if discriminators == "none"
+        else {"num_scales": discriminators}
+    )
     return TokenizerRow(
-        name=f"sharpen-{judges}-{seed}",
+        name=f"sharpen-{discriminators}-{seed}",
         budget=scale.sharpen,
         seed=seed,
         changes=changes,
@@ -113,12 +117,12 @@ def sharpen_row(scale: Scale, judges: str, seed: int) -> TokenizerRow:
     )
 
 
-def lever_row(scale: Scale, lever: Ablation, seed: int) -> TokenizerRow:
-    """Return the band tokenizer with one lever changed; with none changed, that tokenizer."""
+def lever_row(scale: Scale, ablation: Ablation, seed: int) -> TokenizerRow:
+    """Return the band tokenizer with one ablation changed; with none changed, that tokenizer."""
     base = tokenizer_row(scale, "band", seed)
-    if not lever.settings:
+    if not ablation.settings:
         return base
-    return replace(base, name=f"lever-{lever.name}-{seed}", changes=lever.settings)
+    return replace(base, name=f"ablation-{ablation.name}-{seed}", changes=ablation.settings)
 
 
 def with_needs(rows: Iterable[Row]) -> list[Row]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from bandtok.errors import ConfigError, MissingDependency
 from bandtok.training.run import RunReport
-from research.claims.bench import Bench, Trained
 from research.claims.catalogue import experiments_named
 from research.claims.corpora import Corpus, synthetic_corpus
 from research.claims.results import Result, write_result
+from research.claims.run_store import RunStore, Trained
 from research.claims.scales import TINY, Scale, scale_named
 from research.claims.study import Experiment, Place
 
@@ -22,21 +22,21 @@ _TINY_WARNING = (
 )
 
 
-def open_bench(
+def open_store(
     data: Path | None,
     runs: Path,
     scale: str,
     *,
     say: Callable[[str], None] | None = None,
     report: RunReport | None = None,
-) -> Bench:
-    """Return the bench of a scale.
+) -> RunStore:
+    """Return the store of a scale.
 
     Args:
         data: corpus or folder of audio; None makes a synthetic one, for scale "tiny" alone.
         runs: folder for everything that is kept.
         scale: name of the budget.
-        say: told in one line what is begun.
+        say: given one line about what begins.
         report: progress of trainings.
 
     Raises:
@@ -48,11 +48,11 @@ def open_bench(
             raise ConfigError(f"got no corpus for scale {scale!r}; name one with --data")
         data = synthetic_corpus(runs / chosen.name / "corpus")
     corpus = Corpus(data, runs / chosen.name / "views")
-    return Bench(corpus, runs, chosen, say, report)
+    return RunStore(corpus, runs, chosen, say, report)
 
 
 def run_experiments(
-    bench: Bench,
+    store: RunStore,
     names: Sequence[str],
     out: Path,
     *,
@@ -62,7 +62,7 @@ def run_experiments(
     """Run experiments and write their results; what was done before is read.
 
     Args:
-        bench: corpus, runs and scale.
+        store: corpus, runs and scale.
         names: of experiments; "all" for every one.
         out: folder of results.
         command: that makes them again, {name} standing for the experiment.
@@ -75,24 +75,24 @@ def run_experiments(
     _check_extras()
     results = []
     for experiment in experiments_named(names):
-        bench.begin()
-        results.append(_run(bench, experiment, out, command, listen))
+        store.begin()
+        results.append(_run(store, experiment, out, command, listen))
         write_result(results[-1], out)
     return results
 
 
-def run_row(bench: Bench, name: str) -> Trained:
+def run_row(store: RunStore, name: str) -> Trained:
     """Train one row of any experiment, and what it builds on.
 
     Raises:
         ConfigError: if no experiment has a row of that name at this scale.
     """
     rows = {
-        row.name: row for one in experiments_named(["all"]) for row in one.all_rows(bench.scale)
+        row.name: row for one in experiments_named(["all"]) for row in one.all_rows(store.scale)
     }
     if name not in rows:
         raise ConfigError(f"got row {name!r}; expected one of {', '.join(rows)}")
-    return bench.trained(rows[name])
+    return store.trained(rows[name])
 
 
 def _check_extras() -> None:
@@ -106,12 +106,12 @@ def _check_extras() -> None:
 
 
 def _run(
-    bench: Bench, experiment: Experiment, out: Path, command: str, listen: Path | None
+    store: RunStore, experiment: Experiment, out: Path, command: str, listen: Path | None
 ) -> Result:
-    scale: Scale = bench.scale
+    scale: Scale = store.scale
     for row in experiment.all_rows(scale):
-        bench.trained(row)
-    findings = experiment.find(bench, Place(folder=out, name=experiment.name, listen=listen))
+        store.trained(row)
+    findings = experiment.find(store, Place(folder=out, name=experiment.name, listen=listen))
     if scale is TINY:
         findings = replace(findings, answer=f"{_TINY_WARNING} {findings.answer}")
     return Result(
@@ -119,7 +119,7 @@ def _run(
         title=experiment.title,
         question=experiment.question,
         command=command.format(name=experiment.name),
-        minutes=bench.minutes,
+        minutes=store.minutes,
         seeds=experiment.seeds(scale),
         scale=scale.name,
         findings=findings,

@@ -45,7 +45,7 @@ class Scale:
     Attributes:
         name: "full", "short" or "tiny".
         tokenizers: by system, "band" and "residual"; equal steps and batches.
-        sharpen: the decoder against patch judges, codes frozen.
+        sharpen: the decoder against patch discriminators, codes frozen.
         language_model: the same for every kind of token.
         seeds: of every row but those of data size, which have the first alone.
         sizes: hours of training music on the axis of data size, beside all of it.

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from research.claims.bench import Bench
 from research.claims.results import Findings, Table
 from research.claims.rows import Row, with_needs
+from research.claims.run_store import RunStore
 from research.claims.scales import Scale
 
 
@@ -44,7 +44,7 @@ class Experiment:
     title: str
     question: str
     rows: Callable[[Scale], Sequence[Row]]
-    find: Callable[[Bench, Place], Findings]
+    find: Callable[[RunStore, Place], Findings]
 
     def all_rows(self, scale: Scale) -> list[Row]:
         """Return the rows and what they build on."""

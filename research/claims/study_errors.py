@@ -10,28 +10,28 @@ import numpy as np
 from bandtok.evaluation.statistics import Estimate
 from research.analysis.token_damage import (
     LaterDamage,
-    foretold_damage,
+    prediction_damage,
     reencoded_damage,
     rewritten_damage,
     wrong_places,
 )
 from research.analysis.token_perturbation import error_spread
-from research.claims.bench import Bench
 from research.claims.plots import plot_curves
 from research.claims.results import Findings, Table
 from research.claims.rows import SYSTEMS, LanguageModelRow, Row, language_model_row
+from research.claims.run_store import RunStore
 from research.claims.scales import Scale
-from research.claims.study import BUDGET_NOTE, Place, how
-from research.claims.verdicts import (
+from research.claims.significance import (
     Difference,
     cell,
     combined,
+    delta,
     difference_of,
+    outcome,
     paired_difference,
     pooled,
-    told,
-    verdict,
 )
+from research.claims.study import BUDGET_NOTE, Place, how
 
 COUNTS = (1, 2, 4, 8)
 """How many tokens at the beginning of a frame are made wrong."""
@@ -64,7 +64,7 @@ _NOTES = (
     (
         "intervals",
         "95 %, by resampling the tracks that places lie in, of values averaged over seeds and, for "
-        "the verdict, over k; damage to the mel is not paired.",
+        "the outcome, over k; damage to the mel is not paired.",
     ),
 )
 
@@ -73,9 +73,9 @@ def error_rows(scale: Scale) -> list[Row]:
     return [row for system in SYSTEMS for row in _models(scale, system)]
 
 
-def find_errors(bench: Bench, place: Place) -> Findings:
+def find_errors(store: RunStore, place: Place) -> Findings:
     """Make early tokens wrong in both systems, and look at what comes later."""
-    found = {s: [_damaged(bench, row) for row in _models(bench.scale, s)] for s in SYSTEMS}
+    found = {s: [_damaged(store, row) for row in _models(store.scale, s)] for s in SYSTEMS}
     lines = [line for way in _WAYS for where in _WHERE for line in _token_lines(found, way, where)]
     columns = ("later tokens", "where", "k", *SYSTEMS, "band minus residual")
     rewritten = {
@@ -118,16 +118,16 @@ def _models(scale: Scale, system: str) -> list[LanguageModelRow]:
     return [language_model_row(scale, system, seed) for seed in scale.seeds]
 
 
-def _damaged(bench: Bench, row: LanguageModelRow) -> dict[str, Any]:
-    bench.shards(row.tokenizer, row.hours)
-    settings = {"places": bench.scale.places, "later": bench.scale.later_frames}
-    return bench.measured(f"errors-{row.name}", row, settings, lambda: _measure(bench, row))
+def _damaged(store: RunStore, row: LanguageModelRow) -> dict[str, Any]:
+    store.shards(row.tokenizer, row.hours)
+    settings = {"places": store.scale.places, "later": store.scale.later_frames}
+    return store.measured(f"errors-{row.name}", row, settings, lambda: _measure(store, row))
 
 
-def _measure(bench: Bench, row: LanguageModelRow) -> dict[str, Any]:
-    scale = bench.scale
-    network, tokenizer = bench.language_model(row), bench.tokenizer(row.tokenizer)
-    held_out = bench.held_out(row.tokenizer, row.hours)
+def _measure(store: RunStore, row: LanguageModelRow) -> dict[str, Any]:
+    scale = store.scale
+    network, tokenizer = store.language_model(row), store.tokenizer(row.tokenizer)
+    held_out = store.held_out(row.tokenizer, row.hours)
     places = wrong_places(
         held_out.grids,
         held_out.codebook_size,
@@ -150,7 +150,7 @@ def _measure(bench: Bench, row: LanguageModelRow) -> dict[str, Any]:
         "pieces": [place.piece for place in places],
         "rewritten": _plain(changed),
         "chance": _plain(chance),
-        "foretold": _plain(foretold_damage(network, places, COUNTS)),
+        "foretold": _plain(prediction_damage(network, places, COUNTS)),
         "reencoded": _plain(reencoded_damage(tokenizer.codec.network, places, COUNTS)),
         "mel": [
             {
@@ -225,7 +225,7 @@ def _token_lines(found: Found, way: str, where: str) -> list[tuple[str, ...]]:
             _WHERE[where],
             str(count),
             *(cell(_token_mean(found[s], way, where, count)) for s in SYSTEMS),
-            told(_token_difference(found, way, where, count)),
+            delta(_token_difference(found, way, where, count)),
         )
         for count in _counts(found, way)
     ]
@@ -264,7 +264,7 @@ def _mel_line(found: Found, count: int) -> tuple[str, ...]:
         ]
         shares.append(", ".join(f"{100 * mean:.0f} %" for mean in means))
     values = [cell(_mel_mean(found[s], count)) for s in SYSTEMS]
-    return (str(count), *values, told(_mel_difference(found, count)), *shares)
+    return (str(count), *values, delta(_mel_difference(found, count)), *shares)
 
 
 def _answer(found: Found) -> str:
@@ -279,15 +279,15 @@ def _answer(found: Found) -> str:
     mel = _mel_difference(found, 1)
     return (
         "Claim: errors in early tokens accumulate more in residual than in band tokens. "
-        f"{verdict(same, -1)}: after 1 to 8 wrong tokens a language model changes "
+        f"{outcome(same, -1)}: after 1 to 8 wrong tokens a language model changes "
         f"{100 * shares['band']:.1f} % of the frame's later band tokens and "
         f"{100 * shares['residual']:.1f} % of its later residual tokens, band minus residual, as "
-        f"shares, {told(same)}. Of what chance could change that is "
+        f"shares, {delta(same)}. Of what chance could change that is "
         f"{cell(pooled(of_chance['band'], pieces), 2)} and "
-        f"{cell(pooled(of_chance['residual'], pieces), 2)}: {verdict(part, -1).lower()}, "
-        f"{told(part)}. In the frames after, as shares: {told(later)}. Extra nats of true later "
-        f"tokens of the frame, band minus residual: {told(nats)}; tokens changed by decoding and "
-        f"encoding again, as shares: {told(again)}. One wrong first token damages the mel by "
+        f"{cell(pooled(of_chance['residual'], pieces), 2)}: {outcome(part, -1).lower()}, "
+        f"{delta(part)}. In the frames after, as shares: {delta(later)}. Extra nats of true later "
+        f"tokens of the frame, band minus residual: {delta(nats)}; tokens changed by decoding and "
+        f"encoding again, as shares: {delta(again)}. One wrong first token damages the mel by "
         f"{cell(_mel_mean(found['band'], 1), 2)} (band) and "
-        f"{cell(_mel_mean(found['residual'], 1), 2)} (residual), difference {told(mel, 2)}."
+        f"{cell(_mel_mean(found['residual'], 1), 2)} (residual), difference {delta(mel, 2)}."
     )

@@ -30,7 +30,6 @@ from bandtok.lm.networks import LanguageModel
 from bandtok.lm.text_embeddings import TextEncoder
 from bandtok.signal.audio import Audio, load_audio
 from bandtok.tokens.grid import TokenGrid
-from research.claims.bench import Bench
 from research.claims.clips import held_out_excerpts, keep_clip, sound_of
 from research.claims.plots import plot_bars
 from research.claims.results import Clip, Findings, Table
@@ -41,10 +40,18 @@ from research.claims.rows import (
     language_model_row,
     tokenizer_row,
 )
+from research.claims.run_store import RunStore
 from research.claims.scales import Scale
+from research.claims.significance import (
+    Difference,
+    cell,
+    combined,
+    delta,
+    difference_of,
+    outcome,
+)
 from research.claims.study import BUDGET_NOTE, SOUND_NOTE, Place, how
 from research.claims.study_prediction import CODES_NOTE, MODELS, model_rows
-from research.claims.verdicts import Difference, cell, combined, difference_of, told, verdict
 
 NAMES = ("band, 2D", "residual, 2D", "residual, 2D, delay")
 _FOCUS = ("slow", "fast", "piano", "drums", "guitar", "quiet")
@@ -75,23 +82,23 @@ def generation_rows(scale: Scale) -> list[Row]:
     return list(model_rows(scale, NAMES))
 
 
-def find_generation(bench: Bench, place: Place) -> Findings:
-    """Generate with each model, and judge the clips."""
+def find_generation(store: RunStore, place: Place) -> Findings:
+    """Generate with each model, and evaluate the clips."""
     found: dict[str, list[dict[str, Any]]] = {}
     for name in NAMES:
-        rows = model_rows(bench.scale, [name])
+        rows = model_rows(store.scale, [name])
         found[name] = [
-            _generated(bench, row, first=name == NAMES[0] and row is rows[0]) for row in rows
+            _generated(store, row, first=name == NAMES[0] and row is rows[0]) for row in rows
         ]
     lines = [
         _line(name, str(seed), one)
         for name in NAMES
-        for seed, one in zip(bench.scale.seeds, found[name], strict=True)
+        for seed, one in zip(store.scale.seeds, found[name], strict=True)
     ]
     lines += [
-        (f"{system}, decoded", str(seed), *_set_cells(_decoded(bench, system, seed)), "–", "–")
+        (f"{system}, decoded", str(seed), *_set_cells(_decoded(store, system, seed)), "–", "–")
         for system in SYSTEMS
-        for seed in bench.scale.seeds
+        for seed in store.scale.seeds
     ]
     real = [_set_line(one) for one in found[NAMES[0]][0]["beside"]]
     return Findings(
@@ -100,13 +107,13 @@ def find_generation(bench: Bench, place: Place) -> Findings:
             Table(title="Generated clips", columns=_COLUMNS, rows=(*lines, *real)),
             how(BUDGET_NOTE, CODES_NOTE, *_NOTES, SOUND_NOTE),
         ),
-        plots=_plots(place, found, bench.scale.seeds),
-        clips=_clips(bench, place),
+        plots=_plots(place, found, store.scale.seeds),
+        clips=_clips(store, place),
     )
 
 
 def chosen_prompts(count: int) -> list[ControlPrompt]:
-    """Return so many bundled prompts that the tags they ask for can be judged.
+    """Return so many bundled prompts that the tags they ask for can be measured.
 
     They ask for one of a few concepts each, in turn; fewer prompts ask for fewer concepts.
     """
@@ -166,35 +173,35 @@ def _save(path: Path, codes: np.ndarray, tokenizer: Tokenizer, samples: int, rou
     Audio(sound.waveform[:, :samples], sound.sample_rate).save(path.with_suffix(".flac"))
 
 
-def _folder(bench: Bench, row: Row, kind: str) -> Path:
-    return bench.folder / "generated" / row.name / kind
+def _folder(store: RunStore, row: Row, kind: str) -> Path:
+    return store.folder / "generated" / row.name / kind
 
 
-def _generated(bench: Bench, row: LanguageModelRow, *, first: bool) -> dict[str, Any]:
-    scale = bench.scale
-    shards = bench.shards(row.tokenizer, row.hours)
+def _generated(store: RunStore, row: LanguageModelRow, *, first: bool) -> dict[str, Any]:
+    scale = store.scale
+    shards = store.shards(row.tokenizer, row.hours)
     settings = {
         "samples": scale.samples,
         "prompts": scale.prompts,
         "seconds": scale.sample_seconds,
         "rounds": scale.rounds,
         "sampling": asdict(_SAMPLING),
-        "judge": _has_judge(),
+        "judge": _has_evaluator(),
     }
-    return bench.measured(
-        f"generation-{row.name}", row, settings, lambda: _measure(bench, row, shards, first)
+    return store.measured(
+        f"generation-{row.name}", row, settings, lambda: _measure(store, row, shards, first)
     )
 
 
-def _decoded(bench: Bench, system: str, seed: int) -> dict[str, Any] | None:
+def _decoded(store: RunStore, system: str, seed: int) -> dict[str, Any] | None:
     """Measure held-out excerpts through a tokenizer alone."""
-    scale, row = bench.scale, tokenizer_row(bench.scale, system, seed)
+    scale, row = store.scale, tokenizer_row(store.scale, system, seed)
 
     def measure() -> dict[str, Any]:
-        tokenizer, folder = bench.tokenizer(row), _folder(bench, row, "decoded")
+        tokenizer, folder = store.tokenizer(row), _folder(store, row, "decoded")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        excerpts = held_out_excerpts(bench, scale.samples, scale.sample_seconds)
+        excerpts = held_out_excerpts(store, scale.samples, scale.sample_seconds)
         for number, excerpt in enumerate(excerpts, 1):
             audio = excerpt.resampled(tokenizer.sample_rate).mono()
             grid = tokenizer.encode(audio)
@@ -202,36 +209,36 @@ def _decoded(bench: Bench, system: str, seed: int) -> dict[str, Any] | None:
             samples = audio.waveform.shape[1]
             cut = Audio(sound.waveform[:, :samples], sound.sample_rate)
             cut.save(folder / f"{number:03d}.flac")
-        report = _measured_clips(bench, row, "decoded", None, None)
+        report = _measured_clips(store, row, "decoded", None, None)
         return {"measures": _measures(report.sets[0].measures) if report else None}
 
     settings = {
         "samples": scale.samples,
         "seconds": scale.sample_seconds,
         "rounds": scale.rounds,
-        "judge": _has_judge(),
+        "judge": _has_evaluator(),
     }
-    found = bench.measured(f"decoded-{row.name}", row, settings, measure)
+    found = store.measured(f"decoded-{row.name}", row, settings, measure)
     measures: dict[str, Any] | None = found["measures"]
     return measures
 
 
-def _has_judge() -> bool:
+def _has_evaluator() -> bool:
     return importlib.util.find_spec("musicnn") is not None
 
 
 def _measure(
-    bench: Bench, row: LanguageModelRow, shards: TokenCorpus, first: bool
+    store: RunStore, row: LanguageModelRow, shards: TokenCorpus, first: bool
 ) -> dict[str, Any]:
-    """Generate and judge one model's clips; the first one also measures real music and noise."""
-    scale = bench.scale
-    network, tokenizer = bench.language_model(row), bench.tokenizer(row.tokenizer)
+    """Generate and evaluate one model's clips; the first one also measures music and noise."""
+    scale = store.scale
+    network, tokenizer = store.language_model(row), store.tokenizer(row.tokenizer)
     model = TorchLanguageModel(network)
     encoder = load_text_encoder(network.config.text_encoder)
     prompts = chosen_prompts(scale.prompts) if _has_captions(shards) else []
     for kind, texts in (("free", [""] * scale.samples), ("prompted", [p.text for p in prompts])):
         write_clips(
-            _folder(bench, row, kind),
+            _folder(store, row, kind),
             model,
             encoder,
             tokenizer,
@@ -240,21 +247,21 @@ def _measure(
             rounds=scale.rounds,
         )
     found: dict[str, Any] = {"measures": None, "beside": [], "control": None, "run_seconds": None}
-    free = _measured_clips(bench, row, "free", None, shards, baselines=first)
+    free = _measured_clips(store, row, "free", None, shards, baselines=first)
     if free is None:
         return found
     found["measures"] = _measures(free.sets[0].measures)
     found["beside"] = [{"name": s.name, **_measures(s.measures)} for s in free.sets[1:]]
     if free.copies:
         found["run_seconds"] = [run.seconds for run in free.copies.clips]
-    prompted = _measured_clips(bench, row, "prompted", prompts, None) if prompts else None
+    prompted = _measured_clips(store, row, "prompted", prompts, None) if prompts else None
     if prompted and prompted.control:
         found["control"] = asdict(prompted.control.mean)
     return found
 
 
 def _measured_clips(
-    bench: Bench,
+    store: RunStore,
     row: Row,
     kind: str,
     prompts: Sequence[ControlPrompt] | None,
@@ -264,12 +271,12 @@ def _measured_clips(
 ) -> GenerationReport | None:
     """Measure a folder of clips; None where the judge's weights are not installed."""
     settings = GenerationSettings(
-        split=bench.corpus.held_out, seconds=bench.scale.sample_seconds, baselines=baselines
+        split=store.corpus.held_out, seconds=store.scale.sample_seconds, baselines=baselines
     )
     try:
         return evaluate_generation(
-            _folder(bench, row, kind),
-            bench.corpus.data,
+            _folder(store, row, kind),
+            store.corpus.data,
             settings,
             prompts=prompts,
             train=shards.folder if shards else None,
@@ -383,23 +390,25 @@ def _answer(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     frechet = _difference(_distances(band), _distances(residual))
     text = "Claim: language models on band tokens generate better music. "
     if frechet is None:
-        text += "The Frechet distance was not measured: too few windows, or no judge installed. "
+        text += (
+            "The Frechet distance was not measured: too few windows, or no evaluator installed. "
+        )
     else:
         values = (cell(combined(_distances(side)), 1) for side in (band, residual))
         text += (
-            f"{verdict(frechet, -1)}: Frechet distance to held-out music {next(values)} for band "
-            f"and {next(values)} for residual tokens, band minus residual {told(frechet, 1)}. "
+            f"{outcome(frechet, -1)}: Frechet distance to held-out music {next(values)} for band "
+            f"and {next(values)} for residual tokens, band minus residual {delta(frechet, 1)}. "
         )
         other = _difference(_distances(band), _distances(delay))
         if other:
-            text += f"Against the delay pattern: {told(other, 1)}. "
+            text += f"Against the delay pattern: {delta(other, 1)}. "
     control = _difference(_areas(band), _areas(residual))
     if control is None:
         return text + "Text control was not measured: too few prompts, or no captions."
     areas = [cell(combined(_areas(side))) for side in (band, residual)]
     return (
         f"{text}Text control (area, chance .5): {areas[0]} for band and {areas[1]} for residual "
-        f"tokens; {verdict(control, 1).lower()}, {told(control)}."
+        f"tokens; {outcome(control, 1).lower()}, {delta(control)}."
     )
 
 
@@ -419,15 +428,15 @@ def _plots(
     return (plot_bars(place.plot("judged"), panels),) if panels else ()
 
 
-def _clips(bench: Bench, place: Place) -> tuple[Clip, ...]:
+def _clips(store: RunStore, place: Place) -> tuple[Clip, ...]:
     """Keep the first clips of each model's first seed."""
-    scale, clips = bench.scale, []
+    scale, clips = store.scale, []
     prompts = chosen_prompts(scale.prompts)
     for name in NAMES:
         system, rope, order = MODELS[name]
         row = language_model_row(scale, system, scale.seeds[0], rope=rope, order=order)
         for kind, count in (("free", scale.kept_free), ("prompted", scale.kept_prompted)):
-            files = sorted(_folder(bench, row, kind).glob("*.flac"))[:count]
+            files = sorted(_folder(store, row, kind).glob("*.flac"))[:count]
             for number, file in enumerate(files):
                 prompt = prompts[number].text if kind == "prompted" else ""
                 clips.append(

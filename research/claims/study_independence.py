@@ -10,14 +10,21 @@ import numpy as np
 from bandtok.evaluation.mutual_information import TokenDependence, token_dependence
 from bandtok.evaluation.statistics import Estimate
 from bandtok.evaluation.usage import UsageCounter
-from research.claims.bench import Bench
 from research.claims.measures import prediction
 from research.claims.plots import plot_curves
 from research.claims.results import Findings, Table
 from research.claims.rows import SYSTEMS, LanguageModelRow, Row, language_model_row
+from research.claims.run_store import RunStore
 from research.claims.scales import Scale
+from research.claims.significance import (
+    Difference,
+    cell,
+    combined,
+    delta,
+    jackknife,
+    outcome,
+)
 from research.claims.study import BUDGET_NOTE, Place, how
-from research.claims.verdicts import Difference, cell, combined, jackknife, told, verdict
 
 _KINDS = ("raw", "floor", "corrected")
 _NOTES = (
@@ -48,11 +55,11 @@ def independence_rows(scale: Scale) -> list[Row]:
     return [row for system in SYSTEMS for row in _models(scale, system)]
 
 
-def find_independence(bench: Bench, place: Place) -> Findings:
+def find_independence(store: RunStore, place: Place) -> Findings:
     """Measure mutual information and perplexity by row of both systems."""
-    scale = bench.scale
-    found = {s: [_profile(bench, row) for row in _models(scale, s)] for s in SYSTEMS}
-    predicted = {s: [prediction(bench, row) for row in _models(scale, s)] for s in SYSTEMS}
+    scale = store.scale
+    found = {s: [_profile(store, row) for row in _models(scale, s)] for s in SYSTEMS}
+    predicted = {s: [prediction(store, row) for row in _models(scale, s)] for s in SYSTEMS}
     nats = {s: np.mean([one.rows for one in predicted[s]], axis=0) for s in SYSTEMS}
     profiles = {s: _mean_profile(found[s]) for s in SYSTEMS}
     return Findings(
@@ -89,21 +96,21 @@ def _models(scale: Scale, system: str) -> list[LanguageModelRow]:
     return [language_model_row(scale, system, seed) for seed in scale.seeds]
 
 
-def _profile(bench: Bench, row: LanguageModelRow) -> dict[str, Any]:
-    bench.shards(row.tokenizer, row.hours)
-    scale = bench.scale
-    return bench.measured(
+def _profile(store: RunStore, row: LanguageModelRow) -> dict[str, Any]:
+    store.shards(row.tokenizer, row.hours)
+    scale = store.scale
+    return store.measured(
         f"independence-{row.tokenizer.name}",
         row.tokenizer,
         {"frames": scale.profile_frames, "folds": scale.folds},
-        lambda: _measure(bench, row),
+        lambda: _measure(store, row),
     )
 
 
-def _measure(bench: Bench, row: LanguageModelRow) -> dict[str, Any]:
+def _measure(store: RunStore, row: LanguageModelRow) -> dict[str, Any]:
     """Return the profiles of all tracks, and means with each group of tracks left out."""
-    scale = bench.scale
-    held_out = bench.held_out(row.tokenizer, row.hours)
+    scale = store.scale
+    held_out = store.held_out(row.tokenizer, row.hours)
     grids = held_out.grids
     folds = min(scale.folds, len(grids))
     kept = [[g for n, g in enumerate(grids) if n % folds != fold] for fold in range(folds)]
@@ -153,15 +160,15 @@ def _answer(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     }
     raw, corrected = by_key["others-raw"], by_key["others-corrected"]
     means = {s: combined([_estimate(one, "others-corrected") for one in found[s]]) for s in SYSTEMS}
-    ruled = verdict(corrected, -1)
+    ruled = outcome(corrected, -1)
     if len({gap > 0 for gap in _gaps(found).values()}) > 1:
         ruled = "Not decided here: the sign changes with the number of frames"
     return (
         "Claim: band tokens of a frame are more independent than residual tokens. "
         f"{ruled}: NMI with the other tokens of the frame, above what shuffled rows give, is "
         f"{cell(means['band'])} for band and {cell(means['residual'])} for residual tokens, band "
-        f"minus residual {told(corrected)}; as measured (raw) {told(raw)}. With the same token "
-        f"one frame earlier: {told(by_key['before-corrected'])}. "
+        f"minus residual {delta(corrected)}; as measured (raw) {delta(raw)}. With the same token "
+        f"one frame earlier: {delta(by_key['before-corrected'])}. "
         f"{found['band'][0]['frames']:,} frames each. Entropy of a token: "
         f"{_entropy(found['band']):.2f} and {_entropy(found['residual']):.2f} bits."
     )
@@ -212,7 +219,7 @@ def _summary(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
     lines = []
     for key in keys:
         cells = [cell(combined([_estimate(one, key) for one in found[s]])) for s in SYSTEMS]
-        lines.append((_said(key), *cells, told(_difference(found, key))))
+        lines.append((_said(key), *cells, delta(_difference(found, key))))
     return Table(
         title="Mean over token indices",
         columns=("NMI", *SYSTEMS, "band minus residual"),

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from research.claims.bench import Bench
 from research.claims.measures import (
     Predicted,
     bits_difference,
@@ -20,9 +19,10 @@ from research.claims.measures import (
 from research.claims.plots import plot_bars
 from research.claims.results import Findings, Table
 from research.claims.rows import SYSTEMS, LanguageModelRow, Row, language_model_row
+from research.claims.run_store import RunStore
 from research.claims.scales import Scale
+from research.claims.significance import Difference, cell, delta, outcome
 from research.claims.study import BUDGET_NOTE, INTERVAL_NOTE, Place, how
-from research.claims.verdicts import Difference, cell, told, verdict
 
 MODELS = {
     "band, 2D": ("band", "2d", "raster"),
@@ -50,7 +50,7 @@ CODES_NOTE = (
 _POSITIONS_NOTE = (
     "positions",
     "2D: half of each head turned by the frame, half by the row (band or layer); 1D: turned by "
-    "the raster index, rows told apart by their embedding alone. Delay: row k of a frame is read "
+    "the raster index, rows differ by their embedding alone. Delay: row k of a frame is read "
     "with row 0 of the frame k later.",
 )
 
@@ -68,10 +68,10 @@ def position_rows(scale: Scale) -> list[Row]:
     return list(model_rows(scale, _POSITIONS))
 
 
-def find_prediction(bench: Bench, place: Place) -> Findings:
+def find_prediction(store: RunStore, place: Place) -> Findings:
     """Compare language models of one transformer and equal budget on both kinds of token."""
-    found = _predicted(bench, list(MODELS))
-    lines = [line for name in MODELS for line in _lines(bench, name, found[name])]
+    found = _predicted(store, list(MODELS))
+    lines = [line for name in MODELS for line in _lines(store, name, found[name])]
     pairs = {
         "band, 2D - residual, 2D": ("band, 2D", "residual, 2D"),
         "band, 2D - residual, 1D": ("band, 2D", "residual, 1D"),
@@ -83,7 +83,7 @@ def find_prediction(bench: Bench, place: Place) -> Findings:
         for name, (first, second) in pairs.items()
     }
     return Findings(
-        answer=_prediction_answer(bench, differences, found),
+        answer=_prediction_answer(store, differences, found),
         tables=(
             Table(
                 title="Language models of one transformer and equal budget",
@@ -108,10 +108,10 @@ def find_prediction(bench: Bench, place: Place) -> Findings:
     )
 
 
-def find_positions(bench: Bench, place: Place) -> Findings:
+def find_positions(store: RunStore, place: Place) -> Findings:
     """Compare 2D and 1D rotary positions, tokens and budget being the same."""
     names = _POSITIONS
-    found = _predicted(bench, names)
+    found = _predicted(store, names)
     differences = {
         f"{system}: 1D - 2D": bits_difference(found[f"{system}, 1D"], found[f"{system}, 2D"])
         for system in SYSTEMS
@@ -119,15 +119,15 @@ def find_positions(bench: Bench, place: Place) -> Findings:
     lines = [
         (name, seed, *_row_parts(one))
         for name in names
-        for seed, one in _by_seed(bench.scale.seeds, found[name])
+        for seed, one in _by_seed(store.scale.seeds, found[name])
     ]
     band = differences["band: 1D - 2D"]
     residual = differences["residual: 1D - 2D"]
     answer = (
         "Claim: 2D rotary positions (frame, band) serve the token grid better than 1D positions. "
-        f"{verdict(band, 1)}: bits a second of band tokens with 1D positions less those with 2D, "
-        f"{told(band, 0)} ({band.estimate.count} windows). On residual tokens, where a row is a "
-        f"layer: {verdict(residual, 1).lower()}, {told(residual, 0)}." + idle_models(found)
+        f"{outcome(band, 1)}: bits a second of band tokens with 1D positions less those with 2D, "
+        f"{delta(band, 0)} ({band.estimate.count} windows). On residual tokens, where a row is a "
+        f"layer: {outcome(residual, 1).lower()}, {delta(residual, 0)}." + idle_models(found)
     )
     return Findings(
         answer=answer,
@@ -156,8 +156,8 @@ def _rows_of(scale: Scale, name: str) -> list[LanguageModelRow]:
     return [language_model_row(scale, system, seed, rope=rope, order=order) for seed in scale.seeds]
 
 
-def _predicted(bench: Bench, names: Sequence[str]) -> dict[str, list[Predicted]]:
-    return {name: [prediction(bench, row) for row in _rows_of(bench.scale, name)] for name in names}
+def _predicted(store: RunStore, names: Sequence[str]) -> dict[str, list[Predicted]]:
+    return {name: [prediction(store, row) for row in _rows_of(store.scale, name)] for name in names}
 
 
 def _by_seed(seeds: Sequence[int], found: Sequence[Predicted]) -> list[tuple[str, list[Predicted]]]:
@@ -165,12 +165,12 @@ def _by_seed(seeds: Sequence[int], found: Sequence[Predicted]) -> list[tuple[str
     return [*lines, ("all", list(found))] if len(seeds) > 1 else lines
 
 
-def _lines(bench: Bench, name: str, found: Sequence[Predicted]) -> list[tuple[str, ...]]:
-    rows = _rows_of(bench.scale, name)
-    trained = [bench.trained(row) for row in rows]
-    kept = [reconstruction(bench, row.tokenizer) for row in rows]
+def _lines(store: RunStore, name: str, found: Sequence[Predicted]) -> list[tuple[str, ...]]:
+    rows = _rows_of(store.scale, name)
+    trained = [store.trained(row) for row in rows]
+    kept = [reconstruction(store, row.tokenizer) for row in rows]
     lines: list[tuple[str, ...]] = []
-    for number, (seed, part) in enumerate(_by_seed(bench.scale.seeds, found)):
+    for number, (seed, part) in enumerate(_by_seed(store.scale.seeds, found)):
         here = slice(number, number + 1) if len(part) == 1 else slice(None)
         nats = float(np.mean([one.nats for one in part]))
         bits = bits_mean(part)
@@ -203,7 +203,7 @@ def _difference_table(differences: Mapping[str, Difference]) -> Table:
     lines = [
         (
             name,
-            told(one, 0),
+            delta(one, 0),
             str(one.estimate.count),
             {0: "not decided", 1: "more", -1: "fewer"}[one.direction],
         )
@@ -232,7 +232,7 @@ def idle_models(found: Mapping[str, Sequence[Predicted]]) -> str:
 
 
 def _prediction_answer(
-    bench: Bench,
+    store: RunStore,
     differences: Mapping[str, Difference],
     found: Mapping[str, Sequence[Predicted]],
 ) -> str:
@@ -240,21 +240,21 @@ def _prediction_answer(
     main = differences[f"band, 2D - {best}"]
     delay = differences["residual, 2D, delay - residual, 2D"]
     kept = {
-        s: [reconstruction(bench, row.tokenizer) for row in _rows_of(bench.scale, f"{s}, 2D")]
+        s: [reconstruction(store, row.tokenizer) for row in _rows_of(store.scale, f"{s}, 2D")]
         for s in SYSTEMS
     }
     mels = {s: mean_of(kept[s], "mel_below") for s in SYSTEMS}
     mel = difference_in(kept["band"], kept["residual"], "mel_below")
-    ruled = verdict(main, -1)
+    ruled = outcome(main, -1)
     if mel is not None and mel.direction == main.direction * -1 != 0:
         ruled = "Not decided here: the tokens that cost fewer bits keep less of the music"
     return (
         "Claim: a language model finds band tokens easier than residual tokens. "
         f"{ruled}: band tokens cost {cell(bits_mean(found['band, 2D']), 0)} bits a second of music "
         f"and residual tokens, with the best of their models ('{best}'), "
-        f"{cell(bits_mean(found[best]), 0)}, band minus residual {told(main, 0)} "
+        f"{cell(bits_mean(found[best]), 0)}, band minus residual {delta(main, 0)} "
         f"({main.estimate.count} windows), at mel distances of {cell(mels['band'])} and "
-        f"{cell(mels['residual'])}. The delay pattern changes residual tokens by {told(delay, 0)} "
+        f"{cell(mels['residual'])}. The delay pattern changes residual tokens by {delta(delay, 0)} "
         "bits a second." + idle_models(found)
     )
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from bandtok.evaluation.statistics import Estimate
-from research.claims.bench import Bench, Trained
 from research.claims.clips import keep_clip, listened_excerpts, sound_of
 from research.claims.measures import (
     Predicted,
@@ -28,9 +27,10 @@ from research.claims.rows import (
     size_name,
     tokenizer_row,
 )
+from research.claims.run_store import RunStore, Trained
 from research.claims.scales import Scale
+from research.claims.significance import Difference, cell, delta, outcome
 from research.claims.study import BUDGET_NOTE, INTERVAL_NOTE, SOUND_NOTE, Place, how
-from research.claims.verdicts import Difference, cell, told, verdict
 
 MEASURES = {
     "mel_below": ("mel < 15 kHz", 3),
@@ -53,12 +53,12 @@ def reconstruction_rows(scale: Scale) -> list[Row]:
     return [tokenizer_row(scale, system, seed) for system in SYSTEMS for seed in scale.seeds]
 
 
-def find_reconstruction(bench: Bench, place: Place) -> Findings:
+def find_reconstruction(store: RunStore, place: Place) -> Findings:
     """Compare both kinds of token on the same held-out excerpts."""
-    scale = bench.scale
+    scale = store.scale
     rows = {s: [tokenizer_row(scale, s, seed) for seed in scale.seeds] for s in SYSTEMS}
-    trained = {s: [bench.trained(row) for row in rows[s]] for s in SYSTEMS}
-    found = {s: [reconstruction(bench, row, waveform=True) for row in rows[s]] for s in SYSTEMS}
+    trained = {s: [store.trained(row) for row in rows[s]] for s in SYSTEMS}
+    found = {s: [reconstruction(store, row, waveform=True) for row in rows[s]] for s in SYSTEMS}
     differences = {
         name: difference
         for name in MEASURES
@@ -90,7 +90,7 @@ def find_reconstruction(bench: Bench, place: Place) -> Findings:
             how(BUDGET_NOTE, MEASURES_NOTE, SOUND_NOTE, INTERVAL_NOTE),
         ),
         plots=(plot_bars(place.plot("measures"), _bars(found, scale.seeds)),),
-        clips=_clips(bench, place),
+        clips=_clips(store, place),
     )
 
 
@@ -100,7 +100,7 @@ def difference_table(title: str, differences: dict[str, Difference]) -> Table:
     for name, one in differences.items():
         label, digits = MEASURES[name]
         better = {0: "not decided", 1: "higher", -1: "lower"}[one.direction]
-        lines.append((label, told(one, digits), str(one.estimate.count), better))
+        lines.append((label, delta(one, digits), str(one.estimate.count), better))
     return Table(
         title=title, columns=("measure", "difference", "clips", "direction"), rows=tuple(lines)
     )
@@ -139,13 +139,13 @@ def _reconstruction_answer(
     means = {s: mean_of(found[s], "mel_below") for s in SYSTEMS}
     text = (
         "Claim: band tokens reconstruct better than residual tokens at equal bit rate. "
-        f"{verdict(mel, -1)}: mel distance below 15 kHz {cell(means['band'])} for band and "
-        f"{cell(means['residual'])} for residual tokens, band minus residual {told(mel)} "
+        f"{outcome(mel, -1)}: mel distance below 15 kHz {cell(means['band'])} for band and "
+        f"{cell(means['residual'])} for residual tokens, band minus residual {delta(mel)} "
         f"({mel.estimate.count} excerpts; lower is better). "
     )
     if "visqol" in differences:
         rated = differences["visqol"]
-        text += f"ViSQOL, where higher is better: {verdict(rated, 1).lower()}, {told(rated, 2)}. "
+        text += f"ViSQOL, where higher is better: {outcome(rated, 1).lower()}, {delta(rated, 2)}. "
     return text + (
         f"Equal steps took {minutes['band']:.1f} minutes for band and "
         f"{minutes['residual']:.1f} for residual tokens, beside whatever else ran there."
@@ -168,11 +168,11 @@ def _bars(
     return panels
 
 
-def _clips(bench: Bench, place: Place) -> tuple[Clip, ...]:
+def _clips(store: RunStore, place: Place) -> tuple[Clip, ...]:
     """Keep a few excerpts with their reconstructions by the first seed's tokenizers."""
-    scale, clips = bench.scale, []
-    tokenizers = {s: bench.tokenizer(tokenizer_row(scale, s, scale.seeds[0])) for s in SYSTEMS}
-    excerpts = listened_excerpts(bench, place.listen, scale.kept_excerpts)
+    scale, clips = store.scale, []
+    tokenizers = {s: store.tokenizer(tokenizer_row(scale, s, scale.seeds[0])) for s in SYSTEMS}
+    excerpts = listened_excerpts(store, place.listen, scale.kept_excerpts)
     for number, (title, audio) in enumerate(excerpts, 1):
         group = f"Excerpt {number}: {title}"
         clips.append(
@@ -220,27 +220,27 @@ def data_size_rows(scale: Scale) -> list[Row]:
     ]
 
 
-def find_data_size(bench: Bench, place: Place) -> Findings:
+def find_data_size(store: RunStore, place: Place) -> Findings:
     """Measure both kinds of token with less music to learn from."""
-    scale = bench.scale
+    scale = store.scale
     seed = scale.seeds[0]
     mels: dict[float | None, dict[str, Reconstructed]] = {}
     bits: dict[float | None, dict[str, Predicted]] = {}
     for hours in _sizes(scale):
         models = {s: language_model_row(scale, s, seed, hours=hours) for s in SYSTEMS}
-        mels[hours] = {s: reconstruction(bench, models[s].tokenizer) for s in SYSTEMS}
-        bits[hours] = {s: prediction(bench, models[s]) for s in SYSTEMS}
+        mels[hours] = {s: reconstruction(store, models[s].tokenizer) for s in SYSTEMS}
+        bits[hours] = {s: prediction(store, models[s]) for s in SYSTEMS}
     mel_gaps = {
         h: difference_in([m["band"]], [m["residual"]], "mel_below") for h, m in mels.items()
     }
     bit_gaps = {h: bits_difference([b["band"]], [b["residual"]]) for h, b in bits.items()}
     lines = [
         (
-            _music(bench, hours),
+            _music(store, hours),
             system,
             cell(mean_of([mels[hours][system]], "mel_below")),
             f"{mels[hours][system].codes_used:.0f}",
-            _music(bench, language_model_row(scale, system, seed, hours=hours).hours),
+            _music(store, language_model_row(scale, system, seed, hours=hours).hours),
             f"{np.mean(bits[hours][system].nats):.3f}",
             cell(bits_mean([bits[hours][system]]), 0),
         )
@@ -249,9 +249,9 @@ def find_data_size(bench: Bench, place: Place) -> Findings:
     ]
     gaps = [
         (
-            _music(bench, hours),
-            told(gap) if (gap := mel_gaps[hours]) else "–",
-            told(bit_gaps[hours], 0),
+            _music(store, hours),
+            delta(gap) if (gap := mel_gaps[hours]) else "–",
+            delta(bit_gaps[hours], 0),
         )
         for hours in _sizes(scale)
     ]
@@ -266,7 +266,7 @@ def find_data_size(bench: Bench, place: Place) -> Findings:
         },
     }
     return Findings(
-        answer=_data_size_answer(bench, mel_gaps, bit_gaps),
+        answer=_data_size_answer(store, mel_gaps, bit_gaps),
         tables=(
             Table(
                 title="By training music",
@@ -293,7 +293,7 @@ def find_data_size(bench: Bench, place: Place) -> Findings:
                     "Smaller amounts are parts of larger ones; steps are the same for all, so "
                     "less music means more passes over it. Tokenizer and language model learn "
                     "from the same amount, the language model from at most "
-                    f"{_music(bench, scale.lm_hours)}. One seed.",
+                    f"{_music(store, scale.lm_hours)}. One seed.",
                 ),
                 INTERVAL_NOTE,
             ),
@@ -303,7 +303,7 @@ def find_data_size(bench: Bench, place: Place) -> Findings:
 
 
 def _data_size_answer(
-    bench: Bench,
+    store: RunStore,
     mel_gaps: dict[float | None, Difference | None],
     bit_gaps: dict[float | None, Difference],
 ) -> str:
@@ -311,22 +311,22 @@ def _data_size_answer(
     mel = mel_gaps[smallest]
     assert mel is not None
     parts = [
-        f"{_music(bench, hours)}: mel {gap.estimate.mean:+.3f}, {bits.estimate.mean:+,.0f} bit/s"
+        f"{_music(store, hours)}: mel {gap.estimate.mean:+.3f}, {bits.estimate.mean:+,.0f} bit/s"
         for (hours, gap), bits in zip(mel_gaps.items(), bit_gaps.values(), strict=True)
         if gap
     ]
     return (
         "Claim: band tokens are ahead where there is little music. With the least music "
-        f"({_music(bench, smallest)}), mel distance: {verdict(mel, -1).lower()}, band minus "
-        f"residual {told(mel)}; language model: {verdict(bit_gaps[smallest], -1).lower()}, "
-        f"{told(bit_gaps[smallest], 0)} bits a second. By amount of music, band minus residual: "
+        f"({_music(store, smallest)}), mel distance: {outcome(mel, -1).lower()}, band minus "
+        f"residual {delta(mel)}; language model: {outcome(bit_gaps[smallest], -1).lower()}, "
+        f"{delta(bit_gaps[smallest], 0)} bits a second. By amount of music, band minus residual: "
         + "; ".join(parts)
         + "."
     )
 
 
-def _music(bench: Bench, hours: float | None) -> str:
-    return f"{bench.corpus.hours if hours is None else min(hours, bench.corpus.hours):.3g} h"
+def _music(store: RunStore, hours: float | None) -> str:
+    return f"{store.corpus.hours if hours is None else min(hours, store.corpus.hours):.3g} h"
 
 
 def _known(values: Sequence[float | None]) -> list[float]:

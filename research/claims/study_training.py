@@ -1,4 +1,4 @@
-"""Levers of the band tokenizer's training: patch judges, and the rule of the codebook."""
+"""Ablations of the band tokenizer's training: patch discriminators, the rule of the codebook."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from research.claims.bench import Bench
-from research.claims.levers import GROUPS
+from research.claims.ablations import GROUPS
 from research.claims.measures import Reconstructed, difference_in, mean_of, reconstruction
 from research.claims.plots import plot_bars
 from research.claims.results import Findings, Table
@@ -18,7 +17,9 @@ from research.claims.rows import (
     lever_row,
     sharpen_row,
 )
+from research.claims.run_store import RunStore
 from research.claims.scales import Scale
+from research.claims.significance import Difference, cell, delta, outcome
 from research.claims.study import INTERVAL_NOTE, SOUND_NOTE, Place, how
 from research.claims.study_reconstruction import (
     MEASURES,
@@ -26,41 +27,49 @@ from research.claims.study_reconstruction import (
     difference_table,
     measure_cells,
 )
-from research.claims.verdicts import Difference, cell, told, verdict
 
 RULES = ("base", "gradient")
 _RULE_NAMES = {"base": "moving averages (EMA)", "gradient": "gradient"}
-_JUDGE_NAMES = {"none": "no judge", "1": "one scale", "3": "three scales"}
+_DISCRIMINATOR_NAMES = {"none": "no judge", "1": "one scale", "3": "three scales"}
 
 
 def patchgan_rows(scale: Scale) -> list[Row]:
-    return [row for judges in SCALES_OF_JUDGES for row in _sharpened(scale, judges)]
+    return [row for discriminators in SCALES_OF_JUDGES for row in _sharpened(scale, discriminators)]
 
 
 def codebook_rows(scale: Scale) -> list[Row]:
     return [row for rule in RULES for row in _ruled(scale, rule)]
 
 
-def find_patchgan(bench: Bench, place: Place) -> Findings:
-    """Train the decoder on against no, one or three patch judges, codes frozen."""
-    rows = {judges: _sharpened(bench.scale, judges) for judges in SCALES_OF_JUDGES}
-    found = {j: [reconstruction(bench, row, waveform=True) for row in rows[j]] for j in rows}
-    tables = [_table(bench, "Patch judges", rows, found, _JUDGE_NAMES)]
-    for judges in SCALES_OF_JUDGES[1:]:
-        differences = _differences(found[judges], found["none"])
-        tables.append(difference_table(f"{_JUDGE_NAMES[judges]} minus no judge", differences))
-    many, one = (_differences(found[judges], found["none"]) for judges in ("3", "1"))
+def find_patchgan(store: RunStore, place: Place) -> Findings:
+    """Train the decoder on against no, one or three patch discriminators, codes frozen."""
+    rows = {
+        discriminators: _sharpened(store.scale, discriminators)
+        for discriminators in SCALES_OF_JUDGES
+    }
+    found = {j: [reconstruction(store, row, waveform=True) for row in rows[j]] for j in rows}
+    tables = [_table(store, "Patch judges", rows, found, _DISCRIMINATOR_NAMES)]
+    for discriminators in SCALES_OF_JUDGES[1:]:
+        differences = _differences(found[discriminators], found["none"])
+        tables.append(
+            difference_table(
+                f"{_DISCRIMINATOR_NAMES[discriminators]} minus no discriminator", differences
+            )
+        )
+    many, one = (
+        _differences(found[discriminators], found["none"]) for discriminators in ("3", "1")
+    )
     answer = (
         "Claim: a multi-scale PatchGAN objective improves reconstruction. Three scales against no "
-        f"judge, mel distance: {verdict(many['mel_below'], -1).lower()}, "
-        f"{told(many['mel_below'])} (lower is better)"
+        f"judge, mel distance: {outcome(many['mel_below'], -1).lower()}, "
+        f"{delta(many['mel_below'])} (lower is better)"
     )
     if "visqol" in many:
-        answer += f"; ViSQOL: {verdict(many['visqol'], 1).lower()}, {told(many['visqol'], 2)}"
+        answer += f"; ViSQOL: {outcome(many['visqol'], 1).lower()}, {delta(many['visqol'], 2)}"
     answer += (
-        f". Flicker changes by {told(many['flicker'])} (the original's is 1; it "
-        f"stands at {cell(mean_of(found['none'], 'flicker'))} without a judge). One scale "
-        f"against none: mel {told(one['mel_below'])}, flicker {told(one['flicker'])}."
+        f". Flicker changes by {delta(many['flicker'])} (the original's is 1; it "
+        f"stands at {cell(mean_of(found['none'], 'flicker'))} without discriminators). One scale "
+        f"against none: mel {delta(one['mel_below'])}, flicker {delta(one['flicker'])}."
     )
     return Findings(
         answer=answer,
@@ -71,34 +80,34 @@ def find_patchgan(bench: Bench, place: Place) -> Findings:
                     "training",
                     "The recipe `sharpen` from the band tokenizers of the reconstruction "
                     "experiment: encoder and codebook frozen, the decoder trained on for equal "
-                    "steps; judges of normalized mel patches (see the recipe).",
+                    "steps; discriminators of normalized mel patches (see the recipe).",
                 ),
                 MEASURES_NOTE,
                 SOUND_NOTE,
                 INTERVAL_NOTE,
             ),
         ),
-        plots=(_plot(place, found, _JUDGE_NAMES, ("mel_below", "flicker", "visqol")),),
+        plots=(_plot(place, found, _DISCRIMINATOR_NAMES, ("mel_below", "flicker", "visqol")),),
     )
 
 
-def find_codebook(bench: Bench, place: Place) -> Findings:
+def find_codebook(store: RunStore, place: Place) -> Findings:
     """Train the band tokenizer with each rule by which the codebook may follow the data."""
-    rows = {rule: _ruled(bench.scale, rule) for rule in RULES}
-    found = {rule: [reconstruction(bench, row) for row in rows[rule]] for rule in RULES}
+    rows = {rule: _ruled(store.scale, rule) for rule in RULES}
+    found = {rule: [reconstruction(store, row) for row in rows[rule]] for rule in RULES}
     gradient = _differences(found["gradient"], found["base"])
     mel = gradient["mel_below"]
     codes = {rule: float(np.mean([one.codes_used for one in found[rule]])) for rule in RULES}
     answer = (
         "Claim: updating the codebook by moving averages reconstructs better than learning it by "
-        f"gradient. {verdict(mel, 1)}: mel distance with the gradient less that with EMA, "
-        f"{told(mel)} ({mel.estimate.count} excerpts); codes that a band uses there "
+        f"gradient. {outcome(mel, 1)}: mel distance with the gradient less that with EMA, "
+        f"{delta(mel)} ({mel.estimate.count} excerpts); codes that a band uses there "
         f"{codes['base']:,.0f} (EMA) and {codes['gradient']:,.0f} (gradient)."
     )
     return Findings(
         answer=answer,
         tables=(
-            _table(bench, "Rules of the codebook", rows, found, _RULE_NAMES),
+            _table(store, "Rules of the codebook", rows, found, _RULE_NAMES),
             difference_table("Gradient minus EMA", gradient),
             how(
                 (
@@ -115,13 +124,13 @@ def find_codebook(bench: Bench, place: Place) -> Findings:
     )
 
 
-def _sharpened(scale: Scale, judges: str) -> list[TokenizerRow]:
-    return [sharpen_row(scale, judges, seed) for seed in scale.seeds]
+def _sharpened(scale: Scale, discriminators: str) -> list[TokenizerRow]:
+    return [sharpen_row(scale, discriminators, seed) for seed in scale.seeds]
 
 
 def _ruled(scale: Scale, rule: str) -> list[TokenizerRow]:
-    lever = next(lever for lever in GROUPS["codebook"] if lever.name == rule)
-    return [lever_row(scale, lever, seed) for seed in scale.seeds]
+    ablation = next(ablation for ablation in GROUPS["codebook"] if ablation.name == rule)
+    return [lever_row(scale, ablation, seed) for seed in scale.seeds]
 
 
 def _differences(
@@ -133,7 +142,7 @@ def _differences(
 
 
 def _table(
-    bench: Bench,
+    store: RunStore,
     title: str,
     rows: dict[str, list[TokenizerRow]],
     found: dict[str, list[Reconstructed]],
@@ -141,7 +150,7 @@ def _table(
 ) -> Table:
     lines = []
     for key, own in rows.items():
-        trained = [bench.trained(row) for row in own]
+        trained = [store.trained(row) for row in own]
         lines.append(
             (
                 names[key],

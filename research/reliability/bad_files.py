@@ -29,7 +29,7 @@ def wav(
     data: bytes = bytes(2000),
     said: int | None = None,
 ) -> bytes:
-    """Return a WAV file that says what it is told to say.
+    """Return a WAV file that claims what it is given.
 
     Args:
         channels, sample_rate, bits, tag: of the format chunk; tag 1 is PCM, 3 floats.

@@ -3,7 +3,7 @@
     python -m research.reliability.fuzz_reader_guided CORPUS_DIR -atheris_runs=1000000
 
 Options that begin with one dash go to libFuzzer. Half of the inputs are files, half are lists of
-lies told with checksums that fit; what is checked is what :mod:`reliability.fuzz_reader` checks.
+lies with checksums that fit; what is checked is what :mod:`reliability.fuzz_reader` checks.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ BEATS = {"slow": 60, "fast": 150}
 
 
 class FlatTagger:
-    """Hears nothing, so that sound is told by the spectrogram alone."""
+    """Hears nothing, so that clips are scored by the spectrogram alone."""
 
     def embed(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
         return np.zeros((2, 4), np.float32)

@@ -16,7 +16,7 @@ from bandtok.model_specs import LM_SPEC
 from bandtok.torch_checkpoint import debug_network
 from research.analysis.token_damage import (
     WrongPlace,
-    foretold_damage,
+    prediction_damage,
     reencoded_damage,
     rewritten_damage,
     wrong_places,
@@ -57,7 +57,7 @@ def test_only_the_first_tokens_of_one_frame_are_made_wrong(places: list[WrongPla
 def test_the_extra_cost_is_that_of_later_true_tokens(
     network: MusicLM, places: list[WrongPlace]
 ) -> None:
-    one, all_rows = foretold_damage(network, places, [1, ROWS])
+    one, all_rows = prediction_damage(network, places, [1, ROWS])
     for index, place in enumerate(places):
         extra = window_nats(network, place.damaged(1)) - window_nats(network, place.codes)
         assert one.same_frame[index] == pytest.approx(extra[1:, FRAME].mean())

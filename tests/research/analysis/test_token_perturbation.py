@@ -25,7 +25,7 @@ def paint(codes: np.ndarray) -> np.ndarray:
 
 
 def echoing(codes: np.ndarray) -> np.ndarray:
-    """Each token is heard once more a frame later, three times as quiet."""
+    """Each token is repeated a frame later, three times as quiet."""
     mel = paint(codes)
     mel[:, CELL:] += paint(codes)[:, :-CELL] / 3
     return mel

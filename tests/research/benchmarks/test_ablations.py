@@ -1,4 +1,4 @@
-"""The set of tokenizer levers."""
+"""The set of tokenizer ablations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import soundfile
 from bandtok.training.recipes import tokenizer as recipes
 from bandtok.training.settings import describe, override
 from research.benchmarks.ablations import measure, table
-from research.claims.levers import GROUPS, Ablation
+from research.claims.ablations import GROUPS, Ablation
 
 TINY = {
     "base_channels": "8",
@@ -29,21 +29,21 @@ TINY = {
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_lever_fits_the_recipe_and_changes_it(group: str) -> None:
     base = describe(recipes.probe())
-    names = [lever.name for lever in GROUPS[group]]
+    names = [ablation.name for ablation in GROUPS[group]]
     assert len(set(names)) == len(names)
-    for lever in GROUPS[group]:
-        changed = describe(override(recipes.probe(), lever.settings))
-        assert (changed != base) == bool(lever.settings)
+    for ablation in GROUPS[group]:
+        changed = describe(override(recipes.probe(), ablation.settings))
+        assert (changed != base) == bool(ablation.settings)
 
 
 def test_a_lever_is_trained_once_and_told_in_a_row(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     soundfile.write(tmp_path / "a.wav", rng.uniform(-0.5, 0.5, 44_100), 44_100)
-    lever = Ablation(name="loud", settings={"loud_weight": "0.5"})
-    first = measure(lever, tmp_path, tmp_path / "runs", TINY)
+    ablation = Ablation(name="loud", settings={"loud_weight": "0.5"})
+    first = measure(ablation, tmp_path, tmp_path / "runs", TINY)
     written = (tmp_path / "runs" / "loud" / "metrics.jsonl").stat().st_mtime_ns
-    assert measure(lever, tmp_path, tmp_path / "runs", TINY) == first
+    assert measure(ablation, tmp_path, tmp_path / "runs", TINY) == first
     assert (tmp_path / "runs" / "loud" / "metrics.jsonl").stat().st_mtime_ns == written
-    *_, row = table([(lever, first)])
+    *_, row = table([(ablation, first)])
     assert row.startswith(f"| loud | {first['mel_loss_below_15_khz']:.4f} |")
     assert row.endswith("| `loud_weight=0.5` |")

@@ -8,9 +8,9 @@ import pytest
 
 from bandtok.data.manifest import load_manifest
 from bandtok.errors import ConfigError, DataError
-from research.claims.bench import Bench
 from research.claims.corpora import Corpus, synthetic_corpus
-from research.claims.run import open_bench
+from research.claims.run import open_store
+from research.claims.run_store import RunStore
 from research.claims.scales import TINY
 
 
@@ -58,14 +58,14 @@ def test_a_corpus_without_held_out_music_is_refused(data: Path, tmp_path: Path) 
 
 
 def test_runs_of_another_corpus_are_not_taken_over(data: Path, tmp_path: Path) -> None:
-    Bench(Corpus(data, tmp_path / "views"), tmp_path / "runs", TINY)
+    RunStore(Corpus(data, tmp_path / "views"), tmp_path / "runs", TINY)
     other = synthetic_corpus(tmp_path / "other")
     lines = (other / "manifest.jsonl").read_text().splitlines()
     (other / "manifest.jsonl").write_text("\n".join(lines[1:]) + "\n")
     with pytest.raises(ConfigError, match="another corpus"):
-        Bench(Corpus(other, tmp_path / "views"), tmp_path / "runs", TINY)
+        RunStore(Corpus(other, tmp_path / "views"), tmp_path / "runs", TINY)
 
 
 def test_only_the_tiny_scale_makes_music_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--data"):
-        open_bench(None, tmp_path, "short")
+        open_store(None, tmp_path, "short")

@@ -19,9 +19,9 @@ from bandtok.tokens.grid import TokenGrid
 from bandtok.training.loop import LoopResult
 from research.claims import training
 from research.claims.__main__ import app
-from research.claims.bench import Bench
 from research.claims.catalogue import EXPERIMENTS
-from research.claims.run import open_bench, run_experiments, run_row
+from research.claims.run import open_store, run_experiments, run_row
+from research.claims.run_store import RunStore
 from research.claims.study_prediction import MODELS
 
 pytestmark = pytest.mark.slow
@@ -44,8 +44,8 @@ class Whole:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     folder = tmp_path_factory.mktemp("whole")
     said: list[str] = []
-    bench = open_bench(None, folder / "runs", "tiny", say=said.append)
-    run_experiments(bench, ["all"], folder / "out", command=COMMAND)
+    store = open_store(None, folder / "runs", "tiny", say=said.append)
+    run_experiments(store, ["all"], folder / "out", command=COMMAND)
     documents = {
         name: json.loads((folder / "out" / f"{name}.json").read_text()) for name in EXPERIMENTS
     }
@@ -79,7 +79,7 @@ def test_a_result_is_whole(whole: Whole, name: str) -> None:
 
 
 def whole_scale(whole: Whole) -> Any:
-    return open_bench(None, whole.runs, "tiny").scale
+    return open_store(None, whole.runs, "tiny").scale
 
 
 def test_no_path_of_this_machine_is_in_the_results(whole: Whole) -> None:
@@ -146,9 +146,9 @@ def test_a_second_time_nothing_is_done_again(whole: Whole, tmp_path: Path) -> No
     assert "training band-0" in whole.said
     assert whole.said.count("training band-0") == 1
     said: list[str] = []
-    bench = open_bench(None, whole.runs, "tiny", say=said.append)
+    store = open_store(None, whole.runs, "tiny", say=said.append)
     names = ["prediction", "independence", "errors", "codebook", "data-size"]
-    run_experiments(bench, names, tmp_path, command=COMMAND)
+    run_experiments(store, names, tmp_path, command=COMMAND)
     assert said == []
     for name in names:
         assert json.loads((tmp_path / f"{name}.json").read_text()) == whole.documents[name]
@@ -158,8 +158,8 @@ def test_a_missing_measure_is_made_again_alone(whole: Whole, tmp_path: Path) -> 
     shutil.copytree(whole.runs, tmp_path / "runs", symlinks=True)
     (tmp_path / "runs" / "tiny" / "measures" / "errors-lm-band-2d-0.json").unlink()
     said: list[str] = []
-    bench = open_bench(None, tmp_path / "runs", "tiny", say=said.append)
-    run_experiments(bench, ["errors"], tmp_path / "out", command=COMMAND)
+    store = open_store(None, tmp_path / "runs", "tiny", say=said.append)
+    run_experiments(store, ["errors"], tmp_path / "out", command=COMMAND)
     assert said == ["measuring errors-lm-band-2d-0"]
     new = json.loads((tmp_path / "out" / "errors.json").read_text())
     assert new["tables"] == whole.documents["errors"]["tables"]
@@ -171,8 +171,8 @@ def test_a_row_that_came_out_otherwise_is_measured_anew(whole: Whole, tmp_path: 
     numbers = json.loads(done.read_text())
     done.write_text(json.dumps({**numbers, "mel_loss": 9.0}) + "\n")
     said: list[str] = []
-    bench = open_bench(None, tmp_path / "runs", "tiny", say=said.append)
-    run_experiments(bench, ["codebook"], tmp_path / "out", command=COMMAND)
+    store = open_store(None, tmp_path / "runs", "tiny", say=said.append)
+    run_experiments(store, ["codebook"], tmp_path / "out", command=COMMAND)
     assert said == ["measuring reconstruction-lever-gradient-1"]
 
 
@@ -199,12 +199,12 @@ def test_the_command_writes_results_and_tells_the_answer(
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return open_bench(None, tmp_path / "runs", "tiny")
+def store(tmp_path: Path) -> RunStore:
+    return open_store(None, tmp_path / "runs", "tiny")
 
 
 def test_a_row_can_be_trained_alone_and_goes_on_where_it_stopped(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = training.train
 
@@ -213,25 +213,25 @@ def test_a_row_can_be_trained_alone_and_goes_on_where_it_stopped(
 
     monkeypatch.setattr(training, "train", stopped)
     with pytest.raises(TrainingError, match="stopped band-0 at step 0; run again"):
-        run_row(bench, "band-0")
-    assert not (bench.folder / "band-0" / "done.json").exists()
+        run_row(store, "band-0")
+    assert not (store.folder / "band-0" / "done.json").exists()
     monkeypatch.setattr(training, "train", real)
-    row = run_row(bench, "band-0")
+    row = run_row(store, "band-0")
     assert row.steps == 3
     assert row.minutes >= 0
     assert not (row.folder / "state").exists()  # large, and of no more use
     monkeypatch.setattr(training, "train", stopped)
-    assert run_row(bench, "band-0") == row
+    assert run_row(store, "band-0") == row
     with pytest.raises(ConfigError, match="got row 'band-9'; expected one of band-0"):
-        run_row(bench, "band-9")
+        run_row(store, "band-9")
 
 
-def test_a_run_of_other_settings_is_not_taken_over(bench: Bench) -> None:
-    run_row(bench, "band-0")
-    begun = bench.folder / "band-0" / "begun.json"
+def test_a_run_of_other_settings_is_not_taken_over(store: RunStore) -> None:
+    run_row(store, "band-0")
+    begun = store.folder / "band-0" / "begun.json"
     begun.write_text(begun.read_text().replace('"loop.steps": "3"', '"loop.steps": "4"'))
     with pytest.raises(ConfigError, match="begun with another settings"):
-        run_row(bench, "band-0")
+        run_row(store, "band-0")
 
 
 def test_the_command_lists_and_trains_rows(run: Callable[..., Ran], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What generated clips say of the claim, from measures as judges give them."""
+"""What generated clips say of the claim, from measures as evaluators give them."""
 
 from __future__ import annotations
 

@@ -75,10 +75,14 @@ def written(results: Path, out: Path, coding: Coding | None = None) -> str:
 
 def test_the_page_holds_all_of_the_results(results: Path, tmp_path: Path) -> None:
     content = results_content("Page", load_records(results))
-    told = write_page(content, tmp_path / "page.html")
+    written = write_page(content, tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert (told.size_bytes, told.clips, told.coding) == (len(text.encode()), 3, Coding.FLAC)
-    assert told.missing == ()
+    assert (written.size_bytes, written.clips, written.coding) == (
+        len(text.encode()),
+        3,
+        Coding.FLAC,
+    )
+    assert written.missing == ()
     assert text.count("<audio ") == text.count("data:audio/flac;base64,") == 3
     assert text.count("data:image/svg+xml;base64,") == 1
     for part in (
@@ -147,11 +151,11 @@ def test_sounds_are_coded_with_loss_where_the_page_would_be_too_large(
 ) -> None:
     monkeypatch.setattr(page, "PAGE_LIMIT_BYTES", 300_000)
     records = load_records(results)
-    told = write_page(results_content("Page", records), tmp_path / "a.html")
+    written = write_page(results_content("Page", records), tmp_path / "a.html")
     text = (tmp_path / "a.html").read_text(encoding="utf-8")
-    assert told.coding is Coding.OPUS
+    assert written.coding is Coding.OPUS
     assert text.count("data:audio/ogg;base64,") == 3
-    assert told.size_bytes < 300_000
+    assert written.size_bytes < 300_000
     assert "stored as Opus" in text
     kept = write_page(results_content("P", records), tmp_path / "b.html", Coding.FLAC)
     assert (kept.coding, kept.size_bytes > 300_000) == (Coding.FLAC, True)
@@ -161,11 +165,11 @@ def test_missing_clips_leave_a_note(results: Path, tmp_path: Path) -> None:
     (results / "first" / "residual.flac").unlink()
     (results / "first" / "band.png").write_bytes(b"no picture")
     content = results_content("Page", load_records(results))
-    told = write_page(content, tmp_path / "page.html")
+    written = write_page(content, tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert told.clips == 2
-    assert any(line.endswith("first/residual.flac is missing") for line in told.missing)
-    assert len(told.missing) == 2
+    assert written.clips == 2
+    assert any(line.endswith("first/residual.flac is missing") for line in written.missing)
+    assert len(written.missing) == 2
     assert "first/residual.flac is missing" in text
     assert str(results / "first" / "residual.flac") not in text
 
@@ -233,7 +237,7 @@ def test_made_groups_have_sections_of_their_own(tmp_path: Path) -> None:
     silent = Audio(np.zeros((1, 44_100), np.float32), 44_100)
     group = ClipGroup(title="t", clips=[PageClip(label="a", audio=silent)])
     content = PageContent(title="Page", reconstructions=[group], generated=[group, group])
-    told = write_page(content, tmp_path / "page.html")
+    written = write_page(content, tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert told.clips == 3
+    assert written.clips == 3
     assert text.index(">Reconstructions</h2>") < text.index(">Generated clips</h2>")

@@ -59,8 +59,8 @@ def test_opus_is_small_and_close() -> None:
     samples, rate = decoded(content)
     assert (rate, len(samples)) == (48_000, 96_000)
     assert len(content) < len(encode_audio(audio, Coding.FLAC)) / 4
-    heard = decoded(encode_audio(tone(), Coding.OPUS))[0][:, 0]
-    assert np.corrcoef(heard, tone().resampled(48_000).waveform[0])[0, 1] > 0.99
+    sound = decoded(encode_audio(tone(), Coding.OPUS))[0][:, 0]
+    assert np.corrcoef(sound, tone().resampled(48_000).waveform[0])[0, 1] > 0.99
 
 
 def test_rates_that_browsers_may_not_play_are_resampled() -> None:

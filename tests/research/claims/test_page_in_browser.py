@@ -168,9 +168,9 @@ def test_the_policy_stops_what_is_put_into_the_page(page: Path, tmp_path: Path) 
     with opened(broken, tmp_path / "profile") as browser:
         assert browser.evaluate("window.hit === undefined")
         browser.until("document.images[document.images.length - 1].complete")
-        told = [entry["params"]["entry"]["text"] for entry in named(browser, "Log.entryAdded")]
-        assert len(told) >= 2
-        assert all("Content Security Policy" in line for line in told)
+        refused = [entry["params"]["entry"]["text"] for entry in named(browser, "Log.entryAdded")]
+        assert len(refused) >= 2
+        assert all("Content Security Policy" in line for line in refused)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Reconstructions beside originals, and generated clips by prompt; what cannot be used is told."""
+"""Reconstructions beside originals, generated clips by prompt; unusable files are reported."""
 
 from __future__ import annotations
 

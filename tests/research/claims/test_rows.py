@@ -37,19 +37,19 @@ def test_every_row_fits_its_recipe_and_rows_of_one_name_are_one(scale: Scale) ->
 
 @ALL_SCALES
 def test_band_and_residual_tokens_differ_in_nothing_but_the_token(scale: Scale) -> None:
-    told = []
+    sizes = []
     for system in ("band", "residual"):
         budget = scale.tokenizers[system]
         recipe = override(getattr(recipe_modules()["tokenizer"], budget.recipe)(), budget.settings)
         network: MelImageConfig = recipe.network
-        told.append((network.bit_rate_bps, network.num_bands, network.frame_rate))
+        sizes.append((network.bit_rate_bps, network.num_bands, network.frame_rate))
         differing = {
             "code_dim", "band_dim", "num_layers", "start_vectors_per_entry", "layer_dropout"
         }  # fmt: skip
         shape = {k: v for k, v in describe(recipe).items() if k.split(".")[-1] not in differing}
-        told.append(shape)
-    assert told[0] == told[2]
-    assert told[1] == told[3]
+        sizes.append(shape)
+    assert sizes[0] == sizes[2]
+    assert sizes[1] == sizes[3]
 
 
 @ALL_SCALES
@@ -103,12 +103,12 @@ def test_names() -> None:
         scale_named("huge")
 
 
-@pytest.mark.parametrize(("count", "judged"), [(16, 2), (48, 6)])
-def test_prompts_ask_for_tags_often_enough_to_be_judged(count: int, judged: int) -> None:
+@pytest.mark.parametrize(("count", "measured"), [(16, 2), (48, 6)])
+def test_prompts_ask_for_tags_often_enough_to_be_judged(count: int, measured: int) -> None:
     prompts = chosen_prompts(count)
     assert len({prompt.text for prompt in prompts}) == count
     asked = [sum(name in one.concepts for one in prompts) for name in ("slow", "fast", "quiet")]
     assert asked[0] >= 6
     assert asked[1] >= 6
-    assert (asked[2] >= 6) == (judged == 6)
+    assert (asked[2] >= 6) == (measured == 6)
     assert len(chosen_prompts(1000)) < 1000

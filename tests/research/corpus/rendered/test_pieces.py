@@ -122,12 +122,12 @@ def test_midi_files_hold_the_notes(tmp_path: Path) -> None:
     save_midi(score, tmp_path / "a.mid")
     file = mido.MidiFile(tmp_path / "a.mid")
     assert file.length == pytest.approx(2.0, abs=0.01)
-    now, heard = 0.0, []
+    now, sound = 0.0, []
     for message in file:
         now += message.time
         if message.type == "note_on" and message.velocity:
-            heard.append((round(now, 2), message.channel, message.note, message.velocity))
-    assert heard == [(0.5, 0, 60, 70), (1.0, 9, 36, 90)]
+            sound.append((round(now, 2), message.channel, message.note, message.velocity))
+    assert sound == [(0.5, 0, 60, 70), (1.0, 9, 36, 90)]
     crowd = Score(parts=(Part(program=0),) * 16, notes=(), seconds=1.0)
     with pytest.raises(DataError, match="at most 15"):
         save_midi(crowd, tmp_path / "b.mid")

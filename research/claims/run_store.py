@@ -82,14 +82,14 @@ class HeldOut:
     codebook_size: int
 
 
-class Bench:
+class RunStore:
     """Trains and measures for all experiments of one scale and one corpus.
 
     Args:
         corpus: the music.
         runs: folder for everything that is kept.
         scale: the budget.
-        say: told in one line what is begun.
+        say: given one line about what begins.
         report: progress of trainings.
 
     Raises:

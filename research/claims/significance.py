@@ -119,7 +119,7 @@ def difference_of(first: Sequence[Estimate], second: Sequence[Estimate]) -> Diff
     )
 
 
-def verdict(difference: Difference, claimed: int) -> str:
+def outcome(difference: Difference, claimed: int) -> str:
     """Say whether a difference is what was claimed: of sign `claimed`, 1 or -1."""
     seeds = " (one seed)" if len(difference.by_seed) == 1 else ""
     if difference.direction == claimed:
@@ -133,7 +133,7 @@ def verdict(difference: Difference, claimed: int) -> str:
     return "Not decided here: the difference is within its uncertainty"
 
 
-def told(difference: Difference, digits: int = 3, unit: str = "") -> str:
+def delta(difference: Difference, digits: int = 3, unit: str = "") -> str:
     """Write a difference with interval and seeds."""
     one = difference.estimate
     seeds = ", ".join(f"{mean:+.{digits}f}" for mean in difference.by_seed)

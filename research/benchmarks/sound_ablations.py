@@ -1,6 +1,6 @@
 """Losses of joint training, added one at a time, at equal budget from the same weights.
 
-    python -m research.benchmarks.sound_levers --data CORPUS --runs DIR [--steps 150] [--split \
+    python -m research.benchmarks.sound_ablations --data CORPUS --runs DIR [--steps 150] [--split \
         valid]
         [--max-clips 24] [--tokenizer NAME] [--vocoder NAME] [--set KEY=VALUE ...] [--write FILE.md]
 
@@ -25,7 +25,7 @@ from bandtok.evaluation.corpus import ReconstructionSettings, evaluate_reconstru
 from bandtok.tokens import atomic
 from bandtok.training.recipes import vocoder as recipes
 from bandtok.training.settings import describe
-from research.claims.levers import Ablation
+from research.claims.ablations import Ablation
 from research.claims.training import train_once
 
 ADDED = {
@@ -84,10 +84,10 @@ def rows() -> list[Ablation]:
     return [Ablation(name="no adversary", settings=off), *single, Ablation(name="all")]
 
 
-def measure(lever: Ablation, study: SoundStudy) -> dict[str, float]:
+def measure(ablation: Ablation, study: SoundStudy) -> dict[str, float]:
     """Train a row, unless that was done before, and return its measures by name."""
-    out = study.runs / lever.name.replace("+ ", "").replace(" ", "-")
-    settings = {"tokenizer": study.tokenizer, **study.settings, **lever.settings}
+    out = study.runs / ablation.name.replace("+ ", "").replace(" ", "-")
+    settings = {"tokenizer": study.tokenizer, **study.settings, **ablation.settings}
     train_once(
         "vocoder",
         "joint_sharp",
@@ -131,9 +131,9 @@ def page(study: SoundStudy) -> str:
     start = Tokenizer.from_pretrained(names[0], vocoder=names[1])
     print("start", file=sys.stderr, flush=True)
     found = [("start", measured_once(study.runs / "start", start, study))]
-    for lever in rows():
-        print(lever.name, file=sys.stderr, flush=True)
-        found.append((lever.name, measure(lever, study)))
+    for ablation in rows():
+        print(ablation.name, file=sys.stderr, flush=True)
+        found.append((ablation.name, measure(ablation, study)))
     common = " ".join(f"`{name}={value}`" for name, value in study.settings.items())
     weights = describe(recipes.joint_sharp())
     used = ", ".join(
@@ -142,7 +142,7 @@ def page(study: SoundStudy) -> str:
     lines = [
         "# Losses of joint training",
         "",
-        "Made by `python -m research.benchmarks.sound_levers`: the recipe `joint_sharp` from the same "  # noqa: E501
+        "Made by `python -m research.benchmarks.sound_ablations`: the recipe `joint_sharp` from the same "  # noqa: E501
         f"weights (tokenizer `{study.tokenizer}`, vocoder `{study.vocoder}`), {common}; one loss "
         f"of it switched on at a time ({used}; adversarial {weights['adversarial_weight']:g}, "
         f"feature matching {weights['feature_matching_weight']:g}). "

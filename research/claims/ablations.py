@@ -1,4 +1,4 @@
-"""Levers of the tokenizer, in groups: the settings that differ from the recipe `probe`."""
+"""Ablations of the tokenizer, in groups: the settings that differ from the recipe `probe`."""
 
 from __future__ import annotations
 

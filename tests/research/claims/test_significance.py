@@ -9,15 +9,15 @@ import pytest
 
 from bandtok.errors import DataError
 from bandtok.evaluation.statistics import Estimate
-from research.claims.verdicts import (
+from research.claims.significance import (
     cell,
     combined,
+    delta,
     difference_of,
     jackknife,
+    outcome,
     paired_difference,
     pooled,
-    told,
-    verdict,
 )
 
 TRACKS = [f"track {number}" for number in range(8)]
@@ -37,10 +37,10 @@ def test_a_small_difference_on_very_different_clips_is_found() -> None:
     assert found.estimate.mean == pytest.approx(-0.5, abs=0.02)
     assert found.estimate.high < -0.45
     assert found.direction == -1
-    assert verdict(found, -1) == "The claim holds here"
-    assert "other way round" in verdict(found, 1)
-    assert told(found).startswith(f"{found.estimate.mean:+.3f}, 95 % interval [")
-    assert "by seed" in told(found)
+    assert outcome(found, -1) == "The claim holds here"
+    assert "other way round" in outcome(found, 1)
+    assert delta(found).startswith(f"{found.estimate.mean:+.3f}, 95 % interval [")
+    assert "by seed" in delta(found)
 
 
 def test_seeds_that_disagree_decide_nothing() -> None:
@@ -49,24 +49,24 @@ def test_seeds_that_disagree_decide_nothing() -> None:
     )
     assert np.sign(found.by_seed).tolist() == [-1.0, 1.0]
     assert found.estimate.high < 0
-    assert verdict(found, -1) == "Not decided here: the seeds disagree"
+    assert outcome(found, -1) == "Not decided here: the seeds disagree"
 
 
 def test_one_seed_is_said_so() -> None:
     found = paired_difference([values(0.0, 1)], [values(0.5, 3)], TRACKS)
-    assert verdict(found, -1) == "The claim holds here (one seed)"
+    assert outcome(found, -1) == "The claim holds here (one seed)"
 
 
 def test_few_tracks_decide_nothing_however_many_clips() -> None:
     tracks = ["one", "two"] * 4
     found = paired_difference([values(0.0, 1)], [values(0.5, 3)], tracks)
     assert found.direction == 0
-    assert verdict(found, -1) == "Not decided here: 2 tracks or groups of them are too few"
+    assert outcome(found, -1) == "Not decided here: 2 tracks or groups of them are too few"
 
 
 def test_equal_systems_are_not_told_apart() -> None:
     found = paired_difference([values(0.0, 1)], [values(0.0, 2)], TRACKS)
-    assert verdict(found, -1).startswith("Not decided")
+    assert outcome(found, -1).startswith("Not decided")
 
 
 def test_other_clips_are_refused() -> None:

@@ -12,7 +12,7 @@ from bandtok.evaluation.corpus import ReconstructionSettings
 from bandtok.training.recipes import vocoder as recipes
 from bandtok.training.settings import describe, override
 from bandtok.vocoder.config import DEBUG_VOCODER
-from research.benchmarks.sound_levers import ADDED, SoundStudy, page, rows, table
+from research.benchmarks.sound_ablations import ADDED, SoundStudy, page, rows, table
 
 SMALL = {
     "loop.steps": "1", "batch_size": "1", "crop_mel_frames": "32", "validation_crops": "1",
@@ -23,7 +23,9 @@ SMALL = {
 
 def test_every_row_differs_from_the_base_by_one_loss() -> None:
     recipe = recipes.joint_sharp()
-    base, *single, everything = [describe(override(recipe, lever.settings)) for lever in rows()]
+    base, *single, everything = [
+        describe(override(recipe, ablation.settings)) for ablation in rows()
+    ]
     names = [name for names in ADDED.values() for name in names]
     assert not any(base[name] for name in names)
     assert everything == describe(recipe)
@@ -49,7 +51,7 @@ def test_rows_are_trained_and_measured_once(
     samples = np.random.default_rng(0).uniform(-0.3, 0.3, 3 * 44_100)
     soundfile.write(tmp_path / "a.wav", samples, 44_100)
     chosen = [rows()[0], rows()[1]]
-    monkeypatch.setattr("research.benchmarks.sound_levers.rows", lambda: chosen)
+    monkeypatch.setattr("research.benchmarks.sound_ablations.rows", lambda: chosen)
     study = SoundStudy(
         data=tmp_path,
         runs=tmp_path / "runs",
