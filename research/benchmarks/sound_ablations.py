@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--visqol-clips", type=int, default=0, help="clips rated by ViSQOL")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument(
-        "--write", type=Path, help="Markdown page to write (docs/lab/sound-levers.md)"
+        "--write", type=Path, help="Markdown page to write (docs/lab/sound-ablations.md)"
     )
     options = parser.parse_args()
     study = SoundStudy(

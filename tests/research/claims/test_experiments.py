@@ -167,13 +167,13 @@ def test_a_missing_measure_is_made_again_alone(whole: Whole, tmp_path: Path) -> 
 
 def test_a_row_that_came_out_otherwise_is_measured_anew(whole: Whole, tmp_path: Path) -> None:
     shutil.copytree(whole.runs, tmp_path / "runs", symlinks=True)
-    done = tmp_path / "runs" / "tiny" / "lever-gradient-1" / "done.json"
+    done = tmp_path / "runs" / "tiny" / "ablation-gradient-1" / "done.json"
     numbers = json.loads(done.read_text())
     done.write_text(json.dumps({**numbers, "mel_loss": 9.0}) + "\n")
     said: list[str] = []
     store = open_store(None, tmp_path / "runs", "tiny", say=said.append)
     run_experiments(store, ["codebook"], tmp_path / "out", command=COMMAND)
-    assert said == ["measuring reconstruction-lever-gradient-1"]
+    assert said == ["measuring reconstruction-ablation-gradient-1"]
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def test_the_command_lists_and_trains_rows(run: Callable[..., Ran], tmp_path: Pa
     plain = run("list")
     assert "on two CPU cores" in plain.stdout
     options = ("--scale", "tiny", "--runs", tmp_path, "--quiet")
-    trained = run("codebook", "--row", "lever-gradient-0", *options)
+    trained = run("codebook", "--row", "ablation-gradient-0", *options)
     assert trained.exit_code == 0
-    assert "lever-gradient-0: step 3" in trained.stdout
+    assert "ablation-gradient-0: step 3" in trained.stdout
     assert run("singing", *options).exit_code == 1
