@@ -25,7 +25,7 @@ help:
 	@echo "make test-minimums  the core's tests with the oldest dependencies that are allowed"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make check  test, docs and the build of the package"
-	@echo "make docs   check that the documentation agrees with the program"
+	@echo "make docs   check that the documentation agrees with the program, and build it as a site"
 	@echo "make bench  time the tokenizer against published codecs on this machine"
 	@echo "make reliability  the long checks: fuzzing, kills, bad input, equality, hours of music"
 	@echo "make clean  remove the environments and everything that was built"
@@ -96,7 +96,11 @@ check: test docs
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 docs: $(VENV)/.installed
-	$(BIN)/python -m pytest tests/cli/test_docs.py
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m pytest tests/cli/test_docs.py tests/test_documented_commands.py tests/test_glossary.py
+	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs/*.md
+	$(BIN)/zensical build --strict --clean
+	@echo "Open site/index.html, or run: $(BIN)/zensical serve"
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m research.benchmarks.codec_speed

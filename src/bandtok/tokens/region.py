@@ -52,7 +52,7 @@ class Region:
 
     @classmethod
     def parse(cls, text: str) -> Region:
-        """Read "START-END[s][,LOW-HIGH[Hz]]"; every number may be left out, as in "3-,2000-".
+        """Read `START-END[s][,LOW-HIGH[Hz]]`; every number may be left out, as in "3-,2000-".
 
         Raises:
             GridError: if it is not of that form, or the region is none.
